@@ -1,0 +1,207 @@
+// A modelled machine as a Platform: a thin shim over hooks that harness/explore defines.
+//
+// Every operation calls a function of `hobbs::controlled`, which may switch to another fibre, pick
+// a stale value, let time pass or end the worker. An atomic keeps its newest value (in
+// modification order) in its own bytes, so that a lock's memory can be compared and copied.
+#pragma once
+
+#include <bit>
+#include <source_location>
+#include <type_traits>
+
+#include "locks/platform.h"
+
+namespace hobbs {
+
+namespace controlled {
+
+using Site = std::source_location;  // Where in the lock's source an operation stands: one pointer.
+
+enum class ReadModifyWrite : std::uint8_t { kExchange, kAdd, kSub, kOr, kAnd, kXor };
+enum class WaitResult : std::uint8_t { kWoken, kMismatch, kTimedOut, kInterrupted };
+
+/// No deadline.
+inline constexpr std::int64_t kNever = INT64_MAX;
+
+// Values travel zero-extended in 64 bits; `size` is 1, 2, 4 or 8 bytes.
+std::uint64_t load(const void* cell, unsigned size, std::memory_order order, Site site);
+void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order, Site site);
+std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
+                                std::uint64_t operand, std::memory_order order, Site site);
+/// On failure `expected` receives the value read; a weak one may fail spuriously.
+bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
+                      std::memory_order success, std::memory_order failure, bool weak, Site site);
+void fence(std::memory_order order, Site site);
+WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns, bool is_private,
+                      Site site);
+int futex_wake(void* word, int n, bool is_private, Site site);
+void pause(Site site);
+void yield(Site site);
+void file_point(Site site);
+std::uint32_t self();
+std::uint32_t pid();
+bool alive(std::uint32_t id, Site site);
+std::int64_t now_ns();
+
+}  // namespace controlled
+
+struct ControlledPlatform {
+  enum class wait_result { woken, mismatch, timed_out, interrupted };
+  using time_point = SteadyTime;
+  using Site = controlled::Site;
+
+  template <class T>
+  class atomic;
+
+  static std::uint32_t self() { return controlled::self(); }
+  static std::uint32_t pid() { return controlled::pid(); }
+  static bool alive(std::uint32_t id, Site site = Site::current()) {
+    return controlled::alive(id, site);
+  }
+  static time_point now() { return time_point(std::chrono::nanoseconds(controlled::now_ns())); }
+  static void pause(Site site = Site::current()) { controlled::pause(site); }
+  static void yield(Site site = Site::current()) { controlled::yield(site); }
+  static void file_point(Site site = Site::current()) { controlled::file_point(site); }
+
+  static wait_result futex_wait(atomic<std::uint32_t>& word, std::uint32_t expected,
+                                std::optional<time_point> deadline = std::nullopt,
+                                Site site = Site::current());
+  static wait_result futex_wait_private(atomic<std::uint32_t>& word, std::uint32_t expected,
+                                        std::optional<time_point> deadline = std::nullopt,
+                                        Site site = Site::current());
+  static int futex_wake(atomic<std::uint32_t>& word, int n, Site site = Site::current());
+  static int futex_wake_private(atomic<std::uint32_t>& word, int n, Site site = Site::current());
+};
+
+/// std::atomic's interface; the same size; all-zero bytes are the value zero.
+template <class T>
+class ControlledPlatform::atomic {
+  static_assert(std::is_trivially_copyable_v<T> && (sizeof(T) == 1 || sizeof(T) == 2 ||
+                                                    sizeof(T) == 4 || sizeof(T) == 8),
+                "the modelled machine has atomics of 1, 2, 4 and 8 bytes");
+  using order = std::memory_order;
+  using Rmw = controlled::ReadModifyWrite;
+  static constexpr order kSeqCst = std::memory_order_seq_cst;
+  static constexpr unsigned kSize = sizeof(T);
+
+ public:
+  constexpr atomic() noexcept : value_() {}
+  constexpr atomic(T value) noexcept : value_(value) {}
+  atomic(const atomic&) = delete;
+  atomic& operator=(const atomic&) = delete;
+
+  T load(order o = kSeqCst, Site site = Site::current()) const {
+    return narrow(controlled::load(&value_, kSize, o, site));
+  }
+  void store(T value, order o = kSeqCst, Site site = Site::current()) {
+    controlled::store(&value_, kSize, widen(value), o, site);
+  }
+  T exchange(T value, order o = kSeqCst, Site site = Site::current()) {
+    return rmw(Rmw::kExchange, value, o, site);
+  }
+  bool compare_exchange_strong(T& expected, T desired, order success, order failure,
+                               Site site = Site::current()) {
+    return cas(expected, desired, success, failure, false, site);
+  }
+  bool compare_exchange_strong(T& expected, T desired, order o = kSeqCst,
+                               Site site = Site::current()) {
+    return cas(expected, desired, o, failure_order(o), false, site);
+  }
+  bool compare_exchange_weak(T& expected, T desired, order success, order failure,
+                             Site site = Site::current()) {
+    return cas(expected, desired, success, failure, true, site);
+  }
+  bool compare_exchange_weak(T& expected, T desired, order o = kSeqCst,
+                             Site site = Site::current()) {
+    return cas(expected, desired, o, failure_order(o), true, site);
+  }
+  T fetch_add(T delta, order o = kSeqCst, Site site = Site::current()) {
+    return rmw(Rmw::kAdd, delta, o, site);
+  }
+  T fetch_sub(T delta, order o = kSeqCst, Site site = Site::current()) {
+    return rmw(Rmw::kSub, delta, o, site);
+  }
+  T fetch_or(T bits, order o = kSeqCst, Site site = Site::current()) {
+    return rmw(Rmw::kOr, bits, o, site);
+  }
+  T fetch_and(T bits, order o = kSeqCst, Site site = Site::current()) {
+    return rmw(Rmw::kAnd, bits, o, site);
+  }
+  T fetch_xor(T bits, order o = kSeqCst, Site site = Site::current()) {
+    return rmw(Rmw::kXor, bits, o, site);
+  }
+  operator T() const { return load(); }
+  T operator=(T value) {
+    store(value);
+    return value;
+  }
+  T operator++() { return static_cast<T>(fetch_add(1) + 1); }
+  T operator--() { return static_cast<T>(fetch_sub(1) - 1); }
+  T operator++(int) { return fetch_add(1); }
+  T operator--(int) { return fetch_sub(1); }
+
+  /// The address that the model knows the word by.
+  void* cell() { return &value_; }
+
+ private:
+  static std::uint64_t widen(T value) {
+    std::uint64_t bits = 0;
+    __builtin_memcpy(&bits, &value, sizeof value);
+    return bits;
+  }
+  static T narrow(std::uint64_t bits) {
+    T value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+  static constexpr order failure_order(order o) {
+    return o == std::memory_order_acq_rel   ? std::memory_order_acquire
+           : o == std::memory_order_release ? std::memory_order_relaxed
+                                            : o;
+  }
+  T rmw(Rmw operation, T operand, order o, Site site) {
+    return narrow(
+        controlled::read_modify_write(&value_, kSize, operation, widen(operand), o, site));
+  }
+  bool cas(T& expected, T desired, order success, order failure, bool weak, Site site) {
+    std::uint64_t seen = widen(expected);
+    const bool done = controlled::compare_exchange(&value_, kSize, seen, widen(desired), success,
+                                                   failure, weak, site);
+    if (!done) expected = narrow(seen);
+    return done;
+  }
+
+  T value_;
+};
+
+namespace controlled {
+inline std::int64_t deadline_ns(const std::optional<SteadyTime>& deadline) {
+  return deadline ? std::chrono::duration_cast<std::chrono::nanoseconds>(
+                        deadline->time_since_epoch())
+                        .count()
+                  : kNever;
+}
+}  // namespace controlled
+
+inline ControlledPlatform::wait_result ControlledPlatform::futex_wait(
+    atomic<std::uint32_t>& word, std::uint32_t expected, std::optional<time_point> deadline,
+    Site site) {
+  return static_cast<wait_result>(controlled::futex_wait(
+      word.cell(), expected, controlled::deadline_ns(deadline), false, site));
+}
+inline ControlledPlatform::wait_result ControlledPlatform::futex_wait_private(
+    atomic<std::uint32_t>& word, std::uint32_t expected, std::optional<time_point> deadline,
+    Site site) {
+  return static_cast<wait_result>(controlled::futex_wait(
+      word.cell(), expected, controlled::deadline_ns(deadline), true, site));
+}
+inline int ControlledPlatform::futex_wake(atomic<std::uint32_t>& word, int n, Site site) {
+  return controlled::futex_wake(word.cell(), n, false, site);
+}
+inline int ControlledPlatform::futex_wake_private(atomic<std::uint32_t>& word, int n, Site site) {
+  return controlled::futex_wake(word.cell(), n, true, site);
+}
+
+static_assert(Platform<ControlledPlatform>);
+
+}  // namespace hobbs

@@ -1,0 +1,139 @@
+// The machine itself as a Platform: std::atomic, the futex system call, CLOCK_MONOTONIC.
+//
+// The worker registry behind self() and alive() lives in one anonymous shared mapping that every
+// process forked after first use inherits. futex(2) is the source of the waiting semantics.
+#pragma once
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "locks/platform.h"
+
+namespace hobbs {
+
+struct RealPlatform {
+  template <class T>
+  using atomic = std::atomic<T>;
+  enum class wait_result { woken, mismatch, timed_out, interrupted };
+  using time_point = SteadyTime;
+
+  /// Makes the caller worker `id` (1..kMaxWorkers) until it ends or attaches anew. To be called
+  /// once in each thread that uses a lock, after any fork. Async-signal-safe once `registry()`
+  /// has been touched by an ancestor.
+  static void attach(std::uint32_t id) {
+    self_id() = id;
+    registry().process[id].store(static_cast<std::int32_t>(::getpid()));
+    registry().thread[id].store(static_cast<std::int32_t>(::syscall(SYS_gettid)));
+  }
+  static std::uint32_t self() { return self_id(); }
+  static std::uint32_t pid() { return static_cast<std::uint32_t>(::getpid()); }
+
+  /// Whether worker `id` still runs; a zombie counts as dead.
+  static bool alive(std::uint32_t id) {
+    if (id == 0 || id > kMaxWorkers) return false;
+    const std::int32_t thread = registry().thread[id].load();
+    return thread != 0 && task_is_running(registry().process[id].load(), thread);
+  }
+
+  static time_point now() { return std::chrono::steady_clock::now(); }
+
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+    // A spinner that fills its time slice starves the holder on a machine with few cores.
+    static thread_local unsigned spins = 0;
+    if ((++spins & 63u) == 0) ::sched_yield();
+  }
+  static void yield() { ::sched_yield(); }
+
+  static wait_result futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                                std::optional<time_point> deadline = std::nullopt) {
+    return wait(word, expected, deadline, 0);
+  }
+  static wait_result futex_wait_private(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                                        std::optional<time_point> deadline = std::nullopt) {
+    return wait(word, expected, deadline, FUTEX_PRIVATE_FLAG);
+  }
+  static int futex_wake(std::atomic<std::uint32_t>& word, int n) { return wake(word, n, 0); }
+  static int futex_wake_private(std::atomic<std::uint32_t>& word, int n) {
+    return wake(word, n, FUTEX_PRIVATE_FLAG);
+  }
+
+  struct Registry {
+    std::atomic<std::int32_t> process[kMaxWorkers + 1];
+    std::atomic<std::int32_t> thread[kMaxWorkers + 1];
+  };
+  /// The shared registry; the first call must happen before the processes are forked.
+  static Registry& registry() {
+    static Registry* shared = [] {
+      void* at = ::mmap(nullptr, sizeof(Registry), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      if (at == MAP_FAILED) std::abort();
+      return static_cast<Registry*>(at);
+    }();
+    return *shared;
+  }
+
+ private:
+  static std::uint32_t& self_id() {
+    static thread_local std::uint32_t id = 0;
+    return id;
+  }
+
+  static bool task_is_running(std::int32_t process, std::int32_t thread) {
+    char path[64], text[512];
+    std::snprintf(path, sizeof path, "/proc/%d/task/%d/stat", process, thread);
+    std::FILE* file = std::fopen(path, "re");
+    if (file == nullptr) return false;
+    const std::size_t length = std::fread(text, 1, sizeof text - 1, file);
+    std::fclose(file);
+    text[length] = 0;
+    const char* state = std::strrchr(text, ')');
+    return state != nullptr && state[1] == ' ' && std::strchr("ZXx", state[2]) == nullptr;
+  }
+
+  static wait_result wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                          std::optional<time_point> deadline, int flag) {
+    timespec until{};
+    if (deadline) {
+      std::int64_t ns =
+          std::chrono::duration_cast<std::chrono::nanoseconds>(deadline->time_since_epoch())
+              .count();
+      if (ns < 0) ns = 0;
+      until.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
+      until.tv_nsec = static_cast<long>(ns % 1'000'000'000);
+    }
+    // FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC deadline; FUTEX_WAIT a relative one.
+    const long result =
+        ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAIT_BITSET | flag,
+                  expected, deadline ? &until : nullptr, nullptr, FUTEX_BITSET_MATCH_ANY);
+    if (result == 0) return wait_result::woken;
+    switch (errno) {
+      case ETIMEDOUT:
+        return wait_result::timed_out;
+      case EINTR:
+        return wait_result::interrupted;
+      default:
+        return wait_result::mismatch;
+    }
+  }
+
+  static int wake(std::atomic<std::uint32_t>& word, int n, int flag) {
+    return static_cast<int>(::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word),
+                                      FUTEX_WAKE | flag, n, nullptr, nullptr, 0));
+  }
+};
+
+static_assert(Platform<RealPlatform>);
+
+}  // namespace hobbs
