@@ -69,6 +69,8 @@ struct Claims {
   bool semaphore = false;               // `permits` holders at once; anyone may release.
   std::uint32_t permits = 1;
   bool bounded_release = false;         // A semaphore that refuses a release above `permits`.
+  bool counts_above_permits = false;    // A semaphore that counts such a release. Neither of the
+                                        // two: a release above `permits` is outside the contract.
   std::uint32_t max_workers = kMaxWorkers;  // More workers than this are outside the contract.
   bool checks_misuse = false;           // Refuses a release by a non-holder instead of undefined.
   bool pristine_when_free = false;      // Free means: the bytes of a new lock.

@@ -37,6 +37,7 @@ Json claims_json(const Claims& c) {
               {"semaphore", c.semaphore},
               {"permits", c.permits},
               {"bounded_release", c.bounded_release},
+              {"counts_above_permits", c.counts_above_permits},
               {"max_workers", c.max_workers},
               {"checks_misuse", c.checks_misuse},
               {"pristine_when_free", c.pristine_when_free},
@@ -58,6 +59,7 @@ Claims read_claims(const Json& json) {
   json.at("semaphore").get_to(c.semaphore);
   json.at("permits").get_to(c.permits);
   json.at("bounded_release").get_to(c.bounded_release);
+  json.at("counts_above_permits").get_to(c.counts_above_permits);
   json.at("max_workers").get_to(c.max_workers);
   json.at("checks_misuse").get_to(c.checks_misuse);
   json.at("pristine_when_free").get_to(c.pristine_when_free);
