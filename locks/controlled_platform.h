@@ -50,9 +50,12 @@ struct ControlledPlatform {
   using time_point = SteadyTime;
   using Site = controlled::Site;
 
+  static constexpr std::size_t kCacheLineBytes = 4;
+
   template <class T>
   class atomic;
 
+  static constexpr std::uint32_t spin_limit(std::uint32_t) { return 0; }
   static std::uint32_t self() { return controlled::self(); }
   static std::uint32_t pid() { return controlled::pid(); }
   static bool alive(std::uint32_t id, Site site = Site::current()) {

@@ -39,6 +39,8 @@ struct HookedPlatform {
     return operation();
   }
 
+  /// Few: each look is a point at which the free driver may strike.
+  static constexpr std::uint32_t spin_limit(std::uint32_t wanted) { return wanted < 2 ? wanted : 2; }
   static std::uint32_t self() { return RealPlatform::self(); }
   static std::uint32_t pid() { return RealPlatform::pid(); }
   static bool alive(std::uint32_t id) { return RealPlatform::alive(id); }

@@ -28,6 +28,11 @@
 //   futex_wait_private / futex_wake_private
 //                                    the same, keyed by address space: wrong in shared memory.
 //   file_point()                     a preemption and crash point between two file system calls.
+//   spin_limit(wanted) -> uint32_t   how many looks a waiter that means to sleep shall take before;
+//                                    absent means `wanted`. A model says 0: looking again without
+//                                    a change only multiplies equal schedules.
+//   kCacheLineBytes                  how far apart words must stand not to share a line; absent
+//                                    means 64. A model has no lines, and copies fewer bytes.
 //
 // Memory orders belong on operations rather than on fences: ThreadSanitizer does not see fences.
 #pragma once

@@ -1,0 +1,53 @@
+// The library's own locks, one line a lock.
+#include <utility>
+
+#include "locks/lock.h"
+#include "locks/reference/anderson_lock.h"
+#include "locks/reference/bakery_lock.h"
+#include "locks/reference/clh_lock.h"
+#include "locks/reference/futex_mutex.h"
+#include "locks/reference/mcs_lock.h"
+#include "locks/reference/peterson_lock.h"
+#include "locks/reference/test_and_set_lock.h"
+#include "locks/reference/test_and_test_and_set_lock.h"
+#include "locks/reference/ticket_lock.h"
+#include "locks/spec_of.h"
+
+namespace hobbs {
+namespace {
+
+template <template <class> class L>
+LockSpec entry(const char* name, const char* summary, const char* source) {
+  LockSpec spec = spec_of<L>(name);
+  spec.summary = summary;
+  spec.source = source;
+  return spec;
+}
+
+}  // namespace
+
+// clang-format off: one line a lock.
+Catalog reference_catalog() {
+  return {
+      entry<TestAndSetLock>("test_and_set", "Spins on an atomic exchange.",
+                            "Agarwal and Cherian 1989"),
+      entry<TestAndTestAndSetLock>("test_and_test_and_set", "Spins reading, with bounded back-off.",
+                                   "Rudolph and Segall 1984; Anderson 1990"),
+      entry<TicketLock>("ticket", "Takes a number and waits until it is served.",
+                        "Reed and Kanodia 1979"),
+      entry<McsLock>("mcs", "Queue lock; each waiter spins on a word of its own.",
+                     "Mellor-Crummey and Scott 1991"),
+      entry<ClhLock>("clh", "Queue lock; each waiter spins on its predecessor's node.",
+                     "Craig 1993; Landin and Hagersten 1994"),
+      entry<AndersonLock>("anderson", "Array lock; each waiter spins on its slot.",
+                          "Anderson 1990"),
+      entry<PetersonLock>("peterson", "Two workers, plain words and one exchange.",
+                          "Peterson 1981"),
+      entry<BakeryLock>("bakery", "Loads and stores only; eight workers.", "Lamport 1974"),
+      entry<FutexMutex>("futex_mutex", "Three states; sleeps in the kernel; timed.",
+                        "Drepper 2011"),
+  };
+}
+// clang-format on
+
+}  // namespace hobbs
