@@ -23,7 +23,9 @@ struct Request {
   std::chrono::steady_clock::time_point until;  // Stop, with honest verdicts, by then.
   std::string scenarios = "*";                  // Comma-separated globs.
   std::string rules = "*";
-  std::string work_directory;                   // For files; the campaign removes it.
+  // For files; the campaign removes it, and everything in /dev/shm whose name contains the name
+  // of its parent ("hobbs-PID-XXXXXX"), even after SIGKILL: name semaphores after that.
+  std::string work_directory;
   bool stop_at_first_finding = true;
   // A named search (explore and step); 0 or empty: the driver's own plan.
   std::uint32_t workers = 0;
@@ -33,6 +35,9 @@ struct Request {
   std::string memory;    // sc, tso, c11.
   std::string strategy;  // random, pct, pos, exhaustive, ...
   std::function<void(std::string_view)> progress = [](std::string_view) {};  // One short line.
+  // Optional: a result told here is kept even if the driver is ended before run() returns, which
+  // returns it again.
+  std::function<void(const Result&)> found = [](const Result&) {};
 };
 
 /// One scenario as `--list` shows it.

@@ -1,0 +1,22 @@
+// The subcommands. Each returns the documented exit code or throws UsageError or NothingToRun.
+#pragma once
+
+#include <string>
+
+#include "harness/options.h"
+#include "locks/lock.h"
+
+namespace hobbs {
+
+/// verify, conform, stress, explore, step, crash: what they share is a campaign.
+int run_command(const Options& options, const Catalog& catalog, const std::string& program);
+
+int replay_command(const Options& options, const Catalog& catalog, const std::string& program);
+int report_command(const Options& options);
+int list_command(const Options& options, const Catalog& catalog);
+int doctor_command(const Options& options);
+
+/// The locks whose names match; throws NothingToRun, naming near matches, if none does.
+Catalog choose_locks(const Catalog& catalog, const std::string& globs);
+
+}  // namespace hobbs

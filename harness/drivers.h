@@ -1,0 +1,25 @@
+// The table of drivers: adding one is one line in drivers.cc.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/driver.h"
+
+namespace hobbs {
+
+struct DriverEntry {
+  std::unique_ptr<Driver> driver;
+  double weight = 1;             // Its share of the budget, beside the others'.
+  bool takes_all_cores = false;  // Runs alone; the others run `--jobs` at a time.
+};
+using Drivers = std::vector<DriverEntry>;
+
+/// Every driver of this version, in the order in which reports show them.
+Drivers all_drivers();
+
+/// A driver that DESIGN names and this version does not have, and the sentence that says so.
+std::string missing_driver(const std::string& name);
+
+}  // namespace hobbs

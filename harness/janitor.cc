@@ -1,0 +1,133 @@
+#include "harness/janitor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+namespace hobbs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kPatienceMs = 2000;  // For survivors to die by themselves before they are killed.
+
+std::string scratch_root() {
+  for (const char* name : {"TEST_TMPDIR", "TMPDIR"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return "/tmp";
+}
+
+/// Kills every process that has the pipe open. Those are descendants of the call: nobody else
+/// can have inherited it.
+void kill_holders(int pipe_fd) {
+  std::error_code error;
+  const std::string link = fs::read_symlink("/proc/self/fd/" + std::to_string(pipe_fd), error);
+  if (error) return;
+  for (const auto& process : fs::directory_iterator("/proc", error)) {
+    const std::string name = process.path().filename();
+    char* end = nullptr;
+    const long pid = std::strtol(name.c_str(), &end, 10);
+    if (*end != '\0' || pid <= 1 || pid == getpid()) continue;
+    std::error_code ignored;
+    for (const auto& fd : fs::directory_iterator(process.path() / "fd", ignored)) {
+      if (fs::read_symlink(fd.path(), ignored) == link) {
+        kill(static_cast<pid_t>(pid), SIGKILL);
+        break;
+      }
+    }
+  }
+}
+
+/// Waits for the end of the pipe; false if it did not come within `timeout_ms` (-1: no limit).
+bool wait_for_end(int pipe_fd, int timeout_ms) {
+  pollfd waiting{pipe_fd, POLLIN, 0};
+  while (true) {
+    const int ready = poll(&waiting, 1, timeout_ms);
+    if (ready > 0) return true;
+    if (ready == 0 || errno != EINTR) return false;
+  }
+}
+
+void remove_everything(const std::string& directory) {
+  std::error_code error;
+  // Scenarios take permissions away; the owner can always give them back.
+  for (auto it = fs::recursive_directory_iterator(
+           directory, fs::directory_options::skip_permission_denied, error);
+       it != fs::recursive_directory_iterator(); it.increment(error)) {
+    std::error_code ignored;
+    if (it->is_directory(ignored) && !it->is_symlink(ignored)) {
+      fs::permissions(it->path(), fs::perms::owner_all, fs::perm_options::add, ignored);
+    }
+  }
+  fs::remove_all(directory, error);
+  const std::string name = fs::path(directory).filename();
+  for (const auto& entry : fs::directory_iterator("/dev/shm", error)) {
+    if (entry.path().filename().string().find(name) != std::string::npos) {
+      std::error_code ignored;
+      fs::remove_all(entry.path(), ignored);
+    }
+  }
+}
+
+[[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, const std::string& directory) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGQUIT}) {
+    signal(number, SIG_IGN);
+  }
+  prctl(PR_SET_NAME, "hobbs-janitor");
+  // Nothing of the caller's may stay open here: a pipeline would wait for the janitor.
+  for (int fd = 0; fd <= 2; ++fd) close(fd);
+  pollfd waiting[2] = {{pipe_fd, POLLIN, 0}, {parent_pidfd, POLLIN, 0}};
+  while (poll(waiting, 2, -1) < 0 && errno == EINTR) {
+  }
+  if (!wait_for_end(pipe_fd, kPatienceMs)) {
+    kill_holders(pipe_fd);
+    wait_for_end(pipe_fd, kPatienceMs);
+  }
+  remove_everything(directory);
+  _exit(0);
+}
+
+}  // namespace
+
+Janitor::Janitor() {
+  directory_ = scratch_root() + "/hobbs-" + std::to_string(getpid()) + "-XXXXXX";
+  if (mkdtemp(directory_.data()) == nullptr) {
+    throw std::system_error(errno, std::generic_category(),
+                            "cannot make a scratch directory in " + scratch_root());
+  }
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    throw std::system_error(errno, std::generic_category(), "pipe");
+  }
+  const int self = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
+  pid_ = fork();
+  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid_ == 0) {
+    close(ends[1]);
+    run_janitor(ends[0], self, directory_);
+  }
+  close(ends[0]);
+  if (self >= 0) close(self);
+  lifeline_ = ends[1];
+}
+
+Janitor::~Janitor() {
+  close(lifeline_);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace hobbs

@@ -1,0 +1,35 @@
+// The scratch directory of one call, and the process that clears it away whatever happens.
+//
+// The janitor is a child that does nothing but wait. It holds the read end of a pipe whose write
+// end every forked process of the call inherits, so it sees when the last of them is gone. Then it
+// removes the directory and every object in /dev/shm whose name contains the directory's name.
+// If the call itself is killed (even with SIGKILL), the janitor kills the processes that still
+// hold the pipe first. An ordinary end takes the same path: there is one way to clean up.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace hobbs {
+
+class Janitor {
+ public:
+  /// Makes a fresh directory under $TEST_TMPDIR, $TMPDIR or /tmp and starts the janitor. Call it
+  /// while the process has one thread. Throws std::system_error if the system refuses.
+  Janitor();
+  /// Waits until everything is cleared away.
+  ~Janitor();
+  Janitor(const Janitor&) = delete;
+  Janitor& operator=(const Janitor&) = delete;
+
+  const std::string& directory() const { return directory_; }
+  pid_t pid() const { return pid_; }
+
+ private:
+  std::string directory_;
+  int lifeline_ = -1;
+  pid_t pid_ = -1;
+};
+
+}  // namespace hobbs

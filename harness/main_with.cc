@@ -1,0 +1,61 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+#include "harness/commands.h"
+#include "harness/exit_code.h"
+#include "harness/hobbs.h"
+#include "harness/options.h"
+#include "harness/output.h"
+
+namespace hobbs {
+namespace {
+
+int complain(const std::string& sentence, int exit_code) {
+  std::fprintf(stderr, "hobbs: %s\n", sentence.c_str());
+  return exit_code;
+}
+
+int dispatch(const Options& options, const Catalog& catalog, const std::string& program) {
+  if (options.command == "list") return list_command(options, catalog);
+  if (options.command == "doctor") return doctor_command(options);
+  if (options.command == "report") return report_command(options);
+  if (options.command == "replay") return replay_command(options, catalog, program);
+  if (options.command == "bench" || options.command == "compare" || options.command == "agent") {
+    throw NothingToRun("`" + options.command + "` is not part of this version");
+  }
+  return run_command(options, catalog, program);
+}
+
+}  // namespace
+
+int main_with(int argc, char** argv, Catalog catalog) {
+  const ParsedOptions parsed = parse_options(argc, argv);
+  if (parsed.exit_code) {
+    std::fputs(parsed.message.c_str(), *parsed.exit_code == kExitPass ? stdout : stderr);
+    return *parsed.exit_code;
+  }
+  // A reader of our output that goes away is seen as EPIPE where we write.
+  signal(SIGPIPE, SIG_IGN);
+  const std::string program = program_words(argv[0]);
+  // `bazel run` starts programs elsewhere; paths on the command line mean the user's directory.
+  if (const char* directory = std::getenv("BUILD_WORKING_DIRECTORY"); directory != nullptr) {
+    if (chdir(directory) != 0)
+      return complain("cannot go to " + std::string(directory), kExitInternal);
+  }
+  try {
+    return dispatch(parsed.options, catalog, program);
+  } catch (const UsageError& error) {
+    return complain(error.what(), kExitUsage);
+  } catch (const NothingToRun& error) {
+    return complain(error.what(), kExitNothingRan);
+  } catch (const std::exception& error) {
+    return complain(error.what(), kExitInternal);
+  }
+}
+
+}  // namespace hobbs

@@ -1,0 +1,207 @@
+#include "harness/options.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+#include "harness/exit_code.h"
+#include "reports/render/reporter.h"
+#include "reports/replay_case.h"
+
+namespace hobbs {
+namespace {
+
+constexpr const char* kFooter = R"(
+Exit: 0 all pass, 1 a finding or a regression, 3 inconclusive and no finding,
+      4 nothing ran, 64 usage, 70 internal error or a report that could not be written.)";
+
+struct CommandWords {
+  const char* name;
+  const char* about;
+};
+constexpr CommandWords kRunners[] = {
+    {"verify", "Run every scenario that applies to what each lock claims, on every driver"},
+    {"conform", "Check results, blocking and errors of single calls against the specification"},
+    {"stress", "Run real processes and threads freely on all cores (the free driver)"},
+    {"explore", "Explore interleavings of small programs under full control"},
+    {"step", "Explore uninstrumented machine code (not part of this version)"},
+    {"crash", "Run the scenarios in which workers die"},
+    {"bench", "Measure locks under contention"},
+};
+
+std::string format_names() {
+  std::string names;
+  for (const Reporter& reporter : reporters()) {
+    names += (names.empty() ? "" : "|") + std::string(reporter.name);
+  }
+  return names;
+}
+
+void add_selection(CLI::App& app, Options& o) {
+  app.add_option("--locks", o.locks, "Which locks: names or globs, separated by commas")
+      ->type_name("GLOB[,GLOB]");
+  app.add_option("--scenarios", o.scenarios, "Which scenarios")->type_name("GLOB");
+  app.add_option("--rules", o.rules, "Which rules (ME-1, LV-*, ...)")->type_name("GLOB");
+  app.add_option("--drivers", o.drivers, "Which drivers: conform, free, explore")
+      ->type_name("GLOB[,GLOB]");
+}
+
+CLI::Validator one_of_formats() {
+  return CLI::Validator(
+      [](std::string& name) {
+        return find_reporter(name) != nullptr
+                   ? std::string()
+                   : "there is no format '" + name + "'; choose from " + format_names();
+      },
+      format_names());
+}
+
+void add_output(CLI::App& app, Options& o) {
+  app.add_option("--format", o.format, "How the report is written")->transform(one_of_formats());
+  app.add_option("--output", o.output, "Write the report to FILE instead of standard output")
+      ->type_name("FILE");
+  app.add_option("--color,--colour", o.colour, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  app.add_flag("-v,--verbose", o.verbose, "Tell every result, not only what needs attention");
+}
+
+void add_running(CLI::App& app, Options& o, std::string& budget) {
+  app.add_option("--seed", o.seed, "The first seed of all random choices")->type_name("N");
+  app.add_option("--seeds", o.seeds, "How many seeds to run, from --seed on")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1'000'000u));
+  app.add_option("--budget", budget, "Time for the whole call: 300ms, 30s, 2m, 1h")
+      ->type_name("DURATION")
+      ->check([](const std::string& text) {
+        return parse_duration(text) ? std::string()
+                                    : "'" + text + "' is not a duration such as 300ms, 30s, 2m, 1h";
+      });
+  app.add_option("--jobs", o.jobs, "How many drivers to run at once (default: all cores)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1024u));
+  app.add_option("--artifacts", o.artifacts,
+                 "Where replay files go (default: $TEST_UNDECLARED_OUTPUTS_DIR or hobbs-out)")
+      ->type_name("DIR");
+  app.add_flag("--keep-going", o.keep_going, "Go on with a lock after its first finding");
+  app.add_flag("--list", o.list, "List the scenarios that would run, and run nothing");
+}
+
+void add_search(CLI::App& app, Options& o) {
+  app.add_option("--workers", o.workers, "Workers of each program")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 64u));
+  app.add_option("--acquisitions", o.acquisitions, "Acquisitions of each worker")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 4096u));
+  app.add_option("--kills", o.kills, "How many workers may die")
+      ->type_name("N")
+      ->check(CLI::Range(0u, 64u));
+  app.add_option("--memory", o.memory, "Memory model: sc, tso or c11")
+      ->check(CLI::IsMember({"sc", "tso", "c11"}));
+  app.add_option("--preemptions", o.preemptions, "Preemption bound")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--strategy", o.strategy, "Search strategy, by name")->type_name("NAME");
+}
+
+void add_runners(CLI::App& app, Options& o, std::string& budget) {
+  for (const CommandWords& words : kRunners) {
+    CLI::App* sub = app.add_subcommand(words.name, words.about);
+    add_selection(*sub, o);
+    add_running(*sub, o, budget);
+    add_output(*sub, o);
+    const std::string_view name = words.name;
+    if (name == "explore" || name == "step" || name == "verify" || name == "crash") {
+      add_search(*sub, o);
+    }
+    if (name == "conform") {
+      sub->add_option("--cases", o.cases, "Run the conformance cases of FILE")->type_name("FILE");
+      sub->add_flag("--random", o.random, "Run generated call sequences against the model");
+      sub->add_option("--agent", o.agent, "Whose locks: cpp, python or exec:COMMAND")
+          ->type_name("cpp|python|exec:COMMAND");
+    }
+    if (name == "bench")
+      sub->add_option("arguments", o.arguments, "For Google Benchmark, after --");
+  }
+}
+
+void add_others(CLI::App& app, Options& o, std::string& budget) {
+  CLI::App* compare = app.add_subcommand("compare", "Compare two benchmark runs, for CI");
+  compare->add_option("arguments", o.arguments, "The two runs or programs");
+  add_running(*compare, o, budget);
+  add_output(*compare, o);
+  CLI::App* report = app.add_subcommand("report", "Render a saved JSON result again");
+  report->add_option("file", o.file, "The JSON that --format json wrote")->required();
+  add_output(*report, o);
+  CLI::App* replay = app.add_subcommand("replay", "Run exactly what a replay file says");
+  replay->add_option("file", o.file, "The replay file")->required();
+  replay->add_option("--budget", budget, "Time for the whole call")->type_name("DURATION");
+  add_output(*replay, o);
+  CLI::App* agent = app.add_subcommand("agent", "Serve locks to another program over a socket");
+  agent->add_option("arguments", o.arguments, "For the agent");
+  agent->allow_extras();
+  CLI::App* list = app.add_subcommand("list", "List the locks and what they claim");
+  list->add_flag("--rules", o.list_rules, "List the rules instead");
+  list->add_option("--locks", o.locks, "Which locks")->type_name("GLOB[,GLOB]");
+  CLI::App* doctor = app.add_subcommand("doctor", "Say what this machine lets hobbs do");
+  doctor->add_option("--color,--colour", o.colour, "auto, always or never");
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double ms;
+  };
+  // "ms" before "s" and "m": the longest suffix decides.
+  for (const Unit& unit : {Unit{"ms", 1}, Unit{"s", 1e3}, Unit{"m", 60e3}, Unit{"h", 3600e3}}) {
+    if (!text.ends_with(unit.name)) continue;
+    const std::optional<double> number =
+        parse_number(text.substr(0, text.size() - unit.name.size()));
+    if (!number) return std::nullopt;
+    const double ms = *number * unit.ms;
+    if (!(ms >= 1 && ms <= 1000 * 3600e3)) return std::nullopt;
+    return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+  }
+  return std::nullopt;
+}
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+  ParsedOptions parsed;
+  Options& o = parsed.options;
+  std::string budget;
+  CLI::App app("hobbs: verification, stress and benchmarks for locks", "hobbs");
+  app.set_version_flag("--version", "hobbs " + std::string(kVersion));
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  add_runners(app, o, budget);
+  add_others(app, o, budget);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out;
+    std::ostringstream errors;
+    const bool asked_for = app.exit(error, out, errors) == 0;
+    parsed.exit_code = asked_for ? kExitPass : kExitUsage;
+    parsed.message = asked_for ? out.str() : std::string("hobbs: ") + error.what() + "\n";
+    return parsed;
+  }
+  const CLI::App* chosen = app.get_subcommands().front();
+  o.command = chosen->get_name();
+  for (const std::string& extra : chosen->remaining()) o.arguments.push_back(extra);
+  if (!budget.empty()) o.budget = parse_duration(budget);
+  return parsed;
+}
+
+}  // namespace hobbs

@@ -1,0 +1,147 @@
+// The commands that run a campaign, from options to report.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "harness/bazel_test.h"
+#include "harness/campaign.h"
+#include "harness/commands.h"
+#include "harness/exit_code.h"
+#include "harness/glob.h"
+#include "harness/janitor.h"
+#include "harness/listing.h"
+#include "harness/machine.h"
+#include "harness/output.h"
+#include "harness/report_sink.h"
+
+namespace hobbs {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kBudgetPerLock{20'000};
+constexpr milliseconds kBudgetDefaultMax{150'000};
+
+/// The drivers of each command; empty means those of --drivers.
+std::string drivers_of(const Options& options) {
+  if (options.command == "conform" || options.command == "explore" || options.command == "step") {
+    return options.command;
+  }
+  if (options.command == "stress") return "free";
+  if (options.command == "crash" && options.drivers == "*") return "free,explore,step";
+  return options.drivers;
+}
+
+milliseconds default_budget(std::size_t locks, std::uint64_t seeds) {
+  return std::min<milliseconds>(kBudgetDefaultMax,
+                                kBudgetPerLock * static_cast<std::int64_t>(locks * seeds));
+}
+
+CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers& drivers) {
+  CampaignPlan plan;
+  plan.locks = &locks;
+  plan.drivers = &drivers;
+  plan.driver_globs = drivers_of(options);
+  plan.crash_only = options.command == "crash";
+  plan.seeds = options.seeds;
+  plan.jobs = options.jobs != 0 ? options.jobs : usable_cores();
+  plan.budget = options.budget.value_or(default_budget(locks.size(), options.seeds));
+  Request& request = plan.request;
+  request.seed = options.seed;
+  request.scenarios = options.scenarios;
+  request.rules = options.rules;
+  request.stop_at_first_finding = !options.keep_going;
+  request.workers = options.workers;
+  request.acquisitions = options.acquisitions;
+  request.kills = options.kills;
+  request.preemptions = options.preemptions;
+  request.memory = options.memory;
+  request.strategy = options.strategy;
+  obey_bazel(plan, options);
+  return plan;
+}
+
+/// Exit 4 in one sentence that says what was near.
+[[noreturn]] void nothing_selected(const CampaignPlan& plan) {
+  for (const std::string& name : split_commas(plan.driver_globs)) {
+    if (const std::string why = missing_driver(name); !why.empty()) throw NothingToRun(why);
+  }
+  std::vector<std::string> drivers;
+  std::vector<std::string> scenarios;
+  for (const DriverEntry& entry : *plan.drivers) {
+    drivers.emplace_back(entry.driver->name());
+    if (!glob_match(plan.driver_globs, drivers.back())) continue;
+    for (const LockSpec& lock : *plan.locks) {
+      if (!entry.driver->unfit(lock).empty()) continue;
+      for (const ScenarioInfo& info : entry.driver->scenarios(lock)) scenarios.push_back(info.name);
+    }
+  }
+  const bool any_driver = std::any_of(drivers.begin(), drivers.end(), [&](const std::string& name) {
+    return glob_match(plan.driver_globs, name);
+  });
+  if (!any_driver) {
+    throw NothingToRun(fmt::format("no driver matches '{}'; this version has: {}",
+                                   plan.driver_globs, fmt::join(drivers, ", ")));
+  }
+  std::sort(scenarios.begin(), scenarios.end());
+  scenarios.erase(std::unique(scenarios.begin(), scenarios.end()), scenarios.end());
+  const std::vector<std::string> near = near_matches(plan.request.scenarios, scenarios);
+  throw NothingToRun(fmt::format(
+      "no scenario matches '{}' with rules '{}'{}", plan.request.scenarios, plan.request.rules,
+      near.empty() ? "" : fmt::format("; near: {}", fmt::join(near, ", "))));
+}
+
+}  // namespace
+
+Catalog choose_locks(const Catalog& catalog, const std::string& globs) {
+  Catalog chosen;
+  std::copy_if(catalog.begin(), catalog.end(), std::back_inserter(chosen),
+               [&](const LockSpec& lock) { return glob_match(globs, lock.name); });
+  if (!chosen.empty()) return chosen;
+  if (catalog.empty()) throw NothingToRun("this program was given no locks");
+  std::vector<std::string> names;
+  for (const LockSpec& lock : catalog) names.push_back(lock.name);
+  const std::vector<std::string> near = near_matches(globs, names);
+  throw NothingToRun(
+      near.empty() ? fmt::format("no lock matches '{}'; `list` shows all {}", globs, names.size())
+                   : fmt::format("no lock matches '{}'; near: {}", globs, fmt::join(near, ", ")));
+}
+
+int run_command(const Options& options, const Catalog& catalog, const std::string& program) {
+  const Catalog locks = choose_locks(catalog, options.locks);
+  const Drivers drivers = all_drivers();
+  CampaignPlan plan = plan_of(options, locks, drivers);
+  std::vector<Result> skipped;
+  if (plan_slices(plan, skipped).empty() && skipped.empty()) {
+    if (plan.shard < plan.seeds) nothing_selected(plan);
+    return kExitPass;  // A shard without a seed of its own: the others have them.
+  }
+  if (options.list) {
+    const std::string error = write_stdout(list_scenarios(plan));
+    if (!error.empty()) throw std::runtime_error(error);
+    return kExitPass;
+  }
+  const ReportSink sink(options);
+  Run run;
+  run.command = options.command;
+  run.started = utc_now();
+  run.machine = machine_facts();
+  run.seed = plan.request.seed;
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    const Janitor janitor;
+    plan.request.work_directory = janitor.directory();
+    CampaignOutcome outcome = run_campaign(plan);
+    run.results = std::move(outcome.results);
+    run.note = std::move(outcome.note);
+  }
+  run.duration_ms =
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin).count();
+  write_replays(run.results, artifacts_directory(options.artifacts), program);
+  return sink.write(run, exit_code_of(run.results));
+}
+
+}  // namespace hobbs

@@ -1,0 +1,25 @@
+#include "reports/render/reporter.h"
+
+#include "reports/json.h"
+
+namespace hobbs {
+
+std::string render_json(const Run& run, const RenderOptions&) { return to_json(run); }
+
+const std::vector<Reporter>& reporters() {
+  static const std::vector<Reporter> all = {
+      {"text", "for a person at a terminal", render_text},
+      {"json", "everything, one object (schema 1)", render_json},
+      {"junit", "JUnit XML for CI", render_junit},
+  };
+  return all;
+}
+
+const Reporter* find_reporter(std::string_view name) {
+  for (const Reporter& reporter : reporters()) {
+    if (reporter.name == name) return &reporter;
+  }
+  return nullptr;
+}
+
+}  // namespace hobbs
