@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "locks/controlled_platform.h"
+#include "locks/errors.h"
 #include "locks/hooked_platform.h"
 #include "locks/lock.h"
 #include "locks/real_platform.h"
@@ -41,6 +42,8 @@ Outcome outcome_of(Outcome positive, Outcome negative, Call&& call) {
     } else {
       return call() ? positive : negative;
     }
+  } catch (const LockError& error) {
+    return hobbs::outcome_of(error.kind());
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::resource_deadlock_would_occur) return Outcome::kDeadlock;
     if (error.code() == std::errc::operation_not_permitted) return Outcome::kNotOwner;
