@@ -5,12 +5,20 @@
 #include "locks/reference/anderson_lock.h"
 #include "locks/reference/bakery_lock.h"
 #include "locks/reference/clh_lock.h"
+#include "locks/reference/counting_semaphore.h"
 #include "locks/reference/futex_mutex.h"
+#include "locks/reference/handoff_mutex.h"
 #include "locks/reference/mcs_lock.h"
 #include "locks/reference/peterson_lock.h"
+#include "locks/reference/phase_fair_lock.h"
+#include "locks/reference/reader_preferring_lock.h"
+#include "locks/reference/reentrant_mutex.h"
+#include "locks/reference/robust_mutex.h"
+#include "locks/reference/seq_lock.h"
 #include "locks/reference/test_and_set_lock.h"
 #include "locks/reference/test_and_test_and_set_lock.h"
 #include "locks/reference/ticket_lock.h"
+#include "locks/reference/writer_preferring_lock.h"
 #include "locks/spec_of.h"
 
 namespace hobbs {
@@ -46,6 +54,15 @@ Catalog reference_catalog() {
       entry<BakeryLock>("bakery", "Loads and stores only; eight workers.", "Lamport 1974"),
       entry<FutexMutex>("futex_mutex", "Three states; sleeps in the kernel; timed.",
                         "Drepper 2011"),
+      entry<HandoffMutex>("handoff_mutex", "Spins, yields, then sleeps; hands over first come, first served; timed.", "Scott and Scherer 2001; Linux osq_lock"),
+      entry<RobustMutex>("robust_mutex", "Names its owner; a dead owner's lock passes on, and the next one is told; timed.", "pthread_mutexattr_setrobust(3)"),
+      entry<ReentrantMutex>("reentrant_mutex", "The holder may acquire again; timed.", "pthread_mutexattr_settype(3)"),
+      entry<BinarySemaphore>("binary_semaphore", "One permit; anyone may release; timed.", "Dijkstra 1965"),
+      entry<PairSemaphore>("counting_semaphore", "Two permits at first; anyone may release; timed.", "Dijkstra 1965"),
+      entry<ReaderPreferringLock>("rw_reader_preferring", "Readers never wait for a waiting writer; upgrade and downgrade; timed.", "Courtois, Heymans and Parnas 1971"),
+      entry<WriterPreferringLock>("rw_writer_preferring", "Readers wait for every writer; upgrade and downgrade; timed.", "Courtois, Heymans and Parnas 1971"),
+      entry<PhaseFairLock>("rw_phase_fair", "Reader and writer phases alternate; downgrade; timed.", "Brandenburg and Anderson 2010"),
+      entry<SeqLock>("seqlock", "The writer side; readers validate instead of holding.", "Lameter 2005; Boehm 2012"),
   };
 }
 // clang-format on

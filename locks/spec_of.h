@@ -37,7 +37,7 @@ Outcome outcome_of(Outcome positive, Outcome negative, Call&& call) {
     if constexpr (std::is_void_v<Result>) {
       call();
       return positive;
-    } else if constexpr (std::is_same_v<Result, Outcome>) {
+    } else if constexpr (std::is_convertible_v<Result, Outcome>) {
       return call();
     } else {
       return call() ? positive : negative;
