@@ -1,0 +1,35 @@
+// Runs one conformance case against an agent and judges each of its steps.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "reports/result.h"
+#include "scenarios/cases/case.h"
+
+namespace hobbs {
+
+/// How a case ended, at its first step that did not go as expected.
+struct CaseOutcome {
+  Verdict verdict = Verdict::kPass;
+  std::string reason;  // One sentence; empty for a pass.
+  std::string step;    // The step, as written; empty for a pass.
+  int line = 0;
+  bool answered_otherwise = false;  // A fail: the agent answered properly, only not as expected.
+  std::vector<Moment> moments;      // All steps up to there.
+  std::vector<std::string> evidence;
+  std::int64_t duration_ms = 0;
+};
+
+struct CaseSetting {
+  std::vector<std::string> command;  // Starts an agent; the path of a socket is appended.
+  std::string parent_directory;      // For private directories; empty: /tmp.
+  const std::atomic<std::int64_t>* clock_late_ns = nullptr;  // A canary's count, see Canary.
+};
+
+/// Never throws for what an agent or the system does: that becomes the outcome. Thread-safe.
+CaseOutcome run_case(const ConformanceCase& conformance_case, const CaseSetting& setting);
+
+}  // namespace hobbs

@@ -1,0 +1,365 @@
+#include "harness/conform/world.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <fstream>
+#include <system_error>
+
+namespace hobbs {
+namespace {
+
+constexpr int kLookMs = 5;
+// Looks in a row without a move of anybody that prove a block ...
+constexpr int kLooksToBlock = 6;
+// ... and that prove that a call will never return: no timer exists / one may exist.
+constexpr int kLooksForEver = 100;
+constexpr int kLooksForEverTimed = 800;
+// A thread in a wait that time ends is not called blocked before this, as the case language says.
+constexpr std::int64_t kTimedBlockNs = 250'000'000;
+constexpr int kPollerRounds = 2;
+constexpr std::int64_t kPatienceNs = 10'000'000'000;
+constexpr std::int64_t kStartNs = 60'000'000'000;  // For a process to start on a busy machine.
+
+std::int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+[[noreturn]] void refuse(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+bool readable(int fd, int timeout_ms) {
+  pollfd item{fd, POLLIN, 0};
+  return poll(&item, 1, timeout_ms) > 0;
+}
+
+std::string seconds(std::int64_t ns) {
+  return std::to_string(ns / 1'000'000'000) + "." + std::to_string(ns / 100'000'000 % 10) + " s";
+}
+
+/// A socket's path holds 107 characters at most: a long parent is replaced by /tmp.
+std::string make_directory(const std::string& parent) {
+  constexpr std::size_t kParentCharsMax = 70;
+  std::string path = (parent.empty() || parent.size() > kParentCharsMax ? "/tmp" : parent) +
+                     "/hobbs-conform-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) refuse("cannot make a private directory");
+  return path;
+}
+
+int listen_at(const std::string& path) {
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (socket < 0 || bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      listen(socket, 64) != 0) {
+    refuse("cannot listen for agents");
+  }
+  return socket;
+}
+
+/// Whether, in `want`'s sense, the thread is blocked.
+bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std::int64_t elapsed_ns,
+                  bool alarm) {
+  const bool timer = watch.time_matters() || alarm;
+  if (want == Want::kReply) {
+    if (story.last.rest == Rest::kWaitsForTime && elapsed_ns < kPatienceNs) return false;
+    const int needed = timer ? kLooksForEverTimed : kLooksForEver;
+    return watch.settled() >= needed && story.asleep_looks >= kLooksToBlock;
+  }
+  if (story.last.rest == Rest::kWaits) {
+    return story.looks >= kLooksToBlock && watch.settled() >= kLooksToBlock;
+  }
+  const bool poller = story.turns >= kPollerRounds && story.run_ns * 10 < elapsed_ns;
+  return story.last.rest == Rest::kWaitsForTime && elapsed_ns >= kTimedBlockNs &&
+         watch.settled() >= kLooksToBlock && (story.looks * kLookMs >= 100 || poller);
+}
+
+}  // namespace
+
+World::World(const std::vector<std::string>& command, const std::string& parent_directory,
+             const std::atomic<std::int64_t>& clock_late_ns)
+    : clock_late_ns_(clock_late_ns), directory_(make_directory(parent_directory)) {
+  private_directory_ = directory_ + "/d";
+  log_path_ = directory_ + "/log";
+  if (mkdir(private_directory_.c_str(), 0700) != 0) refuse("cannot make a private directory");
+  const std::string socket_path = private_directory_ + "/sock";
+  std::vector<std::string> full = command;
+  full.push_back(socket_path);
+  guardian_ = std::make_unique<Guardian>(std::move(full), directory_, log_path_);
+  listener_ = listen_at(socket_path);
+}
+
+World::~World() {
+  for (auto& [name, process] : processes_) {
+    if (process.pidfd >= 0) close(process.pidfd);
+  }
+  if (listener_ >= 0) close(listener_);
+}
+
+World::Process& World::process(const std::string& name) {
+  const auto at = processes_.find(name);
+  if (at == processes_.end()) throw AgentFault("there is no process " + name);
+  return at->second;
+}
+
+/// The last line that agents printed, for the sentence of a fault.
+std::string World::last_words() const {
+  std::ifstream log(log_path_);
+  std::string last;
+  for (std::string line; std::getline(log, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last.empty() ? "" : "; it printed: " + last.substr(0, 200);
+}
+
+/// Accepts the next connection, which must say that it is `hello_name`.
+void World::connect(const std::string& name, const std::string& hello_name) {
+  const int socket = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (socket < 0) refuse("cannot accept an agent");
+  Process process;
+  process.channel = std::make_unique<Channel>(socket);
+  process.pid = process.channel->peer();
+  process.pidfd = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
+  if (process.pidfd < 0) throw AgentFault("the agent " + name + " ended as it connected");
+  guardian_->remember(process.pid);
+  Channel& channel = *process.channel;
+  const std::int64_t until_ns = now_ns() + kStartNs;
+  while (!channel.hello() && channel.error().empty() && !channel.closed() && now_ns() < until_ns) {
+    readable(channel.socket(), 100);
+    channel.receive();
+  }
+  if (!channel.error().empty()) throw AgentFault("the agent " + name + ": " + channel.error());
+  if (!channel.hello()) {
+    throw AgentFault("the agent " + name + " connected, but did not say hello" + last_words());
+  }
+  if (channel.hello()->name != hello_name || channel.hello()->pid != process.pid) {
+    throw AgentFault("the agent " + name + " said hello as '" + channel.hello()->name +
+                     "' with process id " + std::to_string(channel.hello()->pid) + ", but it is '" +
+                     hello_name + "' with process id " + std::to_string(process.pid));
+  }
+  process.threads["main"] = process.pid;
+  processes_[name] = std::move(process);
+}
+
+void World::spawn(const std::string& name) {
+  const pid_t pid = guardian_->start_member();
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  pollfd items[2] = {{listener_, POLLIN, 0}, {pidfd, POLLIN, 0}};
+  poll(items, 2, static_cast<int>(kStartNs / 1'000'000));
+  if (pidfd >= 0) close(pidfd);
+  if ((items[0].revents & POLLIN) == 0) {
+    throw AgentFault((items[1].revents & POLLIN) != 0
+                         ? "the agent " + name + " ended without connecting" + last_words()
+                         : "the agent " + name + " did not connect in " + seconds(kStartNs) +
+                               last_words());
+  }
+  connect(name, "root");
+}
+
+void World::fork(const CaseStep& step) {
+  if (step.actor.thread != "main") learn_thread(step.actor);
+  const std::uint64_t id = ++last_id_;
+  const PendingCall call = send_line(step.actor, id, fork_request(step, id));
+  // The child connects before or after the parent answers.
+  const std::int64_t until_ns = now_ns() + kStartNs;
+  bool connected = false;
+  while (!connected && now_ns() < until_ns) {
+    pollfd items[2] = {{listener_, POLLIN, 0},
+                       {process(step.actor.process).channel->socket(), POLLIN, 0}};
+    poll(items, 2, 1000);
+    if ((items[0].revents & POLLIN) != 0) {
+      connect(step.object, step.object);
+      connected = true;
+    } else if ((items[1].revents & POLLIN) != 0) {
+      break;
+    }
+  }
+  const CallStatus status = await(call, Want::kReply);
+  if (status.kind != CallStatus::Kind::kReplied) {
+    throw AgentFault("the fork of " + to_text(step.actor) + " did not return: " + status.evidence);
+  }
+  if (!status.reply.error.empty()) {
+    throw AgentFault(to_text(step.actor) + " could not fork: " + describe(status.reply));
+  }
+  if (!connected) {
+    if (!readable(listener_, static_cast<int>(kStartNs / 1'000'000))) {
+      throw AgentFault("the forked process " + step.object + " did not connect in " +
+                       seconds(kStartNs) + last_words());
+    }
+    connect(step.object, step.object);
+  }
+}
+
+/// Waits until the process is gone. False: it goes on (blocked, say, in waiting for its children).
+bool World::wait_for_death(Process& process, Want want) {
+  Watch watch;
+  const std::int64_t start_ns = now_ns();
+  while (!readable(process.pidfd, kLookMs)) {
+    if (want == Want::kEither) {
+      watch.look({process.pid});
+      if (watch.settled() >= kLooksForEver) return false;
+    }
+    if (now_ns() - start_ns > kPatienceNs) return false;
+  }
+  return true;
+}
+
+void World::kill(const std::string& name) {
+  Process& victim = process(name);
+  syscall(SYS_pidfd_send_signal, victim.pidfd, SIGKILL, nullptr, 0);
+  if (!wait_for_death(victim, Want::kReply)) {
+    throw Undecided("the killed process " + name + " was not gone after " + seconds(kPatienceNs));
+  }
+  close(victim.pidfd);
+  processes_.erase(name);
+}
+
+void World::quit(const std::string& name) {
+  Process& leaver = process(name);
+  leaver.channel->send(quit_request());
+  if (wait_for_death(leaver, Want::kEither)) {
+    close(leaver.pidfd);
+    processes_.erase(name);
+  }
+}
+
+void World::join_thread(const Actor& actor) {
+  Process& owner = process(actor.process);
+  const auto known = owner.threads.find(actor.thread);
+  if (known == owner.threads.end()) throw AgentFault(to_text(actor) + " never made a call");
+  const std::size_t before = threads_of(owner.pid).size();
+  owner.channel->send(join_request(actor));
+  const std::int64_t until_ns = now_ns() + kPatienceNs;
+  while (now_ns() < until_ns) {
+    const std::vector<pid_t> threads = threads_of(owner.pid);
+    const bool gone = known->second != 0 ? std::find(threads.begin(), threads.end(),
+                                                     known->second) == threads.end()
+                                         : threads.size() < before;
+    if (gone) {
+      owner.threads.erase(known);
+      return;
+    }
+    poll(nullptr, 0, kLookMs);
+  }
+  throw AgentFault("the thread " + to_text(actor) + " did not end in " + seconds(kPatienceNs));
+}
+
+PendingCall World::send_line(const Actor& actor, std::uint64_t id, const std::string& line) {
+  PendingCall call;
+  call.actor = actor;
+  call.id = id;
+  Process& target = process(actor.process);
+  call.late_before_ns = clock_late_ns_.load(std::memory_order_relaxed);
+  call.runnable_before_ns = runnable_ns_of(target.pid);
+  call.sent_ns = now_ns();
+  if (actor.thread == "main") target.main_pending = true;
+  target.channel->send(line);
+  return call;
+}
+
+/// The kernel's id of an agent's thread, by a first harmless request to it: the agent says it, or
+/// it is the one thread that is new.
+void World::learn_thread(const Actor& actor) {
+  Process& owner = process(actor.process);
+  if (owner.threads.contains(actor.thread)) return;
+  if (owner.main_pending) {
+    // Many agents read the channel in their main thread: a ping might wait as long as the call.
+    owner.threads[actor.thread] = 0;
+    return;
+  }
+  std::vector<pid_t> before = threads_of(owner.pid);
+  const std::uint64_t id = ++last_id_;
+  const PendingCall call = send_line(actor, id, ping_request(actor, id));
+  owner.threads[actor.thread] = 0;
+  const CallStatus status = await(call, Want::kReply);
+  if (status.kind != CallStatus::Kind::kReplied) {
+    throw AgentFault(to_text(actor) + " did not answer a ping: " + status.evidence);
+  }
+  if (owner.threads[actor.thread] != 0) return;  // The reply told.
+  std::vector<pid_t> fresh = threads_of(owner.pid);
+  std::erase_if(fresh, [&](pid_t thread) {
+    return std::find(before.begin(), before.end(), thread) != before.end();
+  });
+  if (fresh.size() == 1) owner.threads[actor.thread] = fresh.front();
+}
+
+PendingCall World::send(const CaseStep& step, const std::string& arguments) {
+  if (step.actor.thread != "main") learn_thread(step.actor);
+  const std::uint64_t id = ++last_id_;
+  PendingCall call = send_line(step.actor, id, request_line(step, id, arguments));
+  call.line = step.line;
+  return call;
+}
+
+/// An agent that lies about times would make every judgement of them void.
+void World::check_times(const PendingCall& call, const AgentReply& reply) const {
+  if (reply.call.start_ns < call.sent_ns || reply.call.end_ns < reply.call.start_ns ||
+      reply.call.end_ns > now_ns()) {
+    throw AgentFault("the agent " + call.actor.process +
+                     " reports times outside of the call (CLOCK_MONOTONIC, in ns)");
+  }
+}
+
+CallStatus World::await(const PendingCall& call, Want want) {
+  Process& target = process(call.actor.process);
+  Channel& channel = *target.channel;
+  Watch watch;
+  while (true) {
+    channel.receive();
+    if (std::optional<AgentReply> reply = channel.take(call.id)) {
+      check_times(call, *reply);
+      pid_t& thread = target.threads[call.actor.thread];
+      if (reply->tid != 0 && thread == 0) thread = reply->tid;
+      if (call.actor.thread == "main") target.main_pending = false;
+      return {CallStatus::Kind::kReplied, std::move(reply->call), {}};
+    }
+    if (!channel.error().empty()) {
+      throw AgentFault("the agent " + call.actor.process + ": " + channel.error());
+    }
+    if (channel.closed()) {
+      throw AgentFault("the agent " + call.actor.process + " ended during the call" + last_words());
+    }
+    if (readable(channel.socket(), kLookMs)) continue;
+    watch.look(descendants_of(guardian_->pid()));
+    const Watch::Story story = watch.story(target.pid, target.threads[call.actor.thread]);
+    const std::int64_t elapsed_ns = now_ns() - call.sent_ns;
+    const auto told = [&] {
+      std::string text = to_text(call.actor) + " was " + story.last.where + ", used " +
+                         std::to_string(story.run_ns / 1'000'000) + " ms of CPU in " +
+                         seconds(elapsed_ns);
+      if (story.turns > 0) text += ", woke " + std::to_string(story.turns) + " times";
+      return text + (watch.settled() > 0 ? "; nobody else moved" : "; others moved");
+    };
+    if (readable(channel.socket(), 0)) continue;  // It answered after the look.
+    if (proves_block(watch, story, want, elapsed_ns, now_ns() < alarm_until_ns_)) {
+      return {CallStatus::Kind::kBlocked, {}, told()};
+    }
+    if (elapsed_ns > kPatienceNs) return {CallStatus::Kind::kNeither, {}, told()};
+  }
+}
+
+std::int64_t World::disturbed_ns(const PendingCall& call) const {
+  const auto at = processes_.find(call.actor.process);
+  const std::int64_t runnable_ns =
+      at == processes_.end() ? 0 : runnable_ns_of(at->second.pid) - call.runnable_before_ns;
+  return runnable_ns + clock_late_ns_.load(std::memory_order_relaxed) - call.late_before_ns;
+}
+
+void World::expect_alarm(double seconds) {
+  alarm_until_ns_ = now_ns() + static_cast<std::int64_t>((seconds + 1) * 1e9);
+}
+
+}  // namespace hobbs

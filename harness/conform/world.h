@@ -1,0 +1,111 @@
+// The processes of one case, behind agents: starting, forking and killing them, and calls on their
+// threads. What a call did is told as evidence: a reply, a proven block, or neither.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "harness/conform/channel.h"
+#include "harness/conform/evidence.h"
+#include "harness/conform/guardian.h"
+#include "scenarios/cases/case.h"
+
+namespace hobbs {
+
+/// The agent broke the protocol, ended, or never connected: one sentence.
+class AgentFault : public std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+/// Nothing can be said, by no fault of the agent (a machine too slow): one sentence.
+class Undecided : public std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+/// A call that was sent.
+struct PendingCall {
+  Actor actor;
+  std::uint64_t id = 0;
+  int line = 0;                         // Of the step that made it.
+  std::int64_t sent_ns = 0;             // CLOCK_MONOTONIC.
+  std::int64_t late_before_ns = 0;      // What the canary had lost, and ...
+  std::int64_t runnable_before_ns = 0;  // ... the process had waited for a CPU, at that time.
+};
+
+/// How a call stands after await().
+struct CallStatus {
+  enum class Kind : std::uint8_t { kReplied, kBlocked, kNeither } kind = Kind::kNeither;
+  CallReply reply;       // kReplied.
+  std::string evidence;  // kBlocked and kNeither: what the thread was seen to do.
+};
+
+/// What the caller waits for; it decides how much evidence is enough.
+enum class Want : std::uint8_t {
+  kReply,  // It must return: kBlocked only when nothing can happen any more.
+  kBlock,  // It must block: kBlocked as soon as that is proven.
+  kEither,
+};
+
+/// Not thread-safe. Throws std::system_error when the system refuses, AgentFault and Undecided.
+class World {
+ public:
+  /// `command` starts an agent once the path of the socket is appended. `clock_late_ns` counts what
+  /// a canary thread loses to a busy machine.
+  World(const std::vector<std::string>& command, const std::string& parent_directory,
+        const std::atomic<std::int64_t>& clock_late_ns);
+  ~World();
+
+  const std::string& directory() const { return private_directory_; }
+
+  void spawn(const std::string& name);
+  void fork(const CaseStep& step);
+  void kill(const std::string& process);
+  void quit(const std::string& process);
+  void join_thread(const Actor& actor);
+
+  PendingCall send(const CaseStep& step, const std::string& arguments);
+  CallStatus await(const PendingCall& call, Want want);
+
+  /// How much longer than it needed the call may have taken because the machine was busy, up to
+  /// now: time without a CPU, and what a canary lost meanwhile.
+  std::int64_t disturbed_ns(const PendingCall& call) const;
+
+  /// A timer of the case itself is running: a wait may end by it after up to this long.
+  void expect_alarm(double seconds);
+
+ private:
+  struct Process {
+    std::unique_ptr<Channel> channel;
+    pid_t pid = 0;
+    int pidfd = -1;
+    bool main_pending = false;  // The main thread is in a call.
+    std::map<std::string, pid_t> threads;  // Name in the case to kernel id; 0 if not known.
+  };
+
+  Process& process(const std::string& name);
+  void connect(const std::string& name, const std::string& hello_name);
+  PendingCall send_line(const Actor& actor, std::uint64_t id, const std::string& line);
+  void learn_thread(const Actor& actor);
+  void check_times(const PendingCall& call, const AgentReply& reply) const;
+  bool wait_for_death(Process& process, Want want);
+  std::string last_words() const;
+
+  const std::atomic<std::int64_t>& clock_late_ns_;
+  std::string directory_;          // Holds the two below; the guardian removes it.
+  std::string private_directory_;  // $D of the case, with the agents' socket in it.
+  std::string log_path_;           // What agents print.
+  int listener_ = -1;
+  std::unique_ptr<Guardian> guardian_;
+  std::map<std::string, Process> processes_;
+  std::uint64_t last_id_ = 0;
+  std::int64_t alarm_until_ns_ = 0;
+};
+
+}  // namespace hobbs
