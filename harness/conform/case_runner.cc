@@ -36,7 +36,8 @@ class CaseRun {
   CaseRun(const ConformanceCase& conformance_case, const CaseSetting& setting, CaseOutcome& outcome)
       : case_(conformance_case),
         outcome_(outcome),
-        world_(setting.command, setting.parent_directory, *setting.clock_late_ns) {
+        world_(setting.command, setting.parent_directory, *setting.clock_late_ns,
+               setting.patience) {
     variables_["D"] = world_.directory();
   }
 

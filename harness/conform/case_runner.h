@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/conform/world.h"
 #include "reports/result.h"
 #include "scenarios/cases/case.h"
 
@@ -27,6 +28,7 @@ struct CaseSetting {
   std::vector<std::string> command;  // Starts an agent; the path of a socket is appended.
   std::string parent_directory;      // For private directories; empty: /tmp.
   const std::atomic<std::int64_t>* clock_late_ns = nullptr;  // A canary's count, see Canary.
+  Patience patience;
 };
 
 /// Never throws for what an agent or the system does: that becomes the outcome. Thread-safe.

@@ -95,7 +95,8 @@ CaseResults run_cases(const std::vector<ConformanceCase>& cases, const CaseOptio
   }
   all.results.resize(chosen.size());
   const Canary canary;
-  const CaseSetting setting{agent.words, options.work_directory, &canary.late_ns()};
+  const CaseSetting setting{agent.words, options.work_directory, &canary.late_ns(),
+                            options.patience};
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i; (i = next.fetch_add(1)) < chosen.size();) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/conform/world.h"
 #include "reports/result.h"
 #include "scenarios/cases/case.h"
 
@@ -20,8 +21,9 @@ struct CaseOptions {
   std::string rules = "*";     // ... and of their names.
   std::string differences;     // Text of a table of known differences, see differences.h.
   std::string work_directory;  // For private directories; empty: /tmp.
-  unsigned jobs = 0;           // Cases at a time; 0: as many as there are CPUs.
-  std::uint64_t seed = 1;      // Only told in the replay.
+  Patience patience;
+  unsigned jobs = 0;       // Cases at a time; 0: as many as there are CPUs.
+  std::uint64_t seed = 1;  // Only told in the replay.
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
   std::function<void(std::string_view)> progress = [](std::string_view) {};  // From any thread.
 };

@@ -27,8 +27,6 @@ constexpr int kLooksForEverTimed = 800;
 // A thread in a wait that time ends is not called blocked before this, as the case language says.
 constexpr std::int64_t kTimedBlockNs = 250'000'000;
 constexpr int kPollerRounds = 2;
-constexpr std::int64_t kPatienceNs = 10'000'000'000;
-constexpr std::int64_t kStartNs = 60'000'000'000;  // For a process to start on a busy machine.
 
 std::int64_t now_ns() {
   timespec now{};
@@ -72,10 +70,10 @@ int listen_at(const std::string& path) {
 
 /// Whether, in `want`'s sense, the thread is blocked.
 bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std::int64_t elapsed_ns,
-                  bool alarm) {
+                  bool alarm, const Patience& patience) {
   const bool timer = watch.time_matters() || alarm;
   if (want == Want::kReply) {
-    if (story.last.rest == Rest::kWaitsForTime && elapsed_ns < kPatienceNs) return false;
+    if (story.last.rest == Rest::kWaitsForTime && elapsed_ns < patience.call_ns) return false;
     const int needed = timer ? kLooksForEverTimed : kLooksForEver;
     return watch.settled() >= needed && story.asleep_looks >= kLooksToBlock;
   }
@@ -90,8 +88,10 @@ bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std:
 }  // namespace
 
 World::World(const std::vector<std::string>& command, const std::string& parent_directory,
-             const std::atomic<std::int64_t>& clock_late_ns)
-    : clock_late_ns_(clock_late_ns), directory_(make_directory(parent_directory)) {
+             const std::atomic<std::int64_t>& clock_late_ns, const Patience& patience)
+    : clock_late_ns_(clock_late_ns),
+      patience_(patience),
+      directory_(make_directory(parent_directory)) {
   private_directory_ = directory_ + "/d";
   log_path_ = directory_ + "/log";
   if (mkdir(private_directory_.c_str(), 0700) != 0) refuse("cannot make a private directory");
@@ -136,7 +136,7 @@ void World::connect(const std::string& name, const std::string& hello_name) {
   if (process.pidfd < 0) throw AgentFault("the agent " + name + " ended as it connected");
   guardian_->remember(process.pid);
   Channel& channel = *process.channel;
-  const std::int64_t until_ns = now_ns() + kStartNs;
+  const std::int64_t until_ns = now_ns() + patience_.start_ns;
   while (!channel.hello() && channel.error().empty() && !channel.closed() && now_ns() < until_ns) {
     readable(channel.socket(), 100);
     channel.receive();
@@ -158,13 +158,13 @@ void World::spawn(const std::string& name) {
   const pid_t pid = guardian_->start_member();
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   pollfd items[2] = {{listener_, POLLIN, 0}, {pidfd, POLLIN, 0}};
-  poll(items, 2, static_cast<int>(kStartNs / 1'000'000));
+  poll(items, 2, static_cast<int>(patience_.start_ns / 1'000'000));
   if (pidfd >= 0) close(pidfd);
   if ((items[0].revents & POLLIN) == 0) {
     throw AgentFault((items[1].revents & POLLIN) != 0
                          ? "the agent " + name + " ended without connecting" + last_words()
-                         : "the agent " + name + " did not connect in " + seconds(kStartNs) +
-                               last_words());
+                         : "the agent " + name + " did not connect in " +
+                               seconds(patience_.start_ns) + last_words());
   }
   connect(name, "root");
 }
@@ -174,7 +174,7 @@ void World::fork(const CaseStep& step) {
   const std::uint64_t id = ++last_id_;
   const PendingCall call = send_line(step.actor, id, fork_request(step, id));
   // The child connects before or after the parent answers.
-  const std::int64_t until_ns = now_ns() + kStartNs;
+  const std::int64_t until_ns = now_ns() + patience_.start_ns;
   bool connected = false;
   while (!connected && now_ns() < until_ns) {
     pollfd items[2] = {{listener_, POLLIN, 0},
@@ -195,9 +195,9 @@ void World::fork(const CaseStep& step) {
     throw AgentFault(to_text(step.actor) + " could not fork: " + describe(status.reply));
   }
   if (!connected) {
-    if (!readable(listener_, static_cast<int>(kStartNs / 1'000'000))) {
+    if (!readable(listener_, static_cast<int>(patience_.start_ns / 1'000'000))) {
       throw AgentFault("the forked process " + step.object + " did not connect in " +
-                       seconds(kStartNs) + last_words());
+                       seconds(patience_.start_ns) + last_words());
     }
     connect(step.object, step.object);
   }
@@ -212,7 +212,7 @@ bool World::wait_for_death(Process& process, Want want) {
       watch.look({process.pid});
       if (watch.settled() >= kLooksForEver) return false;
     }
-    if (now_ns() - start_ns > kPatienceNs) return false;
+    if (now_ns() - start_ns > patience_.call_ns) return false;
   }
   return true;
 }
@@ -221,7 +221,8 @@ void World::kill(const std::string& name) {
   Process& victim = process(name);
   syscall(SYS_pidfd_send_signal, victim.pidfd, SIGKILL, nullptr, 0);
   if (!wait_for_death(victim, Want::kReply)) {
-    throw Undecided("the killed process " + name + " was not gone after " + seconds(kPatienceNs));
+    throw Undecided("the killed process " + name + " was not gone after " +
+                    seconds(patience_.call_ns));
   }
   close(victim.pidfd);
   processes_.erase(name);
@@ -242,7 +243,7 @@ void World::join_thread(const Actor& actor) {
   if (known == owner.threads.end()) throw AgentFault(to_text(actor) + " never made a call");
   const std::size_t before = threads_of(owner.pid).size();
   owner.channel->send(join_request(actor));
-  const std::int64_t until_ns = now_ns() + kPatienceNs;
+  const std::int64_t until_ns = now_ns() + patience_.call_ns;
   while (now_ns() < until_ns) {
     const std::vector<pid_t> threads = threads_of(owner.pid);
     const bool gone = known->second != 0 ? std::find(threads.begin(), threads.end(),
@@ -254,7 +255,8 @@ void World::join_thread(const Actor& actor) {
     }
     poll(nullptr, 0, kLookMs);
   }
-  throw AgentFault("the thread " + to_text(actor) + " did not end in " + seconds(kPatienceNs));
+  throw AgentFault("the thread " + to_text(actor) + " did not end in " +
+                   seconds(patience_.call_ns));
 }
 
 PendingCall World::send_line(const Actor& actor, std::uint64_t id, const std::string& line) {
@@ -344,10 +346,10 @@ CallStatus World::await(const PendingCall& call, Want want) {
       return text + (watch.settled() > 0 ? "; nobody else moved" : "; others moved");
     };
     if (readable(channel.socket(), 0)) continue;  // It answered after the look.
-    if (proves_block(watch, story, want, elapsed_ns, now_ns() < alarm_until_ns_)) {
+    if (proves_block(watch, story, want, elapsed_ns, now_ns() < alarm_until_ns_, patience_)) {
       return {CallStatus::Kind::kBlocked, {}, told()};
     }
-    if (elapsed_ns > kPatienceNs) return {CallStatus::Kind::kNeither, {}, told()};
+    if (elapsed_ns > patience_.call_ns) return {CallStatus::Kind::kNeither, {}, told()};
   }
 }
 

@@ -53,13 +53,19 @@ enum class Want : std::uint8_t {
   kEither,
 };
 
+/// How long to wait before giving up; never how to judge. Tests shorten it.
+struct Patience {
+  std::int64_t start_ns = 60'000'000'000;  // For an agent to connect and greet.
+  std::int64_t call_ns = 10'000'000'000;   // For a call that neither returns nor blocks.
+};
+
 /// Not thread-safe. Throws std::system_error when the system refuses, AgentFault and Undecided.
 class World {
  public:
   /// `command` starts an agent once the path of the socket is appended. `clock_late_ns` counts what
   /// a canary thread loses to a busy machine.
   World(const std::vector<std::string>& command, const std::string& parent_directory,
-        const std::atomic<std::int64_t>& clock_late_ns);
+        const std::atomic<std::int64_t>& clock_late_ns, const Patience& patience = {});
   ~World();
 
   const std::string& directory() const { return private_directory_; }
@@ -85,7 +91,7 @@ class World {
     std::unique_ptr<Channel> channel;
     pid_t pid = 0;
     int pidfd = -1;
-    bool main_pending = false;  // The main thread is in a call.
+    bool main_pending = false;             // The main thread is in a call.
     std::map<std::string, pid_t> threads;  // Name in the case to kernel id; 0 if not known.
   };
 
@@ -98,6 +104,7 @@ class World {
   std::string last_words() const;
 
   const std::atomic<std::int64_t>& clock_late_ns_;
+  const Patience patience_;
   std::string directory_;          // Holds the two below; the guardian removes it.
   std::string private_directory_;  // $D of the case, with the agents' socket in it.
   std::string log_path_;           // What agents print.
