@@ -31,6 +31,8 @@ void add_seed(const CampaignPlan& plan, std::uint64_t seed, std::vector<Result>*
     for (const DriverEntry& entry : *plan.drivers) {
       const std::string name(entry.driver->name());
       if (!glob_match(plan.driver_globs, name)) continue;
+      const bool named = plan.driver_globs != "*";
+      if (entry.black_boxes_only && !named && lock.controlled.available()) continue;
       if (const std::string why = entry.driver->unfit(lock); !why.empty()) {
         if (skipped != nullptr) {
           Result result;

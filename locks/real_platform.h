@@ -51,8 +51,9 @@ struct RealPlatform {
     __builtin_ia32_pause();
 #endif
     // A spinner that fills its time slice starves the holder on a machine with few cores.
-    static thread_local unsigned spins = 0;
-    if ((++spins & 63u) == 0) ::sched_yield();
+    static thread_local std::uint8_t spins = 0;
+    spins = (spins + 1) % 64;
+    if (spins == 0) ::sched_yield();
   }
   static void yield() { ::sched_yield(); }
 

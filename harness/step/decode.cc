@@ -1,0 +1,148 @@
+#include "harness/step/decode.h"
+
+#include <Zydis/Zydis.h>
+#include <cxxabi.h>
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace hobbs::step {
+namespace {
+
+const ZydisDecoder& decoder() {
+  static const ZydisDecoder instance = [] {
+    ZydisDecoder made;
+    ZydisDecoderInit(&made, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    return made;
+  }();
+  return instance;
+}
+
+std::uint8_t general_register(ZydisRegister reg) {
+  if (reg == ZYDIS_REGISTER_NONE) return kNoRegister;
+  return static_cast<std::uint8_t>(
+      ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg)));
+}
+
+bool is_high_byte(ZydisRegister reg) {
+  return reg == ZYDIS_REGISTER_AH || reg == ZYDIS_REGISTER_CH || reg == ZYDIS_REGISTER_DH ||
+         reg == ZYDIS_REGISTER_BH;
+}
+
+/// Fills `to`; false for what the modelled processor does not have.
+bool convert(const ZydisDecodedOperand& from, std::uint64_t next_address, Operand& to) {
+  to.bytes = static_cast<std::uint8_t>(from.size / 8);
+  switch (from.type) {
+    case ZYDIS_OPERAND_TYPE_REGISTER: {
+      const ZydisRegisterClass kind = ZydisRegisterGetClass(from.reg.value);
+      if (kind == ZYDIS_REGCLASS_XMM) {
+        to.kind = Operand::Kind::kVector;
+        to.reg = static_cast<std::uint8_t>(ZydisRegisterGetId(from.reg.value));
+        return to.reg < 16;
+      }
+      if (kind < ZYDIS_REGCLASS_GPR8 || kind > ZYDIS_REGCLASS_GPR64) return false;
+      to.kind = Operand::Kind::kRegister;
+      to.high_byte = is_high_byte(from.reg.value);
+      // The high byte registers have numbers of their own: ah is register 0's second byte.
+      to.reg = to.high_byte ? static_cast<std::uint8_t>(from.reg.value - ZYDIS_REGISTER_AH)
+                            : general_register(from.reg.value);
+      return true;
+    }
+    case ZYDIS_OPERAND_TYPE_MEMORY:
+      to.kind = Operand::Kind::kMemory;
+      to.value = from.mem.disp.has_displacement ? from.mem.disp.value : 0;
+      to.fs = from.mem.segment == ZYDIS_REGISTER_FS;
+      if (from.mem.segment == ZYDIS_REGISTER_GS) return false;
+      if (from.mem.base == ZYDIS_REGISTER_RIP) {
+        to.value += static_cast<std::int64_t>(next_address);
+      } else {
+        to.base = general_register(from.mem.base);
+      }
+      to.index = general_register(from.mem.index);
+      to.scale = from.mem.scale;
+      return true;
+    case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+      to.kind = Operand::Kind::kImmediate;
+      to.value = from.imm.is_relative ? static_cast<std::int64_t>(next_address) + from.imm.value.s
+                                      : from.imm.value.s;
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+const Instruction* Decoder::at(std::uint64_t address) {
+  Slot& slot = recent_[address & (recent_.size() - 1)];
+  if (slot.address != address) slot = {address, decode(address)};
+  return slot.instruction;
+}
+
+const Instruction* Decoder::decode(std::uint64_t address) {
+  const auto found = decoded_.find(address);
+  if (found != decoded_.end()) return found->second.length == 0 ? nullptr : &found->second;
+  Instruction& made = decoded_[address];
+  ZydisDecodedInstruction raw;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  const auto* code = reinterpret_cast<const void*>(address);
+  if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder(), code, ZYDIS_MAX_INSTRUCTION_LENGTH, &raw,
+                                         operands)) ||
+      raw.operand_count_visible > 3) {
+    return nullptr;
+  }
+  for (unsigned i = 0; i < raw.operand_count_visible; ++i) {
+    // A nop's operand is never read, whatever it is.
+    if (raw.mnemonic == ZYDIS_MNEMONIC_NOP) break;
+    if (!convert(operands[i], address + raw.length, made.operands[i])) return nullptr;
+    made.operand_count = static_cast<std::uint8_t>(i + 1);
+    const bool is_address_only = raw.mnemonic == ZYDIS_MNEMONIC_LEA;
+    if (made.operands[i].kind == Operand::Kind::kMemory && !is_address_only) {
+      made.memory = static_cast<std::int8_t>(i);
+    }
+  }
+  made.mnemonic = raw.mnemonic;
+  made.length = raw.length;
+  made.locked = (raw.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0 ||
+                (raw.mnemonic == ZYDIS_MNEMONIC_XCHG && made.memory >= 0);
+  made.repeated = (raw.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
+                                     ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+  return &made;
+}
+
+std::string symbol_of(std::uint64_t address) {
+  Dl_info info{};
+  char text[32];
+  if (::dladdr(reinterpret_cast<void*>(address), &info) == 0 || info.dli_sname == nullptr) {
+    // Stripped or static: the offset in the file is what a disassembler can be given.
+    const std::uint64_t base = reinterpret_cast<std::uint64_t>(info.dli_fbase);
+    std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(address - base));
+    const char* file = info.dli_fname != nullptr ? std::strrchr(info.dli_fname, '/') : nullptr;
+    return (file != nullptr ? std::string(file + 1) : std::string("?")) + text;
+  }
+  int status = 0;
+  char* plain = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
+  std::string name = status == 0 ? plain : info.dli_sname;
+  std::free(plain);
+  const auto offset = address - reinterpret_cast<std::uint64_t>(info.dli_saddr);
+  std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(offset));
+  return name + text;
+}
+
+std::string Decoder::text(std::uint64_t address) {
+  ZydisDecodedInstruction raw;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  char line[128] = "(not an instruction)";
+  if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), reinterpret_cast<const void*>(address),
+                                          ZYDIS_MAX_INSTRUCTION_LENGTH, &raw, operands))) {
+    ZydisFormatter formatter;
+    ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+    ZydisFormatterFormatInstruction(&formatter, &raw, operands, raw.operand_count_visible, line,
+                                    sizeof line, address, nullptr);
+  }
+  return symbol_of(address) + ": " + line;
+}
+
+}  // namespace hobbs::step

@@ -1,0 +1,314 @@
+#include "harness/step/step_driver.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "harness/glob.h"
+#include "harness/step/kernel.h"
+#include "harness/step/programs.h"
+#include "harness/step/search.h"
+#include "reports/replay_case.h"
+
+namespace hobbs {
+namespace {
+
+using step::Memory;
+using step::NamedProgram;
+using step::SearchReport;
+using step::Transition;
+using step::World;
+
+constexpr std::string_view kRules = "ME-1,ME-3,ME-4,LV-1,LV-2,TR-2,TO-1";
+constexpr std::string_view kSharedRules = "ME-1,RW-1,ME-3,ME-4,LV-1,LV-2,TR-2,TO-1";
+constexpr std::string_view kCrashRules = "ME-1,CR-1,CR-5,CR-6";
+
+std::string memory_name(Memory memory) { return memory == Memory::kSequential ? "sc" : "tso"; }
+
+std::string scenario_name(const NamedProgram& program, Memory memory) {
+  return "binary/" + memory_name(memory) + "/" + program.name;
+}
+
+std::string rules_of(const LockSpec& lock, const NamedProgram& program) {
+  if (program.kills > 0) return std::string(kCrashRules);
+  return std::string(lock.real.has_shared() ? kSharedRules : kRules);
+}
+
+std::int64_t to_ns(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+/// glibc takes short cuts until a process has had a second thread; the workers are to run the
+/// code that a real program runs.
+void have_been_multithreaded() {
+  static const bool once = [] {
+    std::thread([] {}).join();
+    return true;
+  }();
+  (void)once;
+}
+
+std::vector<Moment> moments(World& world, const std::vector<Transition>& path) {
+  std::vector<Moment> history;
+  const std::vector<std::string> lines = step::trace(world, path);
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    Moment moment;
+    moment.worker = path[i].worker + 1u;
+    const std::string prefix = "worker " + std::to_string(moment.worker) + " ";
+    moment.text = lines[i].substr(prefix.size());
+    moment.evidence = i + 1 == path.size();
+    history.push_back(std::move(moment));
+  }
+  return history;
+}
+
+ReplayCase replay_case(const LockSpec& lock, const NamedProgram& program, Memory memory,
+                       const SearchReport& report, const std::string& scenario) {
+  ReplayCase replay;
+  replay.lock = lock.name;
+  replay.claims = lock.claims;
+  replay.driver = "step";
+  replay.scenario = scenario;
+  replay.rule = report.rule;
+  replay.program = program.program;
+  replay.topology = "processes";
+  replay.schedule = step::to_text(report.path);
+  replay.options["memory"] = memory_name(memory);
+  replay.options["kills"] = std::to_string(program.kills);
+  return replay;
+}
+
+/// Runs a schedule again; true if it breaks `rule` at its end as it did before.
+bool happens_again(const LockSpec& lock, const ReplayCase& replay, Memory memory, unsigned kills,
+                   const std::vector<Transition>& path, std::int64_t deadline_ns) {
+  World world(lock, replay.program, memory, kills);
+  step::State state = world.initial();
+  std::vector<Transition> enabled;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    world.enabled(state, enabled);
+    if (std::find(enabled.begin(), enabled.end(), path[i]) == enabled.end()) return false;
+    const step::Incident incident = world.step(state, path[i]);
+    if (incident.kind != step::Incident::Kind::kNone) {
+      return incident.rule == replay.rule && i + 1 == path.size();
+    }
+  }
+  // Nothing broke on the way: the finding is that the workers cannot finish from here.
+  step::SearchLimits limits;
+  limits.deadline_ns = deadline_ns;
+  const SearchReport rest = step::search_from(world, state, limits);
+  return rest.end == SearchReport::End::kViolation && rest.rule == replay.rule && rest.path.empty();
+}
+
+Result base_result(const LockSpec& lock, const NamedProgram& program, Memory memory) {
+  Result result;
+  result.lock = lock.name;
+  result.scenario = scenario_name(program, memory);
+  result.driver = "step";
+  result.topology = "processes";
+  result.rule = rules_of(lock, program);
+  return result;
+}
+
+void add_finding(const LockSpec& lock, const NamedProgram& program, Memory memory,
+                 const SearchReport& report, World& world, std::int64_t deadline_ns,
+                 Result& result) {
+  const ReplayCase replay = replay_case(lock, program, memory, report, result.scenario);
+  constexpr unsigned kReplays = 2;
+  unsigned failed = 0;
+  for (unsigned i = 0; i < kReplays; ++i) {
+    failed += happens_again(lock, replay, memory, program.kills, report.path, deadline_ns) ? 1 : 0;
+  }
+  if (failed != kReplays) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "a violation did not replay: " + report.summary;
+    return;
+  }
+  result.verdict = Verdict::kFail;
+  result.rule = report.rule;
+  Finding finding;
+  finding.summary = report.summary;
+  finding.program = to_text(program.program);
+  finding.schedule = replay.schedule;
+  finding.history = moments(world, report.path);
+  finding.evidence.push_back("memory model " + memory_name(memory) + ", " +
+                             std::to_string(report.path.size()) +
+                             " transitions, the shortest way there");
+  finding.failed = failed;
+  finding.of = kReplays;
+  finding.replay_json = to_json(replay);
+  result.finding = std::move(finding);
+}
+
+Result search_one(const LockSpec& lock, const NamedProgram& program, Memory memory,
+                  std::int64_t deadline_ns) {
+  Result result = base_result(lock, program, memory);
+  const auto start = std::chrono::steady_clock::now();
+  World world(lock, program.program, memory, program.kills);
+  step::SearchLimits limits;
+  limits.deadline_ns = deadline_ns;
+  const SearchReport report = step::search(world, limits);
+  result.executions = report.transitions;
+  const std::string counts = std::to_string(report.states) + " states, " +
+                             std::to_string(report.transitions) + " transitions";
+  switch (report.end) {
+    case SearchReport::End::kComplete:
+      result.complete = true;
+      result.reason = "all of " + counts;
+      if (report.stuck_as_promised > 0) {
+        result.reason += "; " + std::to_string(report.stuck_as_promised) +
+                         " stuck after a death, as the lock's claims allow";
+      }
+      break;
+    case SearchReport::End::kViolation:
+      add_finding(lock, program, memory, report, world, deadline_ns, result);
+      break;
+    case SearchReport::End::kUnknown:
+    case SearchReport::End::kLimit:
+      result.verdict = Verdict::kInconclusive;
+      result.reason = report.summary + " (" + counts + " visited)";
+      break;
+  }
+  result.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                           std::chrono::steady_clock::now() - start)
+                           .count();
+  return result;
+}
+
+/// Fills in what a replay file says beside the schedule; returns an error sentence or nothing.
+std::string read_options(const LockSpec& lock, const ReplayCase& replay, Memory& memory,
+                         NamedProgram& program) {
+  for (const auto& [name, value] : replay.options) {
+    if (name == "memory" && (value == "sc" || value == "tso")) {
+      memory = value == "tso" ? Memory::kTotalStoreOrder : Memory::kSequential;
+    } else if (name == "kills" && value.size() == 1 && value[0] >= '0' && value[0] <= '9') {
+      program.kills = static_cast<unsigned>(value[0] - '0');
+    } else {
+      return "option " + name + "=" + value + " is none of memory=sc, memory=tso, kills=0 to 9";
+    }
+  }
+  if (replay.program.workers.size() > step::kMaxStepWorkers) {
+    return "step runs at most " + std::to_string(step::kMaxStepWorkers) + " workers";
+  }
+  for (const auto& worker : replay.program.workers) {
+    for (const hobbs::Step& one : worker) {
+      if (!step::can_call(lock.real, one)) {
+        return "step runs lock, try, timed and unlock, shared or not, where the lock has them";
+      }
+    }
+  }
+  return "";
+}
+
+std::vector<Memory> memories(const Request& request) {
+  if (request.memory == "sc") return {Memory::kSequential};
+  if (request.memory == "tso") return {Memory::kTotalStoreOrder};
+  return {Memory::kSequential, Memory::kTotalStoreOrder};
+}
+
+}  // namespace
+
+std::string StepDriver::unfit(const LockSpec& lock) const {
+#if !defined(__x86_64__)
+  return "step models x86-64 machine code only";
+#endif
+  if (lock.home == Home::kPath) {
+    return "a lock on files or names: their system calls are not modelled";
+  }
+  if (!lock.claims.process_shared) return "step models processes; this lock is for threads only";
+  if (!lock.real.available()) return "no uninstrumented code of this lock";
+  if (lock.real.size > step::kSharedBytes) {
+    return "the lock's object is larger than " + std::to_string(step::kSharedBytes) + " bytes";
+  }
+  return "";
+}
+
+std::vector<ScenarioInfo> StepDriver::scenarios(const LockSpec& lock) const {
+  std::vector<ScenarioInfo> list;
+  for (const Memory memory : {Memory::kSequential, Memory::kTotalStoreOrder}) {
+    for (const NamedProgram& program : step::step_programs(lock, 0, 0, 0)) {
+      list.push_back({scenario_name(program, memory), rules_of(lock, program),
+                      "every interleaving of the lock's own machine code: " +
+                          to_text(program.program)});
+    }
+  }
+  return list;
+}
+
+std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request) {
+  have_been_multithreaded();
+  std::vector<Result> results;
+  const std::int64_t until_ns = to_ns(request.until);
+  for (const NamedProgram& program :
+       step::step_programs(lock, request.workers, request.acquisitions, request.kills)) {
+    for (const Memory memory : memories(request)) {
+      if (request.memory == "c11" ||
+          !glob_match(request.scenarios, scenario_name(program, memory)) ||
+          !glob_match_any(request.rules, rules_of(lock, program))) {
+        continue;
+      }
+      if (std::chrono::steady_clock::now() >= request.until) {
+        Result late = base_result(lock, program, memory);
+        late.verdict = Verdict::kInconclusive;
+        late.reason = "the budget ended before this search";
+        results.push_back(std::move(late));
+        continue;
+      }
+      request.progress("step " + lock.name + " " + scenario_name(program, memory));
+      results.push_back(search_one(lock, program, memory, until_ns));
+      const Result& last = results.back();
+      if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
+      // What one small program runs into, the larger ones do too.
+      if (last.verdict == Verdict::kInconclusive && last.executions < 1000) return results;
+    }
+  }
+  return results;
+}
+
+ReplayOutcome StepDriver::replay(const LockSpec& lock, std::string_view replay_json,
+                                 const Request& request) {
+  have_been_multithreaded();
+  ReplayOutcome outcome;
+  const ReplayParse parsed = parse_replay(replay_json);
+  std::vector<Transition> path;
+  if (!parsed.error.empty()) {
+    outcome.error = parsed.error;
+  } else if (!step::parse_path(parsed.replay.schedule, path)) {
+    outcome.error = "the schedule is not of the form \"1 2 1d 2k\": worker, then d, t or k";
+  } else if (const std::string reason = unfit(lock); !reason.empty()) {
+    outcome.error = reason;
+  }
+  if (!outcome.error.empty()) return outcome;
+  const ReplayCase& replay = parsed.replay;
+  Memory memory = Memory::kSequential;
+  NamedProgram program;
+  program.name = "replay";
+  program.program = replay.program;
+  outcome.error = read_options(lock, replay, memory, program);
+  if (!outcome.error.empty()) return outcome;
+  outcome.of = 2;
+  for (int i = 0; i < 2; ++i) {
+    outcome.failed += happens_again(lock, replay, memory, program.kills, path,
+                                    to_ns(request.until))
+                          ? 1
+                          : 0;
+  }
+  outcome.result = base_result(lock, program, memory);
+  outcome.result.scenario = replay.scenario;
+  outcome.result.rule = replay.rule;
+  outcome.result.executions = outcome.of;
+  if (outcome.failed > 0) {
+    World world(lock, replay.program, memory, program.kills);
+    outcome.result.verdict = Verdict::kFail;
+    Finding finding;
+    finding.summary = "rule " + replay.rule + " broke again";
+    finding.program = to_text(replay.program);
+    finding.schedule = replay.schedule;
+    finding.history = moments(world, path);
+    finding.failed = outcome.failed;
+    finding.of = outcome.of;
+    finding.replay_json = std::string(replay_json);
+    outcome.result.finding = std::move(finding);
+  }
+  return outcome;
+}
+
+}  // namespace hobbs
