@@ -13,13 +13,27 @@
 namespace hobbs::step {
 
 enum Register : std::uint8_t {
-  kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15,
+  kRax,
+  kRcx,
+  kRdx,
+  kRbx,
+  kRsp,
+  kRbp,
+  kRsi,
+  kRdi,
+  kR8,
+  kR9,
+  kR10,
+  kR11,
+  kR12,
+  kR13,
+  kR14,
+  kR15,
 };
 
-inline constexpr std::uint32_t kCarry = 1u, kParity = 4u, kAdjust = 16u, kZero = 64u,
-                               kSign = 128u, kOverflow = 2048u;
-inline constexpr std::uint32_t kAllFlags =
-    kCarry | kParity | kAdjust | kZero | kSign | kOverflow;
+inline constexpr std::uint32_t kCarry = 1u, kParity = 4u, kAdjust = 16u, kZero = 64u, kSign = 128u,
+                               kOverflow = 2048u;
+inline constexpr std::uint32_t kAllFlags = kCarry | kParity | kAdjust | kZero | kSign | kOverflow;
 
 struct Vector {
   std::uint64_t low = 0, high = 0;
@@ -46,11 +60,11 @@ class Bus {
 std::uint64_t effective_address(const Processor& cpu, const Instruction& instruction);
 
 enum class Step : std::uint8_t {
-  kDone,      // Executed; rip points at the next instruction.
-  kSyscall,   // rip points at a system call, which the caller performs.
-  kFence,     // As kDone, for mfence and the like: the caller drains the store buffer first.
-  kPause,     // As kDone, for the spin hint.
-  kUnknown,   // Not modelled; nothing was changed.
+  kDone,     // Executed; rip points at the next instruction.
+  kSyscall,  // rip points at a system call, which the caller performs.
+  kFence,    // As kDone, for mfence and the like: the caller drains the store buffer first.
+  kPause,    // As kDone, for the spin hint.
+  kUnknown,  // Not modelled; nothing was changed.
 };
 
 /// Executes the instruction at rip. A failed compare-exchange writes nothing.

@@ -39,23 +39,23 @@ class RealProcessor {
     for (const std::uint8_t byte : {0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57}) {
       emit({byte});  // push rbx, rbp, r12..r15
     }
-    emit({0x57});                                      // push rdi: the Registers
-    for (int i = 0; i < 4; ++i) vector(i, 0x6f);       // movdqu xmm, [rdi+..]
-    emit({0xff, 0xb7, 128, 0, 0, 0, 0x9d});            // push [rdi+128]; popfq
+    emit({0x57});                                 // push rdi: the Registers
+    for (int i = 0; i < 4; ++i) vector(i, 0x6f);  // movdqu xmm, [rdi+..]
+    emit({0xff, 0xb7, 128, 0, 0, 0, 0x9d});       // push [rdi+128]; popfq
     for (int i = 0; i < 16; ++i) {
-      if (i != kRsp && i != kRdi) general(i, 0x8b);    // mov reg, [rdi+8i]
+      if (i != kRsp && i != kRdi) general(i, 0x8b);  // mov reg, [rdi+8i]
     }
     general(kRdi, 0x8b);
     const std::uint8_t* placed = at_;
     emit(instruction);
-    emit({0x57});                                      // push rdi
-    emit({0x48, 0x8b, 0x7c, 0x24, 0x08});              // mov rdi, [rsp+8]
+    emit({0x57});                          // push rdi
+    emit({0x48, 0x8b, 0x7c, 0x24, 0x08});  // mov rdi, [rsp+8]
     for (int i = 0; i < 16; ++i) {
-      if (i != kRsp && i != kRdi) general(i, 0x89);    // mov [rdi+8i], reg
+      if (i != kRsp && i != kRdi) general(i, 0x89);  // mov [rdi+8i], reg
     }
-    emit({0x8f, 0x47, 8 * kRdi});                      // pop [rdi+8*7]
-    emit({0x9c, 0x8f, 0x87, 128, 0, 0, 0});            // pushfq; pop [rdi+128]
-    for (int i = 0; i < 4; ++i) vector(i, 0x7f);       // movdqu [rdi+..], xmm
+    emit({0x8f, 0x47, 8 * kRdi});                 // pop [rdi+8*7]
+    emit({0x9c, 0x8f, 0x87, 128, 0, 0, 0});       // pushfq; pop [rdi+128]
+    for (int i = 0; i < 4; ++i) vector(i, 0x7f);  // movdqu [rdi+..], xmm
     emit({0x5f, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3});
     return placed;
   }
@@ -142,14 +142,13 @@ std::vector<Form> integer_forms() {
   std::vector<Form> forms;
   for (unsigned w = 0; w < 4; ++w) {
     const unsigned bytes = 1u << w;
-    for (const auto m : {ZYDIS_MNEMONIC_ADD, ZYDIS_MNEMONIC_ADC, ZYDIS_MNEMONIC_SUB,
-                         ZYDIS_MNEMONIC_SBB, ZYDIS_MNEMONIC_CMP, ZYDIS_MNEMONIC_AND,
-                         ZYDIS_MNEMONIC_OR, ZYDIS_MNEMONIC_XOR, ZYDIS_MNEMONIC_TEST,
-                         ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_XCHG, ZYDIS_MNEMONIC_CMPXCHG,
-                         ZYDIS_MNEMONIC_XADD, ZYDIS_MNEMONIC_BT, ZYDIS_MNEMONIC_BTS,
-                         ZYDIS_MNEMONIC_BTR, ZYDIS_MNEMONIC_BTC, ZYDIS_MNEMONIC_IMUL,
-                         ZYDIS_MNEMONIC_BSF, ZYDIS_MNEMONIC_BSR, ZYDIS_MNEMONIC_TZCNT,
-                         ZYDIS_MNEMONIC_LZCNT, ZYDIS_MNEMONIC_POPCNT}) {
+    for (const auto m :
+         {ZYDIS_MNEMONIC_ADD,   ZYDIS_MNEMONIC_ADC,   ZYDIS_MNEMONIC_SUB,   ZYDIS_MNEMONIC_SBB,
+          ZYDIS_MNEMONIC_CMP,   ZYDIS_MNEMONIC_AND,   ZYDIS_MNEMONIC_OR,    ZYDIS_MNEMONIC_XOR,
+          ZYDIS_MNEMONIC_TEST,  ZYDIS_MNEMONIC_MOV,   ZYDIS_MNEMONIC_XCHG,  ZYDIS_MNEMONIC_CMPXCHG,
+          ZYDIS_MNEMONIC_XADD,  ZYDIS_MNEMONIC_BT,    ZYDIS_MNEMONIC_BTS,   ZYDIS_MNEMONIC_BTR,
+          ZYDIS_MNEMONIC_BTC,   ZYDIS_MNEMONIC_IMUL,  ZYDIS_MNEMONIC_BSF,   ZYDIS_MNEMONIC_BSR,
+          ZYDIS_MNEMONIC_TZCNT, ZYDIS_MNEMONIC_LZCNT, ZYDIS_MNEMONIC_POPCNT}) {
       add_form(forms, m, {reg(kA[w]), reg(kB[w])});
       add_form(forms, m, {reg(kB[w]), reg(kD[w])});
       add_form(forms, m, {reg(kB[w]), imm(-3)});
@@ -209,9 +208,9 @@ std::vector<Form> other_forms() {
       add_form(forms, mnemonic, {mem(1)});
     }
   }
-  for (const auto m : {ZYDIS_MNEMONIC_CBW, ZYDIS_MNEMONIC_CWDE, ZYDIS_MNEMONIC_CDQE,
-                       ZYDIS_MNEMONIC_CDQ, ZYDIS_MNEMONIC_CQO, ZYDIS_MNEMONIC_NOP,
-                       ZYDIS_MNEMONIC_PAUSE, ZYDIS_MNEMONIC_MFENCE}) {
+  for (const auto m :
+       {ZYDIS_MNEMONIC_CBW, ZYDIS_MNEMONIC_CWDE, ZYDIS_MNEMONIC_CDQE, ZYDIS_MNEMONIC_CDQ,
+        ZYDIS_MNEMONIC_CQO, ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_PAUSE, ZYDIS_MNEMONIC_MFENCE}) {
     add_form(forms, m, {});
   }
   add_form(forms, ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_R9), mem(8)});
@@ -255,8 +254,8 @@ class Comparison {
       std::memcpy(buffer, before, sizeof buffer);
       ASSERT_NE(execute(cpu, memory_, *instruction), Step::kUnknown) << Decoder::text(at);
       const Registers model = to_registers(cpu);
-      bool same = std::memcmp(buffer, real_after, sizeof buffer) == 0 &&
-                  cpu.rip == at + form.bytes.size();
+      bool same =
+          std::memcmp(buffer, real_after, sizeof buffer) == 0 && cpu.rip == at + form.bytes.size();
       for (int r = 0; r < 16; ++r) {
         same &= r == kRsp || model.general[r] == registers.general[r];
       }
@@ -271,8 +270,9 @@ class Comparison {
 
  private:
   std::uint64_t random_word() {
-    constexpr std::uint64_t kEdges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff,
-                                        0x80000000, 0xffffffff, ~0ull >> 1, ~0ull, 1ull << 63};
+    constexpr std::uint64_t kEdges[] = {0,          1,      0x7f,       0x80,       0xff,
+                                        0x7fff,     0x8000, 0x7fffffff, 0x80000000, 0xffffffff,
+                                        ~0ull >> 1, ~0ull,  1ull << 63};
     return random_() % 3 == 0 ? kEdges[random_() % std::size(kEdges)] : random_();
   }
   Processor random_state(std::uint64_t buffer, std::uint64_t rip) {
@@ -280,7 +280,8 @@ class Comparison {
     for (std::uint64_t& value : cpu.general) value = random_word();
     cpu.general[kRsi] = buffer;
     // Compare-exchange succeeds half of the time.
-    if (random_() % 2 == 0) std::memcpy(&cpu.general[kRax], reinterpret_cast<void*>(buffer + 16), 8);
+    if (random_() % 2 == 0)
+      std::memcpy(&cpu.general[kRax], reinterpret_cast<void*>(buffer + 16), 8);
     cpu.flags = random_() & kAllFlags;
     for (int i = 0; i < 4; ++i) cpu.vectors[i] = {random_(), random_()};
     cpu.rip = rip;

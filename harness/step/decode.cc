@@ -68,8 +68,7 @@ bool convert(const ZydisDecodedOperand& from, std::uint64_t next_address, Operan
       to.value = from.imm.is_relative ? static_cast<std::int64_t>(next_address) + from.imm.value.s
                                       : from.imm.value.s;
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -88,8 +87,8 @@ const Instruction* Decoder::decode(std::uint64_t address) {
   ZydisDecodedInstruction raw;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   const auto* code = reinterpret_cast<const void*>(address);
-  if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder(), code, ZYDIS_MAX_INSTRUCTION_LENGTH, &raw,
-                                         operands)) ||
+  if (ZYAN_FAILED(
+          ZydisDecoderDecodeFull(&decoder(), code, ZYDIS_MAX_INSTRUCTION_LENGTH, &raw, operands)) ||
       raw.operand_count_visible > 3) {
     return nullptr;
   }
@@ -107,8 +106,8 @@ const Instruction* Decoder::decode(std::uint64_t address) {
   made.length = raw.length;
   made.locked = (raw.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0 ||
                 (raw.mnemonic == ZYDIS_MNEMONIC_XCHG && made.memory >= 0);
-  made.repeated = (raw.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
-                                     ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+  made.repeated = (raw.attributes &
+                   (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
   return &made;
 }
 

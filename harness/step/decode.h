@@ -15,23 +15,23 @@ inline constexpr std::uint8_t kNoRegister = 0xff;
 struct Operand {
   enum class Kind : std::uint8_t { kNone, kRegister, kVector, kMemory, kImmediate };
   Kind kind = Kind::kNone;
-  std::uint8_t bytes = 0;        // Width of the operand.
+  std::uint8_t bytes = 0;  // Width of the operand.
   std::uint8_t reg = 0;
-  bool high_byte = false;        // ah, ch, dh, bh.
+  bool high_byte = false;  // ah, ch, dh, bh.
   std::uint8_t base = kNoRegister;
   std::uint8_t index = kNoRegister;
   std::uint8_t scale = 0;
-  bool fs = false;               // Relative to the thread's own block.
-  std::int64_t value = 0;        // Displacement (rip-relative ones resolved) or immediate.
+  bool fs = false;         // Relative to the thread's own block.
+  std::int64_t value = 0;  // Displacement (rip-relative ones resolved) or immediate.
 };
 
 struct Instruction {
-  std::uint16_t mnemonic = 0;    // ZydisMnemonic.
+  std::uint16_t mnemonic = 0;  // ZydisMnemonic.
   std::uint8_t length = 0;
   std::uint8_t operand_count = 0;
-  bool locked = false;           // A lock prefix, or xchg with memory: drains the store buffer.
-  bool repeated = false;         // rep, repe or repne.
-  std::int8_t memory = -1;       // Index of the explicit memory operand, or -1.
+  bool locked = false;             // A lock prefix, or xchg with memory: drains the store buffer.
+  bool repeated = false;           // rep, repe or repne.
+  std::int8_t memory = -1;         // Index of the explicit memory operand, or -1.
   mutable std::uint8_t group = 0;  // The processor's note of which routine executes it.
   Operand operands[3];
 };

@@ -54,25 +54,20 @@ std::uint64_t entry_of(const LockOps& ops, const hobbs::Step& step, bool holds_s
     case Verb::kTry:
       return reinterpret_cast<std::uint64_t>(shared ? ops.try_acquire_shared : ops.try_acquire);
     case Verb::kTimed:
-      return reinterpret_cast<std::uint64_t>(shared ? ops.acquire_shared_until
-                                                    : ops.acquire_until);
+      return reinterpret_cast<std::uint64_t>(shared ? ops.acquire_shared_until : ops.acquire_until);
     case Verb::kRelease:
       return reinterpret_cast<std::uint64_t>(holds_shared ? ops.release_shared : ops.release);
-    default:
-      return reinterpret_cast<std::uint64_t>(shared ? ops.acquire_shared : ops.acquire);
+    default: return reinterpret_cast<std::uint64_t>(shared ? ops.acquire_shared : ops.acquire);
   }
 }
 
 bool can_call(const LockOps& ops, const hobbs::Step& step) {
   switch (step.verb) {
-    case Verb::kRelease:
-      return true;
+    case Verb::kRelease: return true;
     case Verb::kAcquire:
     case Verb::kTry:
-    case Verb::kTimed:
-      return entry_of(ops, step, false) != 0;
-    default:
-      return false;
+    case Verb::kTimed: return entry_of(ops, step, false) != 0;
+    default: return false;
   }
 }
 

@@ -14,6 +14,11 @@ namespace hobbs::step {
 /// The deadline that timed calls are given: far off; the scheduler decides whether it passes.
 inline constexpr std::int64_t kDeadline_ns = 4'000'000'000'000'000'000;
 
+/// Each worker's stack, and where its calls return to: no mapping of ours is there.
+inline constexpr std::uint64_t kStackTop = 0x00005a5a'00000000ull;
+inline constexpr std::uint64_t kReturnAddress = 0x00005b5b'00000000ull;
+inline constexpr std::uint64_t kNow_s = 1'000'000;  // What clock_gettime() says.
+
 /// The modelled thread id of worker `w`: not one that the C library could mistake for flags.
 constexpr std::uint32_t thread_id_of(std::size_t w) {
   return 0x1001u + static_cast<std::uint32_t>(w);

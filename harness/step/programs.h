@@ -10,7 +10,7 @@
 namespace hobbs::step {
 
 struct NamedProgram {
-  std::string name;   // "2x1", "3x1", "writer-reader", ...: no commas, since scenario lists use them
+  std::string name;  // "2x1", "3x1", "writer-reader", ...: no commas, since scenario lists use them
   Program program;
   unsigned kills = 0;
 };

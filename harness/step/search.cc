@@ -84,9 +84,8 @@ class Search {
         ++report_.transitions;
         const Incident incident = world_.step(next, transition);
         if (incident.kind != Incident::Kind::kNone) {
-          report_.end = incident.kind == Incident::Kind::kUnknown
-                            ? SearchReport::End::kUnknown
-                            : SearchReport::End::kViolation;
+          report_.end = incident.kind == Incident::Kind::kUnknown ? SearchReport::End::kUnknown
+                                                                  : SearchReport::End::kViolation;
           report_.rule = incident.rule;
           report_.summary = incident.summary;
           report_.path = path_to(index);
@@ -157,8 +156,9 @@ class Search {
     while (!work.empty()) {
       const std::uint32_t to = work.back();
       work.pop_back();
-      auto edge = std::lower_bound(edges_.begin(), edges_.end(), to,
-                                   [](const Edge& e, std::uint32_t wanted) { return e.to < wanted; });
+      auto edge =
+          std::lower_bound(edges_.begin(), edges_.end(), to,
+                           [](const Edge& e, std::uint32_t wanted) { return e.to < wanted; });
       for (; edge != edges_.end() && edge->to == to; ++edge) {
         if (can_finish[edge->from]) continue;
         can_finish[edge->from] = 1;
@@ -208,8 +208,8 @@ std::vector<std::string> trace(World& world, const std::vector<Transition>& path
   std::vector<std::string> lines;
   State state = world.initial();
   for (const Transition& transition : path) {
-    std::string line = "worker " + std::to_string(transition.worker + 1) + " " +
-                       world.describe(state, transition);
+    std::string line =
+        "worker " + std::to_string(transition.worker + 1) + " " + world.describe(state, transition);
     const Incident incident = world.step(state, transition);
     line += "   [" + world.words_text(state) + "]";
     if (incident.kind != Incident::Kind::kNone) line += "   <- " + incident.summary;

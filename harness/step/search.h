@@ -23,7 +23,7 @@ struct SearchReport {
   } end = End::kComplete;
   std::string rule;
   std::string summary;
-  std::vector<Transition> path;   // From the initial state; the last one breaks the rule.
+  std::vector<Transition> path;  // From the initial state; the last one breaks the rule.
   std::uint64_t states = 0;
   std::uint64_t transitions = 0;
   std::uint64_t stuck_as_promised = 0;  // States that a death left stuck, by the lock's contract.

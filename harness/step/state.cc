@@ -25,7 +25,8 @@ void take(std::string_view& bytes, void* to, std::size_t count) {
 std::uint16_t live_vectors(const Processor& cpu) {
   std::uint16_t live = 0;
   for (unsigned i = 0; i < cpu.vectors.size(); ++i) {
-    if ((cpu.vectors[i].low | cpu.vectors[i].high) != 0) live |= static_cast<std::uint16_t>(1u << i);
+    if ((cpu.vectors[i].low | cpu.vectors[i].high) != 0)
+      live |= static_cast<std::uint16_t>(1u << i);
   }
   return live;
 }

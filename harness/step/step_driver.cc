@@ -5,6 +5,7 @@
 
 #include "harness/glob.h"
 #include "harness/step/kernel.h"
+#include "harness/step/native.h"
 #include "harness/step/programs.h"
 #include "harness/step/search.h"
 #include "reports/replay_case.h"
@@ -122,6 +123,14 @@ void add_finding(const LockSpec& lock, const NamedProgram& program, Memory memor
     result.reason = "a violation did not replay: " + report.summary;
     return;
   }
+  const bool ends_stuck = report.rule == "LV-1" || report.rule == "CR-5";
+  const step::NativeReport native = step::run_natively(world, report.path, ends_stuck);
+  if (native.end == step::NativeReport::End::kDiffers) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "the model finds \"" + report.summary +
+                    "\", but the real processes do not follow it: " + native.reason;
+    return;
+  }
   result.verdict = Verdict::kFail;
   result.rule = report.rule;
   Finding finding;
@@ -132,6 +141,10 @@ void add_finding(const LockSpec& lock, const NamedProgram& program, Memory memor
   finding.evidence.push_back("memory model " + memory_name(memory) + ", " +
                              std::to_string(report.path.size()) +
                              " transitions, the shortest way there");
+  finding.evidence.push_back(
+      native.end == step::NativeReport::End::kReproduced
+          ? "reproduced by real processes on this kernel, instruction by instruction"
+          : "not tried with real processes: " + native.reason);
   finding.failed = failed;
   finding.of = kReplays;
   finding.replay_json = to_json(replay);
@@ -225,9 +238,9 @@ std::vector<ScenarioInfo> StepDriver::scenarios(const LockSpec& lock) const {
   std::vector<ScenarioInfo> list;
   for (const Memory memory : {Memory::kSequential, Memory::kTotalStoreOrder}) {
     for (const NamedProgram& program : step::step_programs(lock, 0, 0, 0)) {
-      list.push_back({scenario_name(program, memory), rules_of(lock, program),
-                      "every interleaving of the lock's own machine code: " +
-                          to_text(program.program)});
+      list.push_back(
+          {scenario_name(program, memory), rules_of(lock, program),
+           "every interleaving of the lock's own machine code: " + to_text(program.program)});
     }
   }
   return list;
@@ -286,10 +299,8 @@ ReplayOutcome StepDriver::replay(const LockSpec& lock, std::string_view replay_j
   if (!outcome.error.empty()) return outcome;
   outcome.of = 2;
   for (int i = 0; i < 2; ++i) {
-    outcome.failed += happens_again(lock, replay, memory, program.kills, path,
-                                    to_ns(request.until))
-                          ? 1
-                          : 0;
+    outcome.failed +=
+        happens_again(lock, replay, memory, program.kills, path, to_ns(request.until)) ? 1 : 0;
   }
   outcome.result = base_result(lock, program, memory);
   outcome.result.scenario = replay.scenario;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "harness/step/cpu.h"
@@ -43,6 +44,11 @@ struct Incident {
   enum class Kind : std::uint8_t { kNone, kViolation, kUnknown } kind = Kind::kNone;
   std::string rule;     // ME-1, TR-2, ...; empty for kUnknown.
   std::string summary;  // One sentence.
+
+  static Incident unknown(std::string summary) { return {Kind::kUnknown, "", std::move(summary)}; }
+  static Incident violation(std::string rule, std::string summary) {
+    return {Kind::kViolation, std::move(rule), std::move(summary)};
+  }
 };
 
 /// Not thread-safe; reads this process's memory while it runs.
@@ -61,6 +67,15 @@ class World {
   bool is_final(const State& state) const;
   /// Whether a state from which the workers cannot finish is what the lock promises.
   bool may_be_stuck(const State& state) const;
+
+  /// For the native engine: where things are, and how many instructions the last kRun executed
+  /// (calls of clock_gettime count for nothing: both engines answer them alike).
+  std::uint64_t shared_base() const { return shared_base_; }
+  std::uint64_t clock_address() const { return clock_address_; }
+  unsigned instructions_of_last_run() const { return instructions_; }
+  Memory memory() const { return memory_; }
+  const Program& program() const { return program_; }
+  const LockSpec& lock() const { return lock_; }
 
   /// For traces: what the transition is about to do ("pthread_mutex_lock+0x1f: lock cmpxchg ...").
   std::string describe(const State& state, const Transition& transition);
@@ -99,6 +114,7 @@ class World {
   std::uint64_t fs_base_ = 0;
   std::uint64_t robust_head_ = 0;
   std::uint64_t clock_address_ = 0;
+  unsigned instructions_ = 0;
 };
 
 }  // namespace hobbs::step
