@@ -1,9 +1,11 @@
 // The modelled world against real processes, transition by transition.
 #include "harness/step/native.h"
 
+#include <gnu/libc-version.h>
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string>
 
 #include "harness/step/search.h"
 #include "harness/step/subjects_for_test.h"
@@ -83,6 +85,29 @@ TEST(Native, ReproducesCounterexamplesOnTheRealKernel) {
     if (report.end == NativeReport::End::kRefused) GTEST_SKIP() << report.reason;
     EXPECT_EQ(report.end, NativeReport::End::kReproduced) << report.reason;
   }
+}
+
+// A surprise in a library that everyone trusts. A releaser of glibc's robust mutex that dies
+// between clearing the word and waking leaves the wake to the kernel; the kernel wakes only if the
+// word is still zero. If a third process has taken the mutex meanwhile, its word has no waiters
+// bit, so its release wakes nobody: the sleeper sleeps for ever. Two processes never reach this.
+TEST(Native, GlibcsRobustMutexLosesAWakeWhenAThirdProcessBarges) {
+  if (std::string(gnu_get_libc_version()) != "2.36") {
+    GTEST_SKIP() << "examined in glibc 2.36, this is " << gnu_get_libc_version();
+  }
+  Claims robust;
+  robust.crash = CrashBehaviour::kOwnerDied;
+  const LockSpec lock = spec_of<PosixRobust>("robust", robust);
+  World two(lock, parse_program("lock unlock | lock unlock").program, Memory::kSequential, 1);
+  EXPECT_EQ(search(two, {}).end, SearchReport::End::kComplete);
+  World three(lock, parse_program("lock unlock | lock unlock | lock unlock").program,
+              Memory::kSequential, 1);
+  const SearchReport found = search(three, {});
+  ASSERT_EQ(found.end, SearchReport::End::kViolation);
+  EXPECT_EQ(found.rule, "CR-5");
+  const NativeReport report = run_natively(three, found.path, true);
+  if (report.end == NativeReport::End::kRefused) GTEST_SKIP() << report.reason;
+  EXPECT_EQ(report.end, NativeReport::End::kReproduced) << report.reason;
 }
 
 TEST(Native, AStallThatIsNoneIsNotConfirmed) {

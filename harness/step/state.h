@@ -52,9 +52,10 @@ struct WorkerState {
   std::uint8_t holds_shared = 0;
   std::uint8_t buffered = 0;  // Entries of `buffer` in use.
   std::uint8_t private_count = 0;
-  std::uint8_t spinning = 0;  // It paused, and memory is as it was before its last pause.
-  std::uint8_t news = 0;      // Others have changed memory since its last pause.
-  std::uint8_t unused[3] = {};
+  std::uint8_t spinning = 0;    // It paused, and memory is as it was before its last pause.
+  std::uint8_t has_paused = 0;  // At least once in this call.
+  std::uint8_t news = 0;        // Since its last pause others have changed memory.
+  std::uint8_t unused[2] = {};
   std::uint32_t stack_used = 0;     // Bytes from the top that are live; all below are zero.
   std::uint64_t stack_touched = 0;  // Bytes from the top written since the worker last stopped.
   BufferedStore buffer[kStoreBufferEntries];

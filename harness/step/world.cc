@@ -204,7 +204,7 @@ void World::begin_step(State& state, std::size_t w) {
   worker.stack_touched = 8;
   worker.cpu.rip = entry_of(lock_.real, step, worker.holds_shared != 0);
   worker.phase = Phase::kInCall;
-  worker.timed_out = worker.spinning = worker.news = 0;
+  worker.timed_out = worker.spinning = worker.news = worker.has_paused = 0;
   worker.alone = nobody_else_near(state, w) ? 1 : 0;
   if (step.verb == Verb::kRelease) worker.holds_exclusive = worker.holds_shared = 0;
 }
@@ -223,7 +223,7 @@ Incident World::finish_call(State& state, std::size_t w) {
     incident = Incident::violation("MU-2", name_of(w) + "'s release of its own hold was refused: " +
                                                std::string(to_string(outcome)));
   }
-  worker.alone = worker.timed_out = worker.spinning = worker.news = 0;
+  worker.alone = worker.timed_out = worker.spinning = worker.news = worker.has_paused = 0;
   if (worker.step == program_.workers[w].size()) worker.phase = Phase::kDone;
   return incident;
 }
@@ -277,9 +277,11 @@ Incident World::after_acquire(State& state, std::size_t w, const hobbs::Step& st
 }
 
 /// The worker says that it only waits for others: unless they have given it something to look at
-/// since it last said so, it need not run before they do.
+/// since it last said so, it need not run before they do. News is kept for those that have paused
+/// before: for all others it would only multiply states.
 void World::pause(WorkerState& worker) const {
-  worker.spinning = worker.news != 0 ? 0 : 1;
+  worker.spinning = worker.has_paused != 0 && worker.news == 0 ? 1 : 0;
+  worker.has_paused = 1;
   worker.news = 0;
 }
 
@@ -288,7 +290,7 @@ void World::tell_the_others(State& state, std::size_t w, const std::uint8_t* bef
   for (std::size_t i = 0; i < state.workers_count; ++i) {
     if (i == w) continue;
     state.workers[i].spinning = 0;
-    state.workers[i].news = 1;
+    state.workers[i].news = state.workers[i].has_paused;
   }
 }
 
