@@ -110,7 +110,9 @@ std::string render_junit(const Run& run, const RenderOptions&) {
   for (const Result& result : run.results) {
     pugi::xml_node testcase = suite.append_child("testcase");
     set(testcase, "classname", "hobbs." + result.scenario);
-    set(testcase, "name", fmt::format("{}/{} {}", result.lock, result.driver, result.rule));
+    set(testcase, "name",
+        fmt::format("{}/{} {}{}{}", result.lock, result.driver, result.rule,
+                    result.topology.empty() ? "" : " ", result.topology));
     set(testcase, "time", seconds(result.duration_ms));
     add_verdict(testcase, result);
   }

@@ -11,6 +11,9 @@ const std::vector<Reporter>& reporters() {
       {"text", "for a person at a terminal", render_text},
       {"json", "everything, one object (schema 1)", render_json},
       {"junit", "JUnit XML for CI", render_junit},
+      {"html", "one page for a browser, offline", render_html},
+      {"markdown", "a summary for a CI page", render_markdown},
+      {"sarif", "SARIF 2.1.0 for code scanning", render_sarif},
   };
   return all;
 }
