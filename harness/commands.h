@@ -3,18 +3,24 @@
 
 #include <string>
 
+#include "harness/drivers.h"
 #include "harness/options.h"
 #include "locks/lock.h"
 
 namespace hobbs {
 
 /// verify, conform, stress, explore, step, crash: what they share is a campaign.
-int run_command(const Options& options, const Catalog& catalog, const std::string& program);
+int run_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
+                const std::string& program);
 
-int replay_command(const Options& options, const Catalog& catalog, const std::string& program);
+int replay_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
+                   const std::string& program);
 int report_command(const Options& options);
 int list_command(const Options& options, const Catalog& catalog);
 int doctor_command(const Options& options);
+
+/// main_with() over other drivers than this version's own: what the tests drive.
+int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& drivers);
 
 /// The locks whose names match; throws NothingToRun, naming near matches, if none does.
 Catalog choose_locks(const Catalog& catalog, const std::string& globs);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -82,13 +83,22 @@ void remove_everything(const std::string& directory) {
   }
 }
 
+/// Closes every descriptor but two, `low` < `high`.
+void close_all_but(int low, int high) {
+  if (low > 0) close_range(0, static_cast<unsigned>(low) - 1, 0);
+  if (high - low > 1) {
+    close_range(static_cast<unsigned>(low) + 1, static_cast<unsigned>(high) - 1, 0);
+  }
+  close_range(static_cast<unsigned>(high) + 1, ~0u, 0);
+}
+
 [[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, const std::string& directory) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGQUIT}) {
     signal(number, SIG_IGN);
   }
   prctl(PR_SET_NAME, "hobbs-janitor");
-  // Nothing of the caller's may stay open here: a pipeline would wait for the janitor.
-  for (int fd = 0; fd <= 2; ++fd) close(fd);
+  // Nothing of the caller's may stay open here: whoever reads from it would wait for the janitor.
+  close_all_but(std::min(pipe_fd, parent_pidfd), std::max(pipe_fd, parent_pidfd));
   pollfd waiting[2] = {{pipe_fd, POLLIN, 0}, {parent_pidfd, POLLIN, 0}};
   while (poll(waiting, 2, -1) < 0 && errno == EINTR) {
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "harness/commands.h"
+#include "harness/drivers.h"
 #include "harness/exit_code.h"
 #include "harness/hobbs.h"
 #include "harness/options.h"
@@ -20,20 +21,21 @@ int complain(const std::string& sentence, int exit_code) {
   return exit_code;
 }
 
-int dispatch(const Options& options, const Catalog& catalog, const std::string& program) {
+int dispatch(const Options& options, const Catalog& catalog, const Drivers& drivers,
+             const std::string& program) {
   if (options.command == "list") return list_command(options, catalog);
   if (options.command == "doctor") return doctor_command(options);
   if (options.command == "report") return report_command(options);
-  if (options.command == "replay") return replay_command(options, catalog, program);
+  if (options.command == "replay") return replay_command(options, catalog, drivers, program);
   if (options.command == "bench" || options.command == "compare" || options.command == "agent") {
     throw NothingToRun("`" + options.command + "` is not part of this version");
   }
-  return run_command(options, catalog, program);
+  return run_command(options, catalog, drivers, program);
 }
 
 }  // namespace
 
-int main_with(int argc, char** argv, Catalog catalog) {
+int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& drivers) {
   const ParsedOptions parsed = parse_options(argc, argv);
   if (parsed.exit_code) {
     std::fputs(parsed.message.c_str(), *parsed.exit_code == kExitPass ? stdout : stderr);
@@ -48,7 +50,7 @@ int main_with(int argc, char** argv, Catalog catalog) {
       return complain("cannot go to " + std::string(directory), kExitInternal);
   }
   try {
-    return dispatch(parsed.options, catalog, program);
+    return dispatch(parsed.options, catalog, drivers, program);
   } catch (const UsageError& error) {
     return complain(error.what(), kExitUsage);
   } catch (const NothingToRun& error) {
@@ -56,6 +58,10 @@ int main_with(int argc, char** argv, Catalog catalog) {
   } catch (const std::exception& error) {
     return complain(error.what(), kExitInternal);
   }
+}
+
+int main_with(int argc, char** argv, Catalog catalog) {
+  return main_with(argc, argv, catalog, all_drivers());
 }
 
 }  // namespace hobbs

@@ -1,35 +1,23 @@
-// list, doctor, report and replay: the commands without a campaign.
+// list, doctor and report: the commands that run nothing.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
+#include <stdexcept>
 #include <string>
 
 #include "harness/commands.h"
-#include "harness/drivers.h"
 #include "harness/exit_code.h"
-#include "harness/janitor.h"
 #include "harness/listing.h"
 #include "harness/machine.h"
 #include "harness/output.h"
 #include "harness/report_sink.h"
 #include "reports/json.h"
-#include "reports/replay_case.h"
 
 namespace hobbs {
 namespace {
 
-constexpr std::chrono::seconds kReplayBudget{60};
-
 void print(const std::string& text) {
   const std::string error = write_stdout(text);
   if (!error.empty()) throw std::runtime_error(error);
-}
-
-std::string read_or_refuse(const std::string& path) {
-  FileText file = read_file(path);
-  if (!file.error.empty()) throw UsageError(file.error);
-  return std::move(file.text);
 }
 
 }  // namespace
@@ -57,52 +45,11 @@ int doctor_command(const Options&) {
 }
 
 int report_command(const Options& options) {
-  const RunParse parsed = parse_run(read_or_refuse(options.file));
+  const FileText file = read_file(options.file);
+  if (!file.error.empty()) throw UsageError(file.error);
+  const RunParse parsed = parse_run(file.text);
   if (!parsed.error.empty()) throw UsageError(options.file + ": " + parsed.error);
   return ReportSink(options).write(parsed.run, exit_code_of(parsed.run.results));
-}
-
-int replay_command(const Options& options, const Catalog& catalog, const std::string& program) {
-  const std::string text = read_or_refuse(options.file);
-  const ReplayParse parsed = parse_replay(text);
-  if (!parsed.error.empty()) throw UsageError(options.file + ": " + parsed.error);
-  const ReplayCase& replay = parsed.replay;
-  const auto lock = std::find_if(catalog.begin(), catalog.end(),
-                                 [&](const LockSpec& spec) { return spec.name == replay.lock; });
-  if (lock == catalog.end()) {
-    throw UsageError(fmt::format("{}: this program has no lock '{}'", options.file, replay.lock));
-  }
-  const Drivers drivers = all_drivers();
-  const auto entry = std::find_if(drivers.begin(), drivers.end(), [&](const DriverEntry& e) {
-    return e.driver->name() == replay.driver;
-  });
-  if (entry == drivers.end()) {
-    throw UsageError(
-        fmt::format("{}: this version has no driver '{}'", options.file, replay.driver));
-  }
-  const ReportSink sink(options);
-  Request request;
-  request.seed = replay.seed;
-  request.until = std::chrono::steady_clock::now() + options.budget.value_or(kReplayBudget);
-  ReplayOutcome outcome;
-  {
-    const Janitor janitor;
-    request.work_directory = janitor.directory();
-    outcome = entry->driver->replay(*lock, text, request);
-  }
-  if (!outcome.error.empty()) throw UsageError(options.file + ": " + outcome.error);
-  Run run;
-  run.command = "replay";
-  run.started = utc_now();
-  run.machine = machine_facts();
-  run.seed = replay.seed;
-  run.note = fmt::format("{} failed {} of {}", options.file, outcome.failed, outcome.of);
-  if (outcome.result.finding) {
-    outcome.result.finding->replay =
-        fmt::format("{} replay {}", program, shell_quoted(options.file));
-  }
-  run.results.push_back(std::move(outcome.result));
-  return sink.write(run, outcome.failed > 0 ? kExitFinding : kExitPass);
 }
 
 }  // namespace hobbs

@@ -11,7 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <list>
 #include <memory>
@@ -69,16 +69,6 @@ struct Running {
   bool overdue = false;   // Killed because it outstayed its share.
   bool is_retry = false;  // Runs again after a crash, to confirm it.
 };
-
-std::string signal_words(int number) {
-  const char* name = sigabbrev_np(number);
-  return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
-}
-
-/// Signals by which only the code that ran, not somebody else, ends a process.
-bool is_crash(int number) {
-  return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE;
-}
 
 class CampaignRun {
  public:
@@ -145,6 +135,7 @@ class CampaignRun {
     request.scenarios = planned.scenarios;
     request.until = until;
     request.work_directory = fmt::format("{}/{}", plan_.request.work_directory, ++started_slices_);
+    std::filesystem::create_directory(request.work_directory);
     Driver* driver = planned.entry->driver.get();
     const LockSpec* lock = planned.lock;
     const SliceWork work = [=](const SliceChannel& channel) {
@@ -223,17 +214,27 @@ class CampaignRun {
     for (const pid_t pid : children()) not_ours_.insert(pid);
   }
 
-  void take(Running& ended, SliceEnd end) {
+  void take(const Running& ended, SliceEnd end) {
+    if (is_crash(end.signal) && !ended.is_retry && interrupted_by_.empty()) {
+      // Once may be chance or our own fault: the lock is accused if it happens again.
+      start(ended.planned, Clock::now() + (ended.until - ended.slice->started()), true);
+      return;
+    }
     ++ended_slices_;
     for (Result& result : end.results) {
       if (result.verdict == Verdict::kFail) broken_.insert(result.lock);
       outcome_.results.push_back(std::move(result));
     }
-    if (!end.clean) take_broken(ended, end);
+    if (!end.clean) {
+      take_broken(ended, end);
+    } else if (ended.is_retry) {
+      add(ended.planned, Verdict::kInconclusive,
+          "its process crashed, and did not when it ran again with the same seed");
+    }
   }
 
-  /// A slice that did not end as it should: the reason is told, and a crash is tried again.
-  void take_broken(Running& ended, const SliceEnd& end) {
+  /// A slice that did not end as it should.
+  void take_broken(const Running& ended, const SliceEnd& end) {
     const std::string doing = ended.slice->progress().empty()
                                   ? ""
                                   : fmt::format("; last at: {}", ended.slice->progress());
@@ -244,16 +245,12 @@ class CampaignRun {
           fmt::format("it did not end within its share of the time and was ended{}", doing));
     } else if (!end.error.empty()) {
       add(ended.planned, Verdict::kInconclusive, fmt::format("the driver stopped: {}", end.error));
-    } else if (is_crash(end.signal) && !ended.is_retry) {
-      --ended_slices_;
-      start(ended.planned, Clock::now() + (ended.until - ended.slice->started()), true);
     } else if (is_crash(end.signal)) {
       add_crash(ended, end, doing);
     } else {
-      const std::string how =
-          end.signal != 0 ? signal_words(end.signal) : fmt::format("exit status {}", end.status);
       add(ended.planned, Verdict::kInconclusive,
-          fmt::format("its process ended with {}{}{}", how, doing, quoted(end.last_words)));
+          fmt::format("its process ended with {}{}{}", ending_words(end), doing,
+                      quoted(end.last_words)));
     }
   }
 

@@ -110,9 +110,9 @@ Catalog choose_locks(const Catalog& catalog, const std::string& globs) {
                    : fmt::format("no lock matches '{}'; near: {}", globs, fmt::join(near, ", ")));
 }
 
-int run_command(const Options& options, const Catalog& catalog, const std::string& program) {
+int run_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
+                const std::string& program) {
   const Catalog locks = choose_locks(catalog, options.locks);
-  const Drivers drivers = all_drivers();
   CampaignPlan plan = plan_of(options, locks, drivers);
   std::vector<Result> skipped;
   if (plan_slices(plan, skipped).empty() && skipped.empty()) {

@@ -1,6 +1,7 @@
 #include "harness/slice.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <system_error>
 
@@ -91,6 +93,19 @@ std::string tail_of(int fd) {
 
 }  // namespace
 
+bool is_crash(int signal) {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE;
+}
+
+std::string signal_words(int signal) {
+  const char* name = sigabbrev_np(signal);
+  return name == nullptr ? "signal " + std::to_string(signal) : std::string("SIG") + name;
+}
+
+std::string ending_words(const SliceEnd& end) {
+  return end.signal != 0 ? signal_words(end.signal) : "exit status " + std::to_string(end.status);
+}
+
 Slice::Slice(const SliceWork& work, const sigset_t& child_signals) : started_(Clock::now()) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
@@ -114,6 +129,11 @@ Slice::Slice(const SliceWork& work, const sigset_t& child_signals) : started_(Cl
 Slice::~Slice() {
   if (messages_ >= 0) close(messages_);
   if (output_ >= 0) close(output_);
+}
+
+void Slice::wait_readable(int timeout_ms) const {
+  pollfd waiting{messages_, POLLIN, 0};
+  poll(&waiting, 1, timeout_ms);
 }
 
 void Slice::read_messages() {

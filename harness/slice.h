@@ -31,6 +31,13 @@ struct SliceEnd {
   std::string last_words;       // The tail of what it wrote to its standard output and error.
 };
 
+/// Whether only the code that ran, and not somebody else, ends a process with this signal.
+bool is_crash(int signal);
+
+/// "SIGSEGV" or "exit status 3".
+std::string ending_words(const SliceEnd& end);
+std::string signal_words(int signal);
+
 class Slice {
  public:
   using Clock = std::chrono::steady_clock;
@@ -46,6 +53,8 @@ class Slice {
   const std::string& progress() const { return progress_; }
   Clock::time_point started() const { return started_; }
 
+  /// Waits until there is something to read or the child is gone, at most `timeout_ms`.
+  void wait_readable(int timeout_ms) const;
   /// Takes in what the child has told, without waiting.
   void read_messages();
   /// Ends the child and all it left behind.
