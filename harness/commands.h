@@ -9,9 +9,15 @@
 
 namespace hobbs {
 
-/// verify, conform, stress, explore, step, crash: what they share is a campaign.
+/// verify, stress, explore, step, crash: what they share is a campaign.
 int run_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                 const std::string& program);
+
+/// Conformance cases on an agent's locks, as a campaign.
+int conform_command(const Options& options, const std::string& program);
+
+/// Serves the reference locks over a socket until the other side is done.
+int agent_command(const Options& options);
 
 int replay_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                    const std::string& program);

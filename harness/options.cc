@@ -26,7 +26,7 @@ constexpr CommandWords kRunners[] = {
     {"conform", "Check results, blocking and errors of single calls against the specification"},
     {"stress", "Run real processes and threads freely on all cores (the free driver)"},
     {"explore", "Explore interleavings of small programs under full control"},
-    {"step", "Explore uninstrumented machine code (not part of this version)"},
+    {"step", "Explore the machine code of locks on modelled processors"},
     {"crash", "Run the scenarios in which workers die"},
     {"bench", "Measure locks under contention"},
 };
@@ -44,7 +44,7 @@ void add_selection(CLI::App& app, Options& o) {
       ->type_name("GLOB[,GLOB]");
   app.add_option("--scenarios", o.scenarios, "Which scenarios")->type_name("GLOB");
   app.add_option("--rules", o.rules, "Which rules (ME-1, LV-*, ...)")->type_name("GLOB");
-  app.add_option("--drivers", o.drivers, "Which drivers: conform, free, explore")
+  app.add_option("--drivers", o.drivers, "Which drivers: free, explore, step")
       ->type_name("GLOB[,GLOB]");
 }
 
@@ -140,8 +140,7 @@ void add_others(CLI::App& app, Options& o, std::string& budget) {
   replay->add_option("--budget", budget, "Time for the whole call")->type_name("DURATION");
   add_output(*replay, o);
   CLI::App* agent = app.add_subcommand("agent", "Serve locks to another program over a socket");
-  agent->add_option("arguments", o.arguments, "For the agent");
-  agent->allow_extras();
+  agent->add_option("socket", o.arguments, "The path of a Unix socket, or fd:N")->required();
   CLI::App* list = app.add_subcommand("list", "List the locks and what they claim");
   list->add_flag("--rules", o.list_rules, "List the rules instead");
   list->add_option("--locks", o.locks, "Which locks")->type_name("GLOB[,GLOB]");

@@ -39,8 +39,8 @@ struct Options {
   // conform and agent.
   std::string cases;
   bool random = false;
-  std::string agent;
-  std::vector<std::string> arguments;  // What agent and bench get after `--`.
+  std::string agent = "cpp";
+  std::vector<std::string> arguments;  // The rest: an agent's socket, what bench gets.
   // replay and report.
   std::string file;
 };

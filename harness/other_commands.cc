@@ -1,9 +1,10 @@
-// list, doctor and report: the commands that run nothing.
+// list, doctor, report and agent: the commands that run no campaign.
 #include <fmt/format.h>
 
 #include <stdexcept>
 #include <string>
 
+#include "harness/agent/agent.h"
 #include "harness/commands.h"
 #include "harness/exit_code.h"
 #include "harness/listing.h"
@@ -42,6 +43,13 @@ int doctor_command(const Options&) {
       missing == 0 ? "nothing is missing\n" : fmt::format("{} missing; the rest works\n", missing);
   print(out);
   return kExitPass;
+}
+
+int agent_command(const Options& options) {
+  if (options.arguments.size() != 1) {
+    throw UsageError("agent takes one argument: the path of a Unix socket, or fd:N");
+  }
+  return run_agent(options.arguments.front());
 }
 
 int report_command(const Options& options) {

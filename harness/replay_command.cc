@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "harness/campaign.h"
 #include "harness/commands.h"
+#include "harness/conform/case_driver.h"
 #include "harness/exit_code.h"
 #include "harness/janitor.h"
 #include "harness/machine.h"
@@ -108,6 +110,11 @@ const LockSpec& lock_of(const ReplayCase& replay, const Catalog& catalog, const 
   return *lock;
 }
 
+/// A conformance case brings its subject along: an agent, whose locks no catalogue knows.
+bool is_conformance_case(const ReplayCase& replay) {
+  return replay.driver == "conform" && replay.options.contains("case");
+}
+
 Driver& driver_of(const ReplayCase& replay, const Drivers& drivers, const std::string& file) {
   const auto entry = std::find_if(drivers.begin(), drivers.end(), [&](const DriverEntry& e) {
     return e.driver->name() == replay.driver;
@@ -124,8 +131,10 @@ int replay_command(const Options& options, const Catalog& catalog, const Drivers
                    const std::string& program) {
   std::string text;
   const ReplayCase replay = read_case(options.file, text);
-  const LockSpec& lock = lock_of(replay, catalog, options.file);
-  Driver& driver = driver_of(replay, drivers, options.file);
+  const bool is_case = is_conformance_case(replay);
+  const LockSpec lock = is_case ? agent_subject("") : lock_of(replay, catalog, options.file);
+  const std::unique_ptr<Driver> cases = case_driver({}, {});
+  Driver& driver = is_case ? *cases : driver_of(replay, drivers, options.file);
   const ReportSink sink(options);
   Request request;
   request.seed = replay.seed;

@@ -27,9 +27,8 @@ constexpr milliseconds kBudgetDefaultMax{150'000};
 
 /// The drivers of each command; empty means those of --drivers.
 std::string drivers_of(const Options& options) {
-  if (options.command == "conform" || options.command == "explore" || options.command == "step") {
-    return options.command;
-  }
+  if (options.command == "conform") return "*";
+  if (options.command == "explore" || options.command == "step") return options.command;
   if (options.command == "stress") return "free";
   if (options.command == "crash" && options.drivers == "*") return "free,explore,step";
   return options.drivers;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "harness/conform/agent_command.h"
@@ -72,6 +73,8 @@ Result result_of(const ConformanceCase& conformance_case, const CaseOutcome& out
     result.reason = "known difference: " + difference->sentence + " (" + at + outcome.reason + ")";
   } else if (outcome.verdict == Verdict::kFail) {
     result.finding = finding_of(conformance_case, outcome, options);
+  } else if (outcome.verdict == Verdict::kSkipped) {
+    result.reason = outcome.reason;  // Without the line: reports tell equal reasons once.
   } else if (outcome.verdict != Verdict::kPass) {
     result.reason = at + outcome.reason;
   }
@@ -98,6 +101,7 @@ CaseResults run_cases(const std::vector<ConformanceCase>& cases, const CaseOptio
   const CaseSetting setting{agent.words, options.work_directory, &canary.late_ns(),
                             options.patience};
   std::atomic<std::size_t> next{0};
+  std::mutex telling;
   const auto work = [&] {
     for (std::size_t i; (i = next.fetch_add(1)) < chosen.size();) {
       const ConformanceCase& one = *chosen[i];
@@ -113,7 +117,9 @@ CaseResults run_cases(const std::vector<ConformanceCase>& cases, const CaseOptio
               ? find_difference(differences, agent.name, one.id, outcome.step)
               : nullptr;
       all.results[i] = result_of(one, outcome, options, difference);
+      const std::lock_guard guard(telling);
       options.progress(one.id + " " + std::string(to_string(all.results[i].verdict)));
+      options.found(all.results[i]);
     }
   };
   const unsigned jobs = options.jobs != 0 ? options.jobs : std::thread::hardware_concurrency();

@@ -25,7 +25,9 @@ struct CaseOptions {
   unsigned jobs = 0;       // Cases at a time; 0: as many as there are CPUs.
   std::uint64_t seed = 1;  // Only told in the replay.
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
-  std::function<void(std::string_view)> progress = [](std::string_view) {};  // From any thread.
+  // From any thread, one at a time.
+  std::function<void(std::string_view)> progress = [](std::string_view) {};
+  std::function<void(const Result&)> found = [](const Result&) {};  // Each as it is known.
 };
 
 struct CaseResults {

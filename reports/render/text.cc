@@ -14,6 +14,7 @@ namespace hobbs {
 namespace {
 
 constexpr std::size_t kWidth = 100;
+constexpr std::size_t kLabelWidth = 13;
 constexpr std::size_t kMomentsMax = 200;
 constexpr std::size_t kSubjectsMax = 6;
 
@@ -39,6 +40,17 @@ class TextReport {
   void line(fmt::format_string<Args...> format, Args&&... args) {
     fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
     out_ += '\n';
+  }
+
+  /// Text of several lines, aligned under its first.
+  static std::string indented(std::string_view text) {
+    text = text.substr(0, text.find_last_not_of('\n') + 1);
+    std::string aligned;
+    for (const char c : text) {
+      aligned += c;
+      if (c == '\n') aligned.append(kLabelWidth, ' ');
+    }
+    return aligned;
   }
 
   std::string paint(std::string text, fmt::text_style style) const {
@@ -109,7 +121,7 @@ class TextReport {
     line("  what:      {}", bold(finding.summary));
     line("  where:     {} driver, scenario {}, {}", result.driver, result.scenario,
          result.topology.empty() ? "no topology" : result.topology);
-    if (!finding.program.empty()) line("  program:   {}", finding.program);
+    if (!finding.program.empty()) line("  program:   {}", indented(finding.program));
     if (!finding.history.empty()) {
       line("");
       const Excerpt excerpt = around_evidence(finding.history, kMomentsMax);
