@@ -48,8 +48,7 @@ bool acquire_somehow(const LockOps& ops, void* lock, std::mt19937& random, Mode*
   auto* attempt = shared ? ops.try_acquire_shared : ops.try_acquire;
   auto* timed = shared ? ops.acquire_shared_until : ops.acquire_until;
   switch (random() % 4) {
-    case 0:
-      return attempt != nullptr && holds(attempt(lock));
+    case 0: return attempt != nullptr && holds(attempt(lock));
     case 1: {
       if (timed == nullptr) return false;
       const std::int64_t deadline_ns = testing::in_ns(std::chrono::microseconds(random() % 50));
@@ -57,8 +56,7 @@ bool acquire_somehow(const LockOps& ops, void* lock, std::mt19937& random, Mode*
       if (outcome == Outcome::kTimedOut && testing::in_ns(0ns) < deadline_ns) std::abort();
       return holds(outcome);
     }
-    default:
-      return holds(plain(lock));
+    default: return holds(plain(lock));
   }
 }
 

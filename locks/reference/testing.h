@@ -123,6 +123,24 @@ class Witness {
   volatile std::uint64_t sum_ = 0;
 };
 
+/// Waits until the process sleeps in the kernel: a waiter that has parked. Evidence, not a delay;
+/// false if it has not within 10 s.
+inline bool until_asleep(pid_t process) {
+  char path[32], text[256];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", process);
+  for (const auto end = RealPlatform::now() + std::chrono::seconds(10);
+       RealPlatform::now() < end;) {
+    if (std::FILE* file = std::fopen(path, "re"); file != nullptr) {
+      text[std::fread(text, 1, sizeof text - 1, file)] = 0;
+      std::fclose(file);
+      const char* state = std::strrchr(text, ')');
+      if (state != nullptr && state[1] == ' ' && state[2] == 'S') return true;
+    }
+    RealPlatform::yield();
+  }
+  return false;
+}
+
 inline std::int64_t in_ns(std::chrono::nanoseconds from_now) {
   return (RealPlatform::now() + from_now).time_since_epoch().count();
 }
