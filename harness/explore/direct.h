@@ -1,0 +1,82 @@
+// The plain machine: operations take effect at once, in one thread, with nobody else about.
+//
+// For what happens before and after executions: constructing a lock, running its preset pairs,
+// probing it when all is over. Time moves when somebody waits for it.
+#pragma once
+
+#include "harness/explore/fibre.h"
+#include "harness/explore/machine.h"
+
+namespace hobbs::explore {
+
+class DirectMachine final : public Machine {
+ public:
+  /// `fibre`: the fibre of `fibres` that calls run on, so that a call that would wait for somebody
+  /// can be left where it is.
+  DirectMachine(Fibres& fibres, int fibre) : fibres_(fibres), fibre_(fibre) {}
+
+  /// Calls `job` as worker `id`; false if it would wait for ever.
+  template <class Job>
+  bool run(std::uint32_t id, std::int64_t now_ns, Job&& job) {
+    id_ = id;
+    now_ns_ = now_ns;
+    patience_ = kPatience;
+    finished_ = false;
+    struct Frame {
+      DirectMachine* self;
+      Job* job;
+    } frame{this, &job};
+    fibres_.start(
+        fibre_,
+        [](void* argument) {
+          Frame& f = *static_cast<Frame*>(argument);
+          (*f.job)();
+          f.self->finished_ = true;
+          f.self->fibres_.switch_to(Fibres::kMain);
+        },
+        &frame);
+    const MachineScope scope(*this);
+    fibres_.switch_to(fibre_);
+    return finished_;
+  }
+
+  std::uint64_t load(const void* cell, unsigned size, std::memory_order, Site) override;
+  void store(void* cell, unsigned size, std::uint64_t value, std::memory_order, Site) override;
+  std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
+                                  std::uint64_t operand, std::memory_order, Site) override;
+  bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
+                        std::memory_order, std::memory_order, bool weak, Site) override;
+  void fence(std::memory_order, Site) override {}
+  WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns, bool,
+                        Site) override;
+  int futex_wake(void*, int, bool, Site) override { return 0; }
+  void pause(Site) override { lose_patience(); }
+  void yield(Site) override { lose_patience(); }
+  void file_point(Site) override {}
+  std::uint32_t self() override { return id_; }
+  std::uint32_t pid() override { return 1000 + id_; }
+  bool alive(std::uint32_t id, Site) override { return (dead_ >> id & 1) == 0; }
+  std::int64_t now_ns() override { return now_ns_; }
+  void plain(unsigned, unsigned, bool, Site) override {}
+
+  /// Bit i: worker id i is dead.
+  void set_dead(std::uint64_t ids) { dead_ = ids; }
+
+ private:
+  static constexpr int kPatience = 20'000;  // Operations in a row that change nothing.
+  void give_up() { fibres_.switch_to(Fibres::kMain); }
+  void lose_patience() {
+    if (--patience_ <= 0) give_up();
+  }
+  void write(void* cell, unsigned size, std::uint64_t value);
+
+  Fibres& fibres_;
+  const int fibre_;
+  std::uint32_t id_ = 1;
+  std::int64_t now_ns_ = 0;
+  std::uint64_t dead_ = 0;
+  int patience_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace hobbs::explore

@@ -1,0 +1,303 @@
+#include "harness/explore/execution.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "harness/explore/operations.h"
+
+namespace hobbs::explore {
+namespace {
+
+constexpr std::byte kPoison{0xdb};
+constexpr std::size_t kArenaAlignment = 4096;
+
+std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
+
+bool offers(const LockOps& ops, const Step& step) {
+  const bool shared = step.mode == Mode::kShared;
+  switch (step.verb) {
+    case Verb::kAcquire: return shared ? ops.acquire_shared != nullptr : ops.acquire != nullptr;
+    case Verb::kTry: return shared ? ops.try_acquire_shared != nullptr : ops.try_acquire != nullptr;
+    case Verb::kTimed:
+      return shared ? ops.acquire_shared_until != nullptr : ops.acquire_until != nullptr;
+    case Verb::kUpgrade: return ops.upgrade != nullptr;
+    case Verb::kTryUpgrade: return ops.try_upgrade != nullptr;
+    case Verb::kDowngrade: return ops.downgrade != nullptr;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+template <MemoryModel kModel>
+Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
+    : Scheduler(lock, topology), direct_(fibres_, kMaxFibres) {
+  exact_ = kModel == MemoryModel::kSc;
+  stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
+  arena_bytes_ = stride_ * kMaxLocksPerProgram;
+  bytes_.resize(arena_bytes_ + kArenaAlignment);
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
+  arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
+  memory_.attach(arena_, arena_bytes_);
+}
+
+template <MemoryModel kModel>
+std::string Execution<kModel>::unrunnable(const Program& program) const {
+  const std::size_t workers = program.workers.size();
+  if (workers == 0 || workers > kMaxFibres) return "explore runs 1 to 8 workers";
+  if (workers > lock_.claims.max_workers) return "the lock is made for fewer workers";
+  for (const auto& steps : program.workers) {
+    for (const Step& step : steps) {
+      if (!offers(ops(), step)) return "the lock lacks a call of the program";
+      if (step.lock >= kMaxLocksPerProgram) return "the program uses too many locks";
+    }
+  }
+  return "";
+}
+
+template <MemoryModel kModel>
+std::string Execution<kModel>::load(const Program& program) {
+  if (std::string why = unrunnable(program); !why.empty()) return why;
+  program_ = program;
+  n_locks_ = 1;
+  for (const auto& steps : program.workers) {
+    for (const Step& step : steps) n_locks_ = std::max(n_locks_, step.lock + 1);
+  }
+  preset_broken_ = {};
+  good_ends_.fill(0);
+  prepare(program);
+  return "";
+}
+
+/// Makes the snapshot that every execution starts from.
+template <MemoryModel kModel>
+void Execution<kModel>::prepare(const Program& program) {
+  std::memset(arena_, 0, arena_bytes_);
+  thread_image_.save(pristine_image_.data());
+  direct_.set_dead(0);
+  direct_.run(1, kStartNs, [this] {
+    for (int l = 0; l < n_locks_; ++l) ops().construct(lock_at(static_cast<unsigned>(l)), nullptr);
+  });
+  const std::size_t bytes = stride_ * static_cast<std::size_t>(n_locks_);
+  pristine_.assign(arena_, arena_ + bytes);
+  std::uint32_t pair = 0;
+  const bool done = direct_.run(1, kStartNs, [this, &pair, &program] {
+    for (; pair < program.preset; ++pair) {
+      ops().acquire(lock_at(0));
+      ops().release(lock_at(0));
+    }
+  });
+  if (!done) {
+    preset_broken_ = {"LV-2", "a worker that is alone gets stuck in pair " +
+                                  std::to_string(pair + 1) + " of lock() and unlock()"};
+  }
+  snapshot_.assign(arena_, arena_ + bytes);
+  thread_image_.restore(pristine_image_.data());
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::begin_memory(int workers) {
+  std::memcpy(arena_, snapshot_.data(), snapshot_.size());
+  memory_.begin(workers);
+  for (int l = 0; l < n_locks_; ++l) guarded_[l] = {};
+  destroyed_ = 0;
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::run_worker(int w) {
+  Interpreter<Execution>::run(*this, w, workers_[w].script, workers_[w].progress);
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::begins(int w, const Step& step, std::int64_t deadline_ns) {
+  new_call(w);
+  if (step.verb == Verb::kTimed) {
+    workers_[w].call_deadline_ns = deadline_ns;
+    update_clock();
+  }
+  if (told()) tell({.kind = Event::Kind::kCall, .worker = static_cast<std::int8_t>(w), .step = step});
+  if (!judge_.begins(w, step, now_ns_, deadline_ns)) fail(judge_.broken());
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::ends(int w, const Step& step, Outcome outcome) {
+  new_call(w);
+  progressed();
+  if (step.verb == Verb::kTimed) {
+    workers_[w].call_deadline_ns = controlled::kNever;
+    update_clock();
+  }
+  if (told()) {
+    tell({.kind = Event::Kind::kReturn, .worker = static_cast<std::int8_t>(w), .step = step,
+          .outcome = outcome});
+  }
+  if (memory_.exhausted()) [[unlikely]] {
+    note(Ending::Kind::kLimit, "", "more stores than one execution keeps");
+    leave();
+  }
+  if (!judge_.ends(w, step, outcome, now_ns_)) fail(judge_.broken());
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::work(int w, unsigned lock, Mode mode) {
+  if (lock_.claims.semaphore && lock_.claims.permits > 1) return breathe(w);
+  if (told()) tell({.kind = Event::Kind::kWork, .worker = static_cast<std::int8_t>(w)});
+  Guarded& data = guarded_[lock];
+  plain(lock, 0, false, Site::current());
+  const std::int64_t value = data.value;
+  breathe(w);
+  plain(lock, 0, mode == Mode::kExclusive, Site::current());
+  if (mode == Mode::kExclusive) {
+    data.value = value + 1;
+    ++data.expected;
+  } else if (data.value != value) {
+    fail("RW-1", "worker " + std::to_string(w + 1) + " holds the lock shared and sees the data "
+                                                     "change");
+  }
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::destroy(int w, unsigned lock) {
+  breathe(w);
+  if (destroyed_ != 0 || !judge_.was_last(w, static_cast<int>(lock))) return;
+  for (int u = 0; u < n_workers_; ++u) {
+    const Progress& at = workers_[u].progress;
+    const auto& steps = program_.workers[static_cast<std::size_t>(workers_[u].script)];
+    if (u == w || workers_[u].state == State::kDone) continue;
+    if (at.round + 1 < program_.repeat) return;
+    // The step that it is at may be the last release, still under way; no other may follow.
+    for (std::size_t s = at.step; s < steps.size(); ++s) {
+      const Verb verb = steps[s].verb;
+      const bool leaving = s == at.step && verb == Verb::kRelease && judge_.inside(u);
+      if (!leaving && verb != Verb::kDestroy && verb != Verb::kRest) return;
+    }
+  }
+  destroyed_ |= 1u << lock;
+  std::memset(lock_at(lock), static_cast<int>(kPoison), ops().size);
+  tell({.kind = Event::Kind::kDestroy, .worker = static_cast<std::int8_t>(w)});
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::at_death(int w) {
+  drain_all(w);
+  // Whoever finds out about the death comes after it: the dead race with nobody.
+  for (int l = 0; l < n_locks_; ++l) {
+    if (guarded_[l].writer == w) guarded_[l].writer = -1;
+    guarded_[l].read[w] = 0;
+  }
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::at_end() {
+  for (int l = 0; l < n_locks_; ++l) {
+    const Guarded& data = guarded_[l];
+    if (data.value != data.expected) {
+      return note(Ending::Kind::kBroken, "ME-2",
+                  "the counter that the lock guards is " + std::to_string(data.value) +
+                      " after " + std::to_string(data.expected) + " increments");
+    }
+  }
+  if (destroyed_ != 0) {
+    const std::byte* const lock = arena_;
+    if (std::any_of(lock, lock + ops().size, [](std::byte b) { return b != kPoison; })) {
+      note(Ending::Kind::kBroken, "AB-5",
+           "the lock's memory was written to after whoever held it last had destroyed it");
+    }
+    return;
+  }
+  if (n_locks_ != 1) return;
+  const bool died = judge_.anybody_died();
+  if (died ? lock_.claims.crash == CrashBehaviour::kStuck : judge_.any_held()) return;
+  if (lock_.claims.pristine_when_free && !died &&
+      std::memcmp(arena_, pristine_.data(), ops().size) != 0) {
+    return note(Ending::Kind::kBroken, "AB-4", "the lock is free but is not as it was when new");
+  }
+  if (!died && known_good_end()) return;
+  probe();
+}
+
+/// Whether an execution of this program has ended with the same words before, and passed. (Bytes
+/// that are not atomic follow from the same words closely enough: each is written under the lock.)
+template <MemoryModel kModel>
+bool Execution<kModel>::known_good_end() {
+  std::uint64_t hash = 0x9e3779b97f4a7c15ull;
+  for (int word = 0; word < memory_.words(); ++word) {
+    hash = (hash ^ memory_.newest(word)) * 0xff51afd7ed558ccdull;
+    hash ^= hash >> 29;
+  }
+  std::uint64_t& slot = good_ends_[hash % kProbeCache];
+  if (slot == hash && !told()) return true;
+  slot = hash;
+  return false;
+}
+
+template <MemoryModel kModel>
+std::uint32_t Execution<kModel>::spare_id(std::uint32_t other_than) const {
+  for (int w = 0; w < n_workers_; ++w) {
+    if (workers_[w].state == State::kDone && workers_[w].id != other_than) return workers_[w].id;
+  }
+  const auto next = static_cast<std::uint32_t>(n_workers_) + 1;
+  if (next <= lock_.claims.max_workers && next != other_than) return next;
+  return 0;
+}
+
+template <MemoryModel kModel>
+typename Execution<kModel>::Got Execution<kModel>::take_as(std::uint32_t id) {
+  Outcome outcome = Outcome::kSystemError;
+  const bool returned = direct_.run(id, now_ns_, [this, &outcome] {
+    outcome = ops().try_acquire != nullptr ? ops().try_acquire(arena_) : ops().acquire(arena_);
+  });
+  if (!returned) return Got::kWaits;
+  return holds(outcome) ? Got::kYes : Got::kNo;
+}
+
+template <MemoryModel kModel>
+const char* Execution<kModel>::rule_of_residue() const {
+  if (judge_.anybody_died()) return "CR-5";
+  if (judge_.anything_timed_out()) return "TO-5";
+  if (ops().has_shared()) return "RW-3";
+  return lock_.claims.reentrant ? "RE-1" : "TR-2";
+}
+
+/// All is over and nobody holds the lock: it must be there to be taken, as often as it has permits.
+template <MemoryModel kModel>
+void Execution<kModel>::probe() {
+  std::uint64_t dead = 0;
+  for (int w = 0; w < n_workers_; ++w) {
+    if (workers_[w].state == State::kDead) dead |= std::uint64_t{1} << workers_[w].id;
+  }
+  direct_.set_dead(dead);
+  const std::uint32_t first = spare_id(0);
+  if (first == 0) return;
+  const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
+  for (std::uint32_t i = 0; i < permits; ++i) {
+    const Got got = take_as(first);
+    if (got == Got::kYes || (got == Got::kNo && lock_.claims.spurious_try_failure)) continue;
+    return note(Ending::Kind::kBroken, rule_of_residue(),
+                "all workers are done and nobody holds the lock, but it cannot be taken" +
+                    (permits > 1 ? " " + std::to_string(permits) + " times" : std::string()));
+  }
+  const std::uint32_t second = lock_.claims.semaphore ? first : spare_id(first);
+  if (second == 0 || ops().try_acquire == nullptr) return;
+  if (take_as(second) == Got::kYes) {
+    note(Ending::Kind::kBroken, lock_.claims.semaphore ? "ME-6" : "ME-1",
+         "all workers are done; now more than " + std::to_string(permits) +
+             " can hold the lock at once");
+  }
+}
+
+template class Execution<MemoryModel::kSc>;
+template class Execution<MemoryModel::kTso>;
+template class Execution<MemoryModel::kC11>;
+
+std::unique_ptr<Explorer> Explorer::create(const LockSpec& lock, MemoryModel model,
+                                           Topology topology) {
+  switch (model) {
+    case MemoryModel::kSc: return std::make_unique<Execution<MemoryModel::kSc>>(lock, topology);
+    case MemoryModel::kTso: return std::make_unique<Execution<MemoryModel::kTso>>(lock, topology);
+    case MemoryModel::kC11: break;
+  }
+  return std::make_unique<Execution<MemoryModel::kC11>>(lock, topology);
+}
+
+}  // namespace hobbs::explore

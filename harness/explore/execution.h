@@ -1,0 +1,114 @@
+// An execution under one memory model: the scheduler plus what the operations do to memory, to the
+// guarded data and to happens-before.
+#pragma once
+
+#include "harness/explore/direct.h"
+#include "harness/explore/machine.h"
+#include "harness/explore/memory.h"
+#include "harness/explore/scheduler.h"
+
+namespace hobbs::explore {
+
+template <MemoryModel kModel>
+class Execution final : public Scheduler, public Machine {
+ public:
+  Execution(const LockSpec& lock, Topology topology);
+
+  std::string load(const Program& program) override;
+  const Broken* preset_broken() const override {
+    return preset_broken_.rule.empty() ? nullptr : &preset_broken_;
+  }
+  std::size_t offset_of(int word) const override { return memory_.offset_of(word); }
+
+  // The rest of what the interpreter asks of its host.
+  const LockOps& ops() const { return lock_.controlled; }
+  void* lock_at(unsigned lock) { return arena_ + lock * stride_; }
+  void begins(int w, const Step& step, std::int64_t deadline_ns);
+  void ends(int w, const Step& step, Outcome outcome);
+  void work(int w, unsigned lock, Mode mode);
+  void fork(int w) { add_worker(w); }
+  void destroy(int w, unsigned lock);
+  void begin_block(int w) {
+    block_owner_ = w;
+    memory_.begin_block();
+  }
+  void end_block(int w) {
+    if (block_owner_ == w) leave_block();
+  }
+
+  // Machine: the operations of the lock.
+  std::uint64_t load(const void* cell, unsigned size, std::memory_order order, Site site) override;
+  void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
+             Site site) override;
+  std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
+                                  std::uint64_t operand, std::memory_order order,
+                                  Site site) override;
+  bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
+                        std::memory_order success, std::memory_order failure, bool weak,
+                        Site site) override;
+  void fence(std::memory_order order, Site site) override;
+  WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
+                        bool is_private, Site site) override;
+  int futex_wake(void* word, int n, bool is_private, Site site) override;
+  void pause(Site site) override;
+  void yield(Site site) override { pause(site); }
+  void file_point(Site site) override;
+  std::uint32_t self() override { return workers_[me()].id; }
+  std::uint32_t pid() override { return workers_[me()].process; }
+  bool alive(std::uint32_t id, Site site) override;
+  std::int64_t now_ns() override;
+  void plain(unsigned lock, unsigned word, bool write, Site site) override;
+
+ private:
+  static constexpr std::size_t kProbeCache = 256;
+
+  /// The data that one lock guards, and who touched it last.
+  struct Guarded {
+    std::int64_t value = 0;
+    std::int64_t expected = 0;   // What it must be when all is over.
+    int writer = -1;
+    Lane written = 0;
+    std::array<Lane, kMaxFibres> read{};
+  };
+
+  Machine& machine() override { return *this; }
+  void begin_memory(int workers) override;
+  void drain(int w) override;
+  void run_worker(int w) override;
+  void inform(int to, int from) override { memory_.inform(to, from); }
+  void at_death(int w) override;
+  void end_memory_block() override { memory_.end_block(); }
+  void at_end() override;
+
+  int me() const { return fibres_.current(); }
+  int find(const void* cell, unsigned size);
+  void drain_all(int w);
+  int choose(int w, Choice choice, int n);
+  void check_destroyed(std::size_t offset);
+  std::string unrunnable(const Program& program) const;
+  void prepare(const Program& program);
+  void probe();
+  bool known_good_end();
+  enum class Got : std::uint8_t { kYes, kNo, kWaits };
+  Got take_as(std::uint32_t id);
+  std::uint32_t spare_id(std::uint32_t other_than) const;
+  const char* rule_of_residue() const;
+  void report(Event::Kind kind, int word, std::memory_order order, Site site,
+              std::uint64_t before, std::uint64_t after, int back, std::uint64_t newest);
+
+  Memory<kModel> memory_;
+  DirectMachine direct_;
+  std::vector<std::byte> bytes_;      // Owns the arena.
+  std::byte* arena_ = nullptr;
+  std::size_t stride_ = 0;
+  std::size_t arena_bytes_ = 0;
+  int n_locks_ = 1;
+  std::vector<std::byte> snapshot_;   // Before the workers start, after the preset.
+  std::vector<std::byte> pristine_;   // A new lock.
+  Broken preset_broken_;
+  std::array<Guarded, kMaxLocksPerProgram> guarded_;
+  std::uint32_t destroyed_ = 0;       // By lock.
+  std::array<std::uint64_t, kProbeCache> good_ends_{};
+};
+
+}  // namespace hobbs::explore

@@ -1,0 +1,574 @@
+// Memory models: which value a read may take, and who knows of whom.
+//
+// One class template with three models. All three keep happens-before as C++20 defines it (release
+// and acquire, release sequences, fences), so that data races are found under any of them; they
+// differ in what a read may see:
+//   sc   the newest value, always.
+//   tso  x86: a store waits in its worker's buffer until it drains, oldest first; its own worker
+//        reads it from there; read-modify-writes, seq_cst stores and seq_cst fences drain first.
+//   c11  C++20 without load buffering and out-of-thin-air: each word has its modification order;
+//        a read may take any value that its worker does not know to be overwritten, and a store may
+//        be placed before newer ones that its worker does not know of. seq_cst follows RC11: its
+//        constraints are kept in one view that seq_cst fences join both ways, seq_cst stores raise
+//        and seq_cst accesses respect. Executions only ever add edges that point forward in time,
+//        which is why a read never sees a store that comes later (load buffering is not modelled).
+// Nothing here decides: callers choose among `choices()`.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "harness/explore/machine.h"
+#include "harness/explore/view.h"
+
+namespace hobbs::explore {
+
+enum class MemoryModel : std::uint8_t { kSc, kTso, kC11 };
+
+constexpr bool acquires(std::memory_order order) {
+  return order == std::memory_order_acquire || order == std::memory_order_consume ||
+         order == std::memory_order_acq_rel || order == std::memory_order_seq_cst;
+}
+constexpr bool releases(std::memory_order order) {
+  return order == std::memory_order_release || order == std::memory_order_acq_rel ||
+         order == std::memory_order_seq_cst;
+}
+
+/// Stores of one execution at most; a longer execution is stopped before.
+inline constexpr int kMaxMessages = 1 << 14;
+
+template <MemoryModel kModel>
+class Memory {
+ public:
+  static constexpr bool kHistory = kModel == MemoryModel::kC11;
+  static constexpr bool kBuffers = kModel == MemoryModel::kTso;
+  static constexpr int kLanes = kHistory ? kMaxFibres + kMaxLocations : kMaxFibres;
+  using Knowledge = View<kLanes>;
+
+  Memory();
+
+  /// From now on words are looked for in these bytes; forgets all words.
+  void attach(std::byte* arena, std::size_t bytes);
+
+  /// A new execution begins: what the bytes hold now is what everybody knows.
+  void begin(int workers);
+
+  /// The word at this address, or -1: see refusal().
+  int locate(const void* cell, unsigned size);
+  const char* refusal() const { return refusal_; }
+
+  /// How many values this worker's read could take, and how far back the last is: choice 0 is the
+  /// newest. Always 1 but in the C++ model.
+  int choices(int worker, int word, std::memory_order order) {
+    if constexpr (!kHistory) return 1;
+    const Location& l = touch(word);
+    return l.count - bound(worker, word, order);
+  }
+  /// The value that a read with this choice would take, without reading it.
+  std::uint64_t peek(int worker, int word, int back);
+  std::uint64_t load(int worker, int word, std::memory_order order, int back);
+  /// In how many places of the modification order this store may go: choice 0 is the end.
+  int places(int worker, int word, std::memory_order order);
+  /// True if the newest value of the word is another one now.
+  bool store(int worker, int word, std::uint64_t value, std::memory_order order, int back);
+  /// Reads what a read with choice `back` takes and writes directly behind it: see can_update().
+  bool update(int worker, int word, std::uint64_t value, std::memory_order order, int back);
+  /// Whether an update could follow the value that a read with choice `back` takes.
+  bool can_update(int worker, int word, std::memory_order order, int back);
+  void fence(int worker, std::memory_order order);
+
+  /// TSO: whether the worker has stores under way, and the oldest one's way to memory. The word
+  /// that drained, or -1 if its value was there already.
+  bool buffered(int worker) const { return buffers_[worker].begin != buffers_[worker].end; }
+  bool buffer_full(int worker) const {
+    return buffers_[worker].end - buffers_[worker].begin == kBufferSlots;
+  }
+  int drain(int worker);
+
+  /// The newest value in modification order (TSO: in memory).
+  std::uint64_t newest(int word) const;
+  /// Which bytes of the arena a word is.
+  std::size_t offset_of(int word) const { return locations_[word].offset; }
+  unsigned size_of(int word) const { return locations_[word].bytes; }
+  int words() const { return words_; }
+
+  /// Worker `to` learns all that `from` knows: a fork, a join, a death that was noticed.
+  void inform(int to, int from) { join(workers_[to].now, workers_[from].now, blocks_); }
+  /// Everybody's knowledge together, for whoever comes after the end.
+  void inform_of_all(int to);
+
+  /// The vector clock of plain accesses: `worker` is at this instant of its own life ...
+  Lane instant(int worker) const { return workers_[worker].now.lane[worker]; }
+  /// ... and knows of that instant of another's.
+  bool knows(int worker, int other, Lane instant) const {
+    return workers_[worker].now.lane[other] >= instant;
+  }
+
+  /// Between these, stores by one worker are one indivisible block: a word's intermediate values
+  /// are not kept.
+  void begin_block() { block_start_ = message_count_; }
+  void end_block() { block_start_ = kNoBlock; }
+
+  /// Messages or clock ticks are about to run out.
+  bool exhausted() const { return message_count_ > kMaxMessages - 64 || tick_limit_; }
+
+ private:
+  static constexpr int kBufferSlots = 64;
+  static constexpr int kNoBlock = 1 << 30;
+  static constexpr std::uint8_t kInside = 0xff;  // Not the first byte of a word.
+
+  struct Message {
+    std::uint64_t value;
+    bool has_view;   // Reading it may teach something.
+    bool attached;   // A read-modify-write: nothing may come between it and what it read.
+    Knowledge view;
+  };
+  struct Location {
+    std::uint32_t epoch = 0;  // The execution that touched it last.
+    std::uint32_t offset = 0;
+    std::uint8_t bytes = 0;
+    int count = 0;                       // Of its history.
+    std::uint16_t* history = nullptr;    // Messages in modification order (C++ model).
+    std::uint16_t message = 0;           // The only one (other models).
+  };
+  struct Known {
+    Knowledge now;        // What happened before this worker's next operation.
+    Knowledge pending;    // What an acquire fence would add.
+    Knowledge published;  // What the last release fence covers.
+    bool has_published;
+  };
+  struct Buffer {
+    int begin = 0, end = 0;
+    std::array<int, kBufferSlots> word;
+    std::array<Message, kBufferSlots> message;  // Not yet in memory.
+  };
+
+  static constexpr int lane_of(int word) { return kMaxFibres + word; }
+  int bound(int worker, int word, std::memory_order order) const {
+    Lane low = workers_[worker].now.lane[lane_of(word)];
+    if (order == std::memory_order_seq_cst && sc_.lane[lane_of(word)] > low) {
+      low = sc_.lane[lane_of(word)];
+    }
+    return low;
+  }
+  Location& touch(int word) {
+    Location& l = locations_[word];
+    if (l.epoch != epoch_) [[unlikely]] refresh(l);
+    return l;
+  }
+  void refresh(Location& l);
+  std::uint16_t new_message(std::uint64_t value);
+  void publish(int worker, Message& message, std::memory_order order);
+  void learn(int worker, const Message& message, std::memory_order order);
+  void tick(int worker) {
+    Lane& own = workers_[worker].now.lane[worker];
+    if (++own > kMaxLane - 64) tick_limit_ = true;
+  }
+  void insert(Location& l, int word, int at, std::uint16_t message);
+  std::uint64_t read_bytes(const Location& l) const;
+  void write_bytes(const Location& l, std::uint64_t value);
+  bool put(int word, const Message& message);
+  void extend(Message& message, const Message& before);
+  int add_location(std::size_t offset, unsigned size);
+
+  std::byte* arena_ = nullptr;
+  std::size_t arena_bytes_ = 0;
+  std::vector<std::uint8_t> word_at_;  // By byte: word + 1, 0 for none yet, kInside.
+  std::array<Location, kMaxLocations> locations_;
+  int words_ = 0;
+  int blocks_ = 1;     // Lane blocks in use.
+  int n_workers_ = 0;
+  std::uint32_t epoch_ = 0;
+  std::array<Known, kMaxFibres> workers_;
+  Knowledge sc_;
+  std::array<Buffer, kMaxFibres> buffers_;
+  std::unique_ptr<Message[]> messages_;
+  std::unique_ptr<std::uint16_t[]> histories_;
+  int message_count_ = 0;
+  int block_start_ = kNoBlock;
+  bool tick_limit_ = false;
+  const char* refusal_ = "";
+};
+
+template <MemoryModel kModel>
+Memory<kModel>::Memory()
+    : messages_(new Message[kMaxMessages]),
+      histories_(kHistory ? new std::uint16_t[std::size_t{kMaxLocations} * kMaxMessages] : nullptr) {}
+
+template <MemoryModel kModel>
+void Memory<kModel>::attach(std::byte* arena, std::size_t bytes) {
+  arena_ = arena;
+  arena_bytes_ = bytes;
+  word_at_.assign(bytes, 0);
+  words_ = 0;
+  blocks_ = 1;
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::begin(int workers) {
+  ++epoch_;
+  n_workers_ = workers;
+  message_count_ = 0;
+  block_start_ = kNoBlock;
+  tick_limit_ = false;
+  for (int w = 0; w < kMaxFibres; ++w) {
+    Known& known = workers_[w];
+    clear(known.now, blocks_);
+    known.now.lane[w] = 1;
+    clear(known.pending, blocks_);
+    known.has_published = false;
+    if constexpr (kBuffers) buffers_[w].begin = buffers_[w].end = 0;
+  }
+  if constexpr (kHistory) clear(sc_, blocks_);
+}
+
+template <MemoryModel kModel>
+int Memory<kModel>::locate(const void* cell, unsigned size) {
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
+  if (offset >= arena_bytes_) [[unlikely]] {
+    refusal_ = "it uses an atomic outside its own memory";
+    return -1;
+  }
+  const std::uint8_t known = word_at_[offset];
+  if (known != 0 && known != kInside && locations_[known - 1].bytes == size) [[likely]] {
+    return known - 1;
+  }
+  return add_location(offset, size);
+}
+
+template <MemoryModel kModel>
+int Memory<kModel>::add_location(std::size_t offset, unsigned size) {
+  for (unsigned i = 0; i < size; ++i) {
+    if (offset + i >= arena_bytes_ || word_at_[offset + i] != 0) {
+      refusal_ = "it accesses the same bytes in different sizes";
+      return -1;
+    }
+  }
+  if (words_ == kMaxLocations) {
+    refusal_ = "it uses more than 120 atomic words";
+    return -1;
+  }
+  const int word = words_++;
+  word_at_[offset] = static_cast<std::uint8_t>(word + 1);
+  for (unsigned i = 1; i < size; ++i) word_at_[offset + i] = kInside;
+  Location& l = locations_[word];
+  l = {};
+  l.offset = static_cast<std::uint32_t>(offset);
+  l.bytes = static_cast<std::uint8_t>(size);
+  if constexpr (kHistory) {
+    l.history = &histories_[static_cast<std::size_t>(word) * kMaxMessages];
+    if (lane_of(word) >= blocks_ * kLanesPerBlock) {  // Views grow: nothing is known of new lanes.
+      const auto forget = [this](Knowledge& view) {
+        reinterpret_cast<LaneBlock*>(view.lane)[blocks_] = LaneBlock{};
+      };
+      for (Known& known : workers_) {
+        forget(known.now);
+        forget(known.pending);
+        forget(known.published);
+      }
+      forget(sc_);
+      for (int m = 0; m < message_count_; ++m) forget(messages_[m].view);
+      ++blocks_;
+    }
+  }
+  return word;
+}
+
+template <MemoryModel kModel>
+std::uint64_t Memory<kModel>::read_bytes(const Location& l) const {
+  const std::byte* const at = arena_ + l.offset;
+  switch (l.bytes) {
+    case 1: return std::to_integer<std::uint64_t>(*at);
+    case 2: { std::uint16_t v; std::memcpy(&v, at, 2); return v; }
+    case 4: { std::uint32_t v; std::memcpy(&v, at, 4); return v; }
+    default: { std::uint64_t v; std::memcpy(&v, at, 8); return v; }
+  }
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::write_bytes(const Location& l, std::uint64_t value) {
+  std::byte* const at = arena_ + l.offset;
+  switch (l.bytes) {
+    case 1: std::memcpy(at, &value, 1); break;
+    case 2: std::memcpy(at, &value, 2); break;
+    case 4: std::memcpy(at, &value, 4); break;
+    default: std::memcpy(at, &value, 8); break;
+  }
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::refresh(Location& l) {
+  l.epoch = epoch_;
+  const std::uint16_t first = new_message(read_bytes(l));
+  l.count = 1;
+  if constexpr (kHistory) l.history[0] = first;
+  l.message = first;
+}
+
+template <MemoryModel kModel>
+std::uint16_t Memory<kModel>::new_message(std::uint64_t value) {
+  Message& m = messages_[message_count_];
+  m.value = value;
+  m.has_view = false;
+  m.attached = false;
+  return static_cast<std::uint16_t>(message_count_++);
+}
+
+/// What a message by this worker tells its readers.
+template <MemoryModel kModel>
+void Memory<kModel>::publish(int worker, Message& message, std::memory_order order) {
+  Known& known = workers_[worker];
+  if (releases(order)) {
+    copy(message.view, known.now, blocks_);
+    message.has_view = true;
+    tick(worker);
+  } else if (known.has_published) {
+    copy(message.view, known.published, blocks_);
+    message.has_view = true;
+  }
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::learn(int worker, const Message& message, std::memory_order order) {
+  if (!message.has_view) return;
+  Known& known = workers_[worker];
+  join(acquires(order) ? known.now : known.pending, message.view, blocks_);
+}
+
+template <MemoryModel kModel>
+std::uint64_t Memory<kModel>::newest(int word) const {
+  const Location& l = locations_[word];
+  return read_bytes(l);
+}
+
+template <MemoryModel kModel>
+std::uint64_t Memory<kModel>::peek(int worker, int word, int back) {
+  Location& l = touch(word);
+  if constexpr (kHistory) return messages_[l.history[l.count - 1 - back]].value;
+  if constexpr (kBuffers) {
+    const Buffer& buffer = buffers_[worker];
+    for (int i = buffer.end; i-- > buffer.begin;) {
+      if (buffer.word[i % kBufferSlots] == word) return buffer.message[i % kBufferSlots].value;
+    }
+  }
+  return messages_[l.message].value;
+}
+
+template <MemoryModel kModel>
+std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_order order, int back) {
+  Location& l = touch(word);
+  if constexpr (kHistory) {
+    const int index = l.count - 1 - back;
+    const Message& m = messages_[l.history[index]];
+    Lane& low = workers_[worker].now.lane[lane_of(word)];
+    if (index > low) low = static_cast<Lane>(index);
+    learn(worker, m, order);
+    return m.value;
+  }
+  if constexpr (kBuffers) {
+    const Buffer& buffer = buffers_[worker];
+    for (int i = buffer.end; i-- > buffer.begin;) {
+      if (buffer.word[i % kBufferSlots] == word) {  // Its own store: it learns nothing new.
+        return buffer.message[i % kBufferSlots].value;
+      }
+    }
+  }
+  const Message& m = messages_[l.message];
+  learn(worker, m, order);
+  return m.value;
+}
+
+template <MemoryModel kModel>
+int Memory<kModel>::places(int worker, int word, std::memory_order order) {
+  if constexpr (!kHistory) return 1;
+  if (order == std::memory_order_seq_cst || block_start_ != kNoBlock) return 1;
+  const Location& l = touch(word);
+  const int low = bound(worker, word, order);
+  int n = 1;
+  while (n < l.count - low && !messages_[l.history[l.count - n]].attached) ++n;
+  return n;
+}
+
+/// Makes `message` the value of the word in memory (models without a history).
+template <MemoryModel kModel>
+bool Memory<kModel>::put(int word, const Message& message) {
+  Location& l = touch(word);
+  Message& m = messages_[l.message];
+  const bool changed = m.value != message.value;
+  m.value = message.value;
+  m.has_view = message.has_view;
+  if (m.has_view) copy(m.view, message.view, blocks_);
+  write_bytes(l, m.value);
+  return changed;
+}
+
+/// A read-modify-write continues the release sequence of what it read.
+template <MemoryModel kModel>
+void Memory<kModel>::extend(Message& message, const Message& before) {
+  if (!before.has_view) return;
+  if (message.has_view) {
+    join(message.view, before.view, blocks_);
+  } else {
+    copy(message.view, before.view, blocks_);
+    message.has_view = true;
+  }
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::insert(Location& l, int word, int at, std::uint16_t message) {
+  for (int i = l.count; i > at; --i) l.history[i] = l.history[i - 1];
+  l.history[at] = message;
+  ++l.count;
+  if (at == l.count - 1) return;
+  // Whoever knew of a later value now knows of one with a larger index.
+  const int lane = lane_of(word);
+  const auto shift = [lane, at](Knowledge& view) {
+    if (view.lane[lane] >= at) ++view.lane[lane];
+  };
+  for (Known& known : workers_) {
+    shift(known.now);
+    shift(known.pending);
+    if (known.has_published) shift(known.published);
+  }
+  shift(sc_);
+  for (int m = 0; m < message_count_; ++m) {
+    if (messages_[m].has_view) shift(messages_[m].view);
+  }
+}
+
+template <MemoryModel kModel>
+bool Memory<kModel>::store(int worker, int word, std::uint64_t value, std::memory_order order,
+                           int back) {
+  Location& l = touch(word);
+  if constexpr (kHistory) {
+    const std::uint16_t newest = l.history[l.count - 1];
+    const bool changed = back == 0 && messages_[newest].value != value;
+    if (newest >= block_start_) {  // Inside a block only the last value is kept.
+      Message& m = messages_[newest];
+      m.value = value;
+      m.has_view = false;
+      publish(worker, m, order);
+      write_bytes(l, value);
+      return changed;
+    }
+    const int at = l.count - back;
+    const std::uint16_t message = new_message(value);
+    insert(l, word, at, message);
+    Known& known = workers_[worker];
+    if (known.now.lane[lane_of(word)] < at) known.now.lane[lane_of(word)] = static_cast<Lane>(at);
+    Message& m = messages_[message];
+    publish(worker, m, order);
+    if (m.has_view) m.view.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (back == 0) write_bytes(l, value);
+    return changed;
+  }
+  if constexpr (kBuffers) {
+    if (order != std::memory_order_seq_cst) {
+      Buffer& buffer = buffers_[worker];
+      Message& m = buffer.message[buffer.end % kBufferSlots];
+      buffer.word[buffer.end % kBufferSlots] = word;
+      ++buffer.end;
+      m.value = value;
+      m.has_view = false;
+      publish(worker, m, order);
+      return false;
+    }
+  }
+  Message m;
+  m.value = value;
+  m.has_view = false;
+  publish(worker, m, order);
+  return put(word, m);
+}
+
+template <MemoryModel kModel>
+bool Memory<kModel>::can_update(int worker, int word, std::memory_order order, int back) {
+  if (back == 0) return true;
+  if constexpr (!kHistory) return false;
+  if (order == std::memory_order_seq_cst || block_start_ != kNoBlock) return false;
+  const Location& l = touch(word);
+  return back < l.count - bound(worker, word, order) &&
+         !messages_[l.history[l.count - back]].attached;
+}
+
+template <MemoryModel kModel>
+bool Memory<kModel>::update(int worker, int word, std::uint64_t value, std::memory_order order,
+                            int back) {
+  Location& l = touch(word);
+  const std::uint16_t read = kHistory ? l.history[l.count - 1 - back] : l.message;
+  learn(worker, messages_[read], order);
+  if constexpr (kHistory) {
+    const bool changed = back == 0 && messages_[read].value != value;
+    if (read >= block_start_) {
+      messages_[read].value = value;
+      publish(worker, messages_[read], order);
+      write_bytes(l, value);
+      return changed;
+    }
+    const int at = l.count - back;
+    const std::uint16_t message = new_message(value);
+    insert(l, word, at, message);
+    workers_[worker].now.lane[lane_of(word)] = static_cast<Lane>(at);
+    Message& m = messages_[message];
+    m.attached = true;
+    publish(worker, m, order);
+    extend(m, messages_[read]);
+    if (m.has_view) m.view.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (back == 0) write_bytes(l, value);
+    return changed;
+  }
+  Message m;
+  m.value = value;
+  m.has_view = false;
+  publish(worker, m, order);
+  extend(m, messages_[read]);
+  return put(word, m);
+}
+
+template <MemoryModel kModel>
+int Memory<kModel>::drain(int worker) {
+  Buffer& buffer = buffers_[worker];
+  const int slot = buffer.begin++ % kBufferSlots;
+  return put(buffer.word[slot], buffer.message[slot]) ? buffer.word[slot] : -1;
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::fence(int worker, std::memory_order order) {
+  Known& known = workers_[worker];
+  if (acquires(order)) {
+    join(known.now, known.pending, blocks_);
+    clear(known.pending, blocks_);
+  }
+  if constexpr (kHistory) {
+    if (order == std::memory_order_seq_cst) {
+      // Only what reads may see is ordered by the fences' total order: clocks are not, since two
+      // fences alone do not synchronise.
+      for (int b = 1; b < blocks_; ++b) {
+        LaneBlock& mine = reinterpret_cast<LaneBlock*>(known.now.lane)[b];
+        LaneBlock& all = reinterpret_cast<LaneBlock*>(sc_.lane)[b];
+        mine = all = mine > all ? mine : all;
+      }
+    }
+  }
+  if (releases(order)) {
+    copy(known.published, known.now, blocks_);
+    known.has_published = true;
+    tick(worker);
+  }
+}
+
+template <MemoryModel kModel>
+void Memory<kModel>::inform_of_all(int to) {
+  for (int w = 0; w < kMaxFibres; ++w) {
+    if (w != to) inform(to, w);
+  }
+}
+
+}  // namespace hobbs::explore

@@ -1,0 +1,270 @@
+// What the Platform's operations do in an execution: definitions for execution.cc alone.
+#pragma once
+
+#include "harness/explore/execution.h"
+
+namespace hobbs::explore {
+
+template <MemoryModel kModel>
+int Execution<kModel>::find(const void* cell, unsigned size) {
+  const int word = memory_.locate(cell, size);
+  if (word < 0) [[unlikely]] refuse(memory_.refusal());
+  return word;
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::check_destroyed(std::size_t offset) {
+  const std::size_t lock = offset / stride_;
+  if ((destroyed_ >> lock & 1) != 0) {
+    fail("AB-5", "worker " + std::to_string(me() + 1) +
+                     " accesses the lock after whoever held it last has destroyed it");
+  }
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::drain(int w) {
+  const int word = memory_.drain(w);
+  if (!memory_.buffered(w)) scene_.drains &= ~(1u << w);
+  if (word >= 0) changed(w, word);
+  if (told()) tell({.kind = Event::Kind::kDrain, .worker = static_cast<std::int8_t>(w)});
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::drain_all(int w) {
+  if constexpr (kModel == MemoryModel::kTso) {
+    while (memory_.buffered(w)) drain(w);
+  }
+}
+
+/// What the strategy wants of a step with n ways to go; tells the schedule.
+template <MemoryModel kModel>
+int Execution<kModel>::choose(int w, Choice choice, int n) {
+  if (block_owner_ == w) return 0;
+  return pick(choice, n);
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::report(Event::Kind kind, int word, std::memory_order order, Site site,
+                               std::uint64_t before, std::uint64_t after, int back,
+                               std::uint64_t newest) {
+  tell({.kind = kind, .worker = static_cast<std::int8_t>(me()),
+        .word = static_cast<std::int16_t>(word), .order = order, .back = back, .before = before,
+        .after = after, .newest = newest, .file = site.file_name(), .line = site.line()});
+}
+
+template <MemoryModel kModel>
+std::uint64_t Execution<kModel>::load(const void* cell, unsigned size, std::memory_order order,
+                                      Site site) {
+  const int w = me();
+  const int word = find(cell, size);
+  point(w, {Pending::Kind::kLoad, static_cast<std::int16_t>(word)});
+  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  int back = 0;
+  if constexpr (kModel == MemoryModel::kC11) {
+    const int n = memory_.choices(w, word, order);
+    if (n > 1 && !workers_[w].fresh) back = choose(w, Choice::kStale, n);
+  }
+  const std::uint64_t value = memory_.load(w, word, order, back);
+  looked(w, word, back != 0);
+  if (told()) {
+    report(Event::Kind::kLoad, word, order, site, value, value, back, memory_.newest(word));
+  }
+  return value;
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
+                              std::memory_order order, Site site) {
+  const int w = me();
+  const int word = find(cell, size);
+  point(w, {Pending::Kind::kStore, static_cast<std::int16_t>(word)});
+  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  if constexpr (kModel == MemoryModel::kTso) {
+    if (order == std::memory_order_seq_cst) {
+      drain_all(w);
+    } else if (memory_.buffer_full(w)) {
+      drain(w);
+    }
+  }
+  int back = 0;
+  if constexpr (kModel == MemoryModel::kC11) {
+    const int n = memory_.places(w, word, order);
+    if (n > 1) back = choose(w, Choice::kPlace, n);
+  }
+  if (told()) {
+    report(Event::Kind::kStore, word, order, site, memory_.newest(word), value, back,
+           memory_.newest(word));
+  }
+  if (memory_.store(w, word, value, order, back)) changed(w, word);
+  if constexpr (kModel == MemoryModel::kTso) {
+    if (memory_.buffered(w)) scene_.drains |= 1u << w;
+  }
+}
+
+template <MemoryModel kModel>
+std::uint64_t Execution<kModel>::read_modify_write(void* cell, unsigned size,
+                                                   ReadModifyWrite operation,
+                                                   std::uint64_t operand, std::memory_order order,
+                                                   Site site) {
+  const int w = me();
+  const int word = find(cell, size);
+  point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
+  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  drain_all(w);
+  const std::uint64_t old = memory_.peek(w, word, 0);
+  const std::uint64_t value = apply(operation, old, operand, size);
+  if (told()) report(Event::Kind::kUpdate, word, order, site, old, value, 0, old);
+  looked(w, word, false);
+  if (memory_.update(w, word, value, order, 0)) changed(w, word);
+  return old;
+}
+
+template <MemoryModel kModel>
+bool Execution<kModel>::compare_exchange(void* cell, unsigned size, std::uint64_t& expected,
+                                         std::uint64_t desired, std::memory_order success,
+                                         std::memory_order failure, bool weak, Site site) {
+  const int w = me();
+  const int word = find(cell, size);
+  point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
+  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  drain_all(w);
+  int back = 0;
+  if constexpr (kModel == MemoryModel::kC11) {
+    const int n = memory_.choices(w, word, failure);
+    if (n > 1 && !workers_[w].fresh) back = choose(w, Choice::kStale, n);
+    // A value from the middle that matches can only be taken if nothing must come between.
+    if (back != 0 && memory_.peek(w, word, back) == expected &&
+        !memory_.can_update(w, word, success, back)) {
+      back = 0;
+    }
+  }
+  const std::uint64_t old = memory_.peek(w, word, back);
+  looked(w, word, back != 0);
+  const bool refuses =
+      weak && old == expected && back == 0 && choose(w, Choice::kWeak, 2) != 0;
+  if (old != expected || refuses) {
+    memory_.load(w, word, failure, back);
+    if (told()) {
+      report(Event::Kind::kFailedUpdate, word, failure, site, old, desired, back,
+             memory_.newest(word));
+    }
+    expected = old;
+    return false;
+  }
+  if (told()) report(Event::Kind::kUpdate, word, success, site, old, desired, back, old);
+  if (memory_.update(w, word, desired, success, back)) changed(w, word);
+  return true;
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::fence(std::memory_order order, Site site) {
+  const int w = me();
+  point(w, {Pending::Kind::kFence, -1});
+  if (order == std::memory_order_seq_cst) drain_all(w);
+  memory_.fence(w, order);
+  if (told()) report(Event::Kind::kFence, -1, order, site, 0, 0, 0, 0);
+}
+
+template <MemoryModel kModel>
+WaitResult Execution<kModel>::futex_wait(void* futex, std::uint32_t expected,
+                                         std::int64_t deadline_ns, bool is_private, Site site) {
+  const int w = me();
+  const int word = find(futex, 4);
+  point(w, {Pending::Kind::kFutexWait, static_cast<std::int16_t>(word)});
+  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  // The kernel compares and sleeps in one step, behind a full barrier.
+  drain_all(w);
+  const std::uint64_t value = memory_.load(w, word, std::memory_order_relaxed, 0);
+  looked(w, word, false);
+  if (told()) {
+    report(Event::Kind::kFutexWait, word, std::memory_order_relaxed, site, value, expected, 0,
+           value);
+  }
+  if (value != expected) return WaitResult::kMismatch;
+  if (!judge_.waits(w, deadline_ns)) fail(judge_.broken());
+  sleep(w, futex, is_private, deadline_ns);
+  const typename Worker::Woken woken = workers_[w].woken;
+  const WaitResult result = woken == Worker::Woken::kWoken         ? WaitResult::kWoken
+                            : woken == Worker::Woken::kInterrupted ? WaitResult::kInterrupted
+                                                                   : WaitResult::kTimedOut;
+  if (told()) {
+    report(Event::Kind::kFutexReturn, word, std::memory_order_relaxed, site, 0,
+           static_cast<std::uint64_t>(result), 0, 0);
+  }
+  return result;
+}
+
+template <MemoryModel kModel>
+int Execution<kModel>::futex_wake(void* futex, int n, bool is_private, Site site) {
+  const int w = me();
+  // A wake of an address where no lock is any more does no harm: it is not an access.
+  const int word = destroyed_ != 0 ? -1 : find(futex, 4);
+  point(w, {Pending::Kind::kFutexWake, static_cast<std::int16_t>(word)});
+  drain_all(w);
+  const int woken = wake_futex(w, futex, n, is_private);
+  if (told()) {
+    report(Event::Kind::kFutexWake, word, std::memory_order_relaxed, site,
+           static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(woken), 0, 0);
+  }
+  return woken;
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::pause(Site site) {
+  if (told()) report(Event::Kind::kPause, -1, std::memory_order_relaxed, site, 0, 0, 0, 0);
+  pause_worker(me());
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::file_point(Site) {
+  point(me(), {Pending::Kind::kCall, -1});
+}
+
+template <MemoryModel kModel>
+bool Execution<kModel>::alive(std::uint32_t id, Site site) {
+  const int w = me();
+  point(w, {Pending::Kind::kAsk, -1});
+  looked_at_environment(w);
+  bool lives = false;
+  for (int u = 0; u < n_workers_; ++u) {
+    if (workers_[u].id != id) continue;
+    lives = workers_[u].state != State::kDead;
+    // To know that it is dead is to come after all that it did.
+    if (!lives) memory_.inform(w, u);
+  }
+  if (told()) report(Event::Kind::kAsk, -1, std::memory_order_relaxed, site, id, lives, 0, 0);
+  return lives;
+}
+
+template <MemoryModel kModel>
+std::int64_t Execution<kModel>::now_ns() {
+  looked_at_environment(me());
+  return now_ns_;
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
+  const int w = me();
+  Guarded& data = guarded_[lock];
+  const auto race = [&](int other, const char* what) {
+    fail("MM-1", "worker " + std::to_string(w + 1) + (write ? " writes" : " reads") +
+                     " the guarded data without happens-before after worker " +
+                     std::to_string(other + 1) + what);
+  };
+  if (data.writer >= 0 && data.writer != w && !memory_.knows(w, data.writer, data.written)) {
+    race(data.writer, " wrote it: the lock does not make that write visible");
+  }
+  if (!write) {
+    data.read[w] = memory_.instant(w);
+    return;
+  }
+  for (int u = 0; u < n_workers_; ++u) {
+    if (u != w && data.read[u] != 0 && !memory_.knows(w, u, data.read[u])) {
+      race(u, " read it: that read may still be under way");
+    }
+  }
+  data.writer = w;
+  data.written = memory_.instant(w);
+}
+
+}  // namespace hobbs::explore

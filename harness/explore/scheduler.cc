@@ -1,0 +1,528 @@
+#include "harness/explore/scheduler.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace hobbs::explore {
+namespace {
+
+std::uint64_t hash_bytes(const std::byte* at, std::size_t bytes) {
+  std::uint64_t hash = 0x9e3779b97f4a7c15ull ^ bytes;
+  for (; bytes >= 8; at += 8, bytes -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    hash = (hash ^ word) * 0xff51afd7ed558ccdull;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const LockSpec& lock, Topology topology)
+    : lock_(lock), topology_(topology), judge_(lock), fibres_(kMaxFibres + 1),
+      pristine_image_(thread_image_.bytes()), moves_(std::size_t{1} << 16) {
+  for (int w = 0; w < kMaxFibres; ++w) {
+    starts_[w] = {this, w};
+    images_[w].resize(thread_image_.bytes());
+  }
+}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::begin(Strategy& strategy) {
+  strategy_ = &strategy;
+  ending_.kind = Ending::Kind::kDone;
+  over_ = false;
+  n_moves_ = preemptions_ = 0;
+  last_stepped_ = -1;
+  n_workers_ = static_cast<int>(program_.workers.size());
+  scene_.ready = scene_.drains = scene_.asleep = scene_.yielded = 0;
+  scene_.clock = false;
+  scene_.current = -1;
+  scene_.workers = n_workers_;
+  n_asleep_ = 0;
+  met_ = 0;
+  stalled_time_moves_ = time_moves_since_call_ = 0;
+  block_owner_ = -1;
+  now_ns_ = kStartNs;
+  begin_memory(n_workers_);
+  judge_.begin(exact_);
+  for (int w = 0; w < n_workers_; ++w) {
+    Worker& me = workers_[w];
+    me.id = 1 + (static_cast<std::uint32_t>(w) + program_.first_id - 1) %
+                    static_cast<std::uint32_t>(n_workers_);
+    me.process = topology_ == Topology::kThreads ? 1000 : 1000 + me.id;
+    me.script = w;
+    me.kill_at = 0;
+    me.progress.begin();
+    start(w);
+  }
+  for (const Fault& fault : program_.faults) {
+    const bool kills = fault.kind == Fault::Kind::kKillThread ||
+                       fault.kind == Fault::Kind::kKillProcess;
+    if (!kills || fault.worker >= n_workers_) continue;
+    workers_[fault.worker].kill_at = fault.point;
+    workers_[fault.worker].kills_process = fault.kind == Fault::Kind::kKillProcess;
+  }
+}
+
+/// Makes w a worker that stands before its first step (or, forked, where its progress says).
+void Scheduler::start(int w) {
+  Worker& me = workers_[w];
+  me.state = State::kReady;
+  me.points = 0;
+  me.wake_ns = me.call_deadline_ns = controlled::kNever;
+  me.futex = nullptr;
+  me.woken = Worker::Woken::kNot;
+  new_call(w);
+  judge_.place(w, me.id, me.process);
+  scene_.ready |= 1u << w;
+  scene_.pending[w] = {};
+  fibres_.start(w, &Scheduler::enter, &starts_[w]);
+}
+
+void Scheduler::enter(void* argument) {
+  const Start start = *static_cast<Start*>(argument);
+  Scheduler& self = *start.scheduler;
+  self.run_worker(start.worker);
+  self.tell({.kind = Event::Kind::kEnd, .worker = static_cast<std::int8_t>(start.worker)});
+  self.block(start.worker, State::kDone);
+}
+
+const Ending& Scheduler::run(Strategy& strategy) {
+  const MachineScope scope(machine());
+  const bool watches_image = swaps_thread_image_ || executions_++ % kImageCheckPeriod == 0;
+  if (watches_image) thread_image_.save(pristine_image_.data());
+  if (swaps_thread_image_) {
+    for (auto& image : images_) image = pristine_image_;
+  }
+  begin(strategy);
+  // Everybody goes to the first thing that others could see.
+  starting_ = true;
+  for (int w = 0; w < static_cast<int>(program_.workers.size()) && !over_; ++w) switch_to(w);
+  starting_ = false;
+  while (!over_) {
+    if ((scene_.ready | scene_.drains) == 0) {
+      if (everybody_finished()) {
+        at_end();
+        break;
+      }
+      if (!unstick()) break;
+      continue;
+    }
+    if (const int w = choose(); w >= 0) switch_to(w);
+  }
+  if (swaps_thread_image_) {
+    thread_image_.restore(pristine_image_.data());
+  } else if ((watches_image || ending_.kind == Ending::Kind::kBroken) &&
+             thread_image_.differs(pristine_image_.data())) {
+    // Workers have seen each other's thread-local variables: nothing of this counts.
+    thread_image_.restore(pristine_image_.data());
+    swaps_thread_image_ = true;
+    ending_.kind = Ending::Kind::kStuck;
+  }
+  strategy.end();
+  return ending_;
+}
+
+bool Scheduler::everybody_finished() const {
+  for (int w = 0; w < n_workers_; ++w) {
+    if (workers_[w].state != State::kDone && workers_[w].state != State::kDead) return false;
+  }
+  return true;
+}
+
+void Scheduler::switch_to(int w) {
+  if (swaps_thread_image_) [[unlikely]] {
+    if (fibres_.current() >= 0) thread_image_.save(images_[fibres_.current()].data());
+    if (w >= 0) thread_image_.restore(images_[w].data());
+  }
+  fibres_.switch_to(w);
+}
+
+/// Asks the strategy until it names a worker, and does what else it asks for; -1 if nobody can
+/// move, or it is over.
+int Scheduler::choose() {
+  while (true) {
+    if ((scene_.ready | scene_.drains) == 0) return -1;
+    if (n_moves_ >= step_limit_) [[unlikely]] {
+      note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
+      return -1;
+    }
+    const Move move = strategy_->next(scene_);
+    moves_[n_moves_++] = move;
+    if (move.kind == Move::Kind::kStep) [[likely]] {
+      const int w = move.worker;
+      if (!scene_.is_ready(w)) [[unlikely]] {
+        note(Ending::Kind::kRefused, "", "the schedule moves a worker that cannot move");
+        return -1;
+      }
+      if (w != last_stepped_) {
+        if (last_stepped_ >= 0 && scene_.is_ready(last_stepped_) &&
+            (scene_.yielded >> last_stepped_ & 1) == 0) {
+          ++preemptions_;
+        }
+        last_stepped_ = w;
+      }
+      scene_.current = w;
+      scene_.yielded &= ~(1u << w);
+      return w;
+    }
+    if (!apply_event(move)) return -1;
+  }
+}
+
+bool Scheduler::apply_event(const Move& move) {
+  const int w = move.worker;
+  switch (move.kind) {
+    case Move::Kind::kDrain:
+      if ((scene_.drains >> w & 1) == 0) break;
+      drain(w);
+      return true;
+    case Move::Kind::kTime:
+      if (!scene_.clock) break;
+      return advance_clock(false);
+    case Move::Kind::kWake:
+    case Move::Kind::kInterrupt:
+      if ((scene_.asleep >> w & 1) == 0) break;
+      tell({.kind = Event::Kind::kSpurious, .worker = static_cast<std::int8_t>(w)});
+      workers_[w].woken = move.kind == Move::Kind::kWake ? Worker::Woken::kWoken
+                                                         : Worker::Woken::kInterrupted;
+      if (move.kind == Move::Kind::kInterrupt) judge_.interrupted(w);
+      wake(w);
+      return true;
+    case Move::Kind::kStep:
+      break;
+  }
+  note(Ending::Kind::kRefused, "", "the schedule asks for what cannot happen here");
+  return false;
+}
+
+/// Gives the turn to whom the strategy names; returns when w has it.
+void Scheduler::decide(int w) {
+  int next = Fibres::kMain;
+  if (!starting_) [[likely]] {
+    next = choose();
+    if (next == w) return;
+  }
+  switch_to(next);
+}
+
+void Scheduler::new_look(int w, bool fresh) {
+  Worker& me = workers_[w];
+  me.reads = 0;
+  me.changed = me.stale = false;
+  me.fresh = fresh;
+  me.idle = 0;
+}
+
+void Scheduler::new_call(int w) {
+  Worker& me = workers_[w];
+  me.hopeless = false;
+  me.fruitless = 0;
+  me.pause_hash = 0;
+  new_look(w, false);
+}
+
+/// Something that w has looked at is different now.
+void Scheduler::notice(int w) {
+  Worker& me = workers_[w];
+  me.changed = true;
+  me.hopeless = false;
+  me.fruitless = 0;
+  if (me.state == State::kPaused) {
+    me.state = State::kReady;
+    scene_.ready |= 1u << w;
+  }
+}
+
+void Scheduler::pause_worker(int w) {
+  Worker& me = workers_[w];
+  if (me.reads == 0) {
+    me.idle = 0;
+    return;  // It has not looked at anything: a delay, not a wait.
+  }
+  if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
+  scene_.pending[w] = {Pending::Kind::kPause, -1};
+  const bool fresh = me.stale;
+  if (me.changed || me.stale) {
+    scene_.yielded |= 1u << w;
+    decide(w);
+  } else {
+    block(w, State::kPaused);
+  }
+  new_look(w, fresh);
+}
+
+void Scheduler::block(int w, State state) {
+  Worker& me = workers_[w];
+  if (block_owner_ == w) leave_block();
+  me.state = state;
+  scene_.ready &= ~(1u << w);
+  decide(w);
+}
+
+void Scheduler::wake(int w) {
+  Worker& me = workers_[w];
+  if (me.state == State::kAsleep) {
+    int kept = 0;
+    for (int i = 0; i < n_asleep_; ++i) {
+      if (futex_queue_[i] != w) futex_queue_[kept++] = futex_queue_[i];
+    }
+    n_asleep_ = kept;
+    scene_.asleep &= ~(1u << w);
+  }
+  me.state = State::kReady;
+  me.wake_ns = controlled::kNever;
+  scene_.ready |= 1u << w;
+}
+
+void Scheduler::sleep(int w, const void* futex, bool is_private, std::int64_t deadline_ns) {
+  Worker& me = workers_[w];
+  me.futex = futex;
+  me.futex_private = is_private;
+  me.woken = Worker::Woken::kNot;
+  me.wake_ns = deadline_ns;
+  futex_queue_[n_asleep_++] = static_cast<std::uint8_t>(w);
+  scene_.asleep |= 1u << w;
+  update_clock();
+  if (deadline_ns <= now_ns_) {
+    // Expired, but queued until it runs: a wake that comes before still counts.
+    scene_.pending[w] = {Pending::Kind::kFutexWait, -1};
+    if (block_owner_ == w) leave_block();
+    me.state = State::kAsleep;
+    decide(w);
+  } else {
+    block(w, State::kAsleep);
+  }
+  if (me.state == State::kAsleep) wake(w);
+  me.wake_ns = controlled::kNever;
+  update_clock();
+  new_look(w, false);
+}
+
+int Scheduler::wake_futex(int w, const void* futex, int n, bool is_private) {
+  int woken = 0;
+  for (int i = 0; i < n_asleep_ && woken < n;) {
+    const int u = futex_queue_[i];
+    Worker& sleeper = workers_[u];
+    const bool same_key = sleeper.futex == futex && sleeper.futex_private == is_private &&
+                          (!is_private || sleeper.process == workers_[w].process);
+    if (!same_key) {
+      ++i;
+      continue;
+    }
+    sleeper.woken = Worker::Woken::kWoken;
+    ++woken;
+    wake(u);
+  }
+  return woken;
+}
+
+std::int64_t Scheduler::next_deadline() const {
+  std::int64_t next = controlled::kNever;
+  for (int w = 0; w < n_workers_; ++w) {
+    for (const std::int64_t at : {workers_[w].wake_ns, workers_[w].call_deadline_ns}) {
+      if (at > now_ns_ && at < next) next = at;
+    }
+  }
+  return next;
+}
+
+void Scheduler::update_clock() { scene_.clock = next_deadline() != controlled::kNever; }
+
+/// Moves the clock to the next deadline; false if there is none (and nobody looks at the clock).
+bool Scheduler::advance_clock(bool forced) {
+  std::int64_t next = next_deadline();
+  if (next == controlled::kNever) {
+    bool watched = false;
+    for (int w = 0; w < n_workers_; ++w) {
+      watched |= workers_[w].state == State::kPaused && (workers_[w].reads & kEnvironment) != 0;
+    }
+    if (!watched) return false;
+    next = now_ns_ + 1'000'000;  // Somebody waits for a time that only it knows.
+  }
+  if (forced && (++stalled_time_moves_ > kStalledTimeMoves ||
+                 ++time_moves_since_call_ > kTimeMovesPerCall)) {
+    return false;
+  }
+  now_ns_ = next;
+  tell({.kind = Event::Kind::kTime});
+  for (int w = 0; w < n_workers_; ++w) {
+    Worker& me = workers_[w];
+    if (me.wake_ns <= now_ns_) {
+      if (me.state == State::kResting) wake(w);
+      if (me.state == State::kAsleep) scene_.ready |= 1u << w;  // Queued until it runs.
+    }
+    if ((me.reads & kEnvironment) != 0) notice(w);
+  }
+  update_clock();
+  return true;
+}
+
+/// Nobody can move: makes somebody able to, or ends the execution.
+bool Scheduler::unstick() {
+  if (go_on_alone()) return true;
+  // A sleeper that could have the lock, with nobody left who would wake it, would be saved only by
+  // its own deadline: its wakeup is lost all the same.
+  if (!judge_.anybody_died()) {
+    std::uint32_t lost = 0;
+    bool polls = false;
+    for (int w = 0; w < n_workers_; ++w) {
+      const Worker& me = workers_[w];
+      if (!judge_.inside(w)) continue;
+      if (me.state != State::kAsleep || me.wake_ns < me.call_deadline_ns) {
+        polls = true;
+      } else if (!judge_.may_wait(w)) {
+        lost |= 1u << w;
+      }
+    }
+    if (lost != 0 && !polls && !judge_.nothing_moves(lost, 0)) {
+      note(Ending::Kind::kBroken, judge_.broken().rule, judge_.broken().text);
+      return false;
+    }
+  }
+  if (advance_clock(true)) return true;
+  end_stuck();
+  return false;
+}
+
+bool Scheduler::go_on_alone() {
+  for (int w = 0; w < n_workers_; ++w) {
+    Worker& me = workers_[w];
+    if (me.state != State::kPaused || me.hopeless) continue;
+    const Fibres::Live live = fibres_.live(w);
+    const std::uint64_t hash =
+        hash_bytes(live.begin, static_cast<std::size_t>(live.end - live.begin));
+    if (hash == me.pause_hash || ++me.fruitless > kFruitlessLimit) {
+      me.hopeless = true;
+      continue;
+    }
+    me.pause_hash = hash;
+    me.state = State::kReady;
+    scene_.ready |= 1u << w;
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::end_stuck() {
+  std::uint32_t blocked = 0, meeting = 0;
+  for (int w = 0; w < n_workers_; ++w) {
+    if (workers_[w].state == State::kMeeting) meeting |= 1u << w;
+    if (judge_.inside(w)) blocked |= 1u << w;
+  }
+  if (!judge_.nothing_moves(blocked, meeting)) {
+    note(Ending::Kind::kBroken, judge_.broken().rule, judge_.broken().text);
+  } else {
+    note(Ending::Kind::kStuck, "", "nothing moves any more, which the specification allows");
+  }
+}
+
+void Scheduler::meet(int w, int count) {
+  Worker& me = workers_[w];
+  point(w, {Pending::Kind::kSection, -1});
+  tell({.kind = Event::Kind::kMeet, .worker = static_cast<std::int8_t>(w)});
+  if (++met_ % count != 0) {
+    block(w, State::kMeeting);
+    return;
+  }
+  for (int u = 0; u < n_workers_; ++u) {
+    if (workers_[u].state == State::kMeeting) wake(u);
+  }
+  new_look(w, me.fresh);
+}
+
+void Scheduler::rest(int w, std::int64_t ns) {
+  point(w, {Pending::Kind::kSection, -1});
+  workers_[w].wake_ns = now_ns_ + ns;
+  update_clock();
+  block(w, State::kResting);
+  update_clock();
+}
+
+bool Scheduler::await_hold(int w, unsigned lock) {
+  point(w, {Pending::Kind::kSection, -1});
+  while (judge_.held(static_cast<int>(lock)) <= 0) {
+    bool anybody = false;
+    for (int u = 0; u < n_workers_; ++u) {
+      anybody |= u != w && workers_[u].state != State::kDone && workers_[u].state != State::kDead;
+    }
+    if (!anybody) return false;
+    looked_at_environment(w);
+    scene_.yielded |= 1u << w;
+    if ((scene_.ready & ~(1u << w)) == 0) return false;
+    decide(w);
+  }
+  return true;
+}
+
+/// A fork: the child continues behind the parent's current step, holding nothing.
+int Scheduler::add_worker(int parent) {
+  if (n_workers_ == kMaxFibres) refuse("its program forks more workers than 8");
+  const int w = n_workers_++;
+  scene_.workers = n_workers_;
+  Worker& me = workers_[w];
+  me.id = static_cast<std::uint32_t>(w) + 1;
+  me.process = topology_ == Topology::kThreads ? 2000 + me.id : 1000 + me.id;
+  me.script = workers_[parent].script;
+  me.kill_at = 0;
+  me.progress.begin_as_child(workers_[parent].progress);
+  start(w);
+  judge_.fork(w, parent);
+  inform(w, parent);
+  if (swaps_thread_image_) thread_image_.save(images_[w].data());
+  tell({.kind = Event::Kind::kFork, .worker = static_cast<std::int8_t>(parent),
+        .after = static_cast<std::uint64_t>(w)});
+  return w;
+}
+
+void Scheduler::die(int w) {
+  const auto end_of = [this](int u) {
+    at_death(u);
+    wake(u);
+    scene_.ready &= ~(1u << u);
+    workers_[u].state = State::kDead;
+    workers_[u].call_deadline_ns = controlled::kNever;
+    judge_.dies(u);
+    tell({.kind = Event::Kind::kDeath, .worker = static_cast<std::int8_t>(u)});
+  };
+  for (int u = 0; u < n_workers_; ++u) {
+    const bool goes = u == w || (workers_[w].kills_process &&
+                                 workers_[u].process == workers_[w].process);
+    if (goes && workers_[u].state != State::kDead && workers_[u].state != State::kDone) end_of(u);
+  }
+  update_clock();
+  for (int u = 0; u < n_workers_; ++u) {
+    if ((workers_[u].reads & kEnvironment) != 0) notice(u);
+  }
+  if (block_owner_ == w) leave_block();
+  decide(w);
+  __builtin_unreachable();
+}
+
+void Scheduler::note(Ending::Kind kind, std::string rule, std::string text) {
+  if (over_) return;
+  over_ = true;
+  ending_.kind = kind;
+  ending_.broken = {std::move(rule), std::move(text)};
+}
+
+void Scheduler::leave() {
+  switch_to(Fibres::kMain);
+  __builtin_unreachable();
+}
+
+void Scheduler::fail(const char* rule, std::string text) {
+  note(Ending::Kind::kBroken, rule, std::move(text));
+  leave();
+}
+
+void Scheduler::refuse(const char* why) {
+  note(Ending::Kind::kRefused, "", why);
+  leave();
+}
+
+}  // namespace hobbs::explore

@@ -1,0 +1,235 @@
+// The scheduler: fibres, who may move, sleeping and waking, time, death, and the end of it all.
+//
+// What it does not know is memory: Execution (execution.h) adds the operations and the model.
+//
+// A worker that wants to do something announces it (point()), and the scheduler asks the strategy
+// who moves. Control goes straight from fibre to fibre; the main stack only begins executions, ends
+// them, and decides what to do when nobody can move:
+//   1. A worker that paused because its last look at memory changed nothing goes on alone; when it
+//      comes back with the same stack and memory, it is stuck for good (a bounded spin differs in
+//      its counter, so it gets to its end).
+//   2. Else the clock moves to the next deadline.
+//   3. Else nothing will ever move: the judge says whether that is allowed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/explore/explorer.h"
+#include "harness/explore/fibre.h"
+#include "harness/explore/interpreter.h"
+#include "harness/explore/judge.h"
+#include "harness/explore/machine.h"
+#include "harness/explore/thread_image.h"
+
+namespace hobbs::explore {
+
+class Scheduler : public Explorer {
+ public:
+  const Ending& run(Strategy& strategy) final;
+  Schedule schedule() const final { return {moves_.begin(), moves_.begin() + n_moves_}; }
+  int preemptions() const final { return preemptions_; }
+  int steps() const final { return n_moves_; }
+  void listen(std::vector<Event>* events) final { events_ = events; }
+
+  // What the interpreter asks of its host, as far as it is scheduling.
+  const Program& program() const { return program_; }
+  std::int64_t now() const { return now_ns_; }
+  void breathe(int w) { point(w, {Pending::Kind::kSection, -1}); }
+  void meet(int w, int count);
+  void rest(int w, std::int64_t ns);
+  bool await_hold(int w, unsigned lock);
+  void die(int w);
+
+ protected:
+  static constexpr std::int64_t kStartNs = 1'000'000'000;
+  static constexpr std::uint64_t kEnvironment = std::uint64_t{1} << 63;  // Among a worker's reads.
+
+  enum class State : std::uint8_t { kReady, kAsleep, kPaused, kMeeting, kResting, kDone, kDead };
+
+  struct Worker {
+    State state = State::kReady;
+    std::uint32_t id = 0;
+    std::uint32_t process = 0;
+    int script = 0;                // Its steps: index into the program.
+    std::uint32_t points = 0;      // Operations begun, for faults.
+    std::uint32_t kill_at = 0;     // 0: never.
+    bool kills_process = false;
+    // Asleep, resting or in a timed call: until when.
+    std::int64_t wake_ns = controlled::kNever;
+    std::int64_t call_deadline_ns = controlled::kNever;
+    const void* futex = nullptr;
+    bool futex_private = false;
+    enum class Woken : std::uint8_t { kNot, kWoken, kInterrupted } woken = Woken::kNot;
+    // Its current look at memory: since the last pause or the beginning of the call.
+    std::uint64_t reads = 0;       // Words, folded to 63 bits; and the environment.
+    bool changed = false;          // Somebody else changed one of them since.
+    bool stale = false;            // One of the values was not the newest.
+    bool fresh = false;            // This time it must read the newest.
+    int idle = 0;                  // Operations without any change to memory.
+    // Going on alone.
+    bool hopeless = false;         // Will come back to the same pause for ever.
+    std::uint64_t pause_hash = 0;
+    int fruitless = 0;
+    Progress progress;
+  };
+
+  Scheduler(const LockSpec& lock, Topology topology);
+  ~Scheduler() override;
+
+  // What the derived class supplies.
+  virtual Machine& machine() = 0;
+  virtual void begin_memory(int workers) = 0;
+  virtual void drain(int w) = 0;              // The oldest buffered store of w reaches memory.
+  virtual void run_worker(int w) = 0;         // The interpreter over the derived host.
+  virtual void inform(int to, int from) = 0;  // Happens-before.
+  virtual void at_death(int w) = 0;
+  virtual void end_memory_block() = 0;
+  /// All workers are done or dead: fails if something is left wrong.
+  virtual void at_end() = 0;
+
+  /// Called before everything that others can see. Returns when it is w's turn.
+  void point(int w, Pending pending) {
+    if (block_owner_ == w) [[unlikely]] {
+      check_kill(w);
+      return;
+    }
+    check_kill(w);
+    Worker& me = workers_[w];
+    if (++me.idle > kIdleLimit) [[unlikely]] pause_worker(w);
+    scene_.pending[w] = pending;
+    decide(w);
+  }
+  /// Memory that w wrote to (`word` folded) has another newest value.
+  void changed(int w, int word) {
+    const std::uint64_t bit = fold(word);
+    workers_[w].idle = 0;
+    for (int u = 0; u < n_workers_; ++u) {
+      if (u != w && (workers_[u].reads & bit) != 0) notice(u);
+    }
+    stalled_time_moves_ = 0;
+  }
+  void looked(int w, int word, bool stale) {
+    Worker& me = workers_[w];
+    me.reads |= fold(word);
+    me.stale |= stale;
+  }
+  void looked_at_environment(int w) { workers_[w].reads |= kEnvironment; }
+  static std::uint64_t fold(int word) { return std::uint64_t{1} << (word < 62 ? word : 62); }
+
+  /// The strategy's answer to a choice inside the current step.
+  int pick(Choice choice, int n) {
+    const int picked = strategy_->pick(scene_, choice, n < kMaxAlternatives ? n : kMaxAlternatives);
+    if (picked != 0) {
+      moves_[n_moves_ - 1].choice = choice;
+      moves_[n_moves_ - 1].amount = static_cast<std::uint8_t>(picked);
+    }
+    return picked;
+  }
+
+  /// The worker has looked and wants others to go first.
+  void pause_worker(int w);
+  /// A call of the lock has come to its end.
+  void progressed() { time_moves_since_call_ = 0; }
+  /// Until woken, interrupted or (if that ever comes) the deadline.
+  void sleep(int w, const void* futex, bool is_private, std::int64_t deadline_ns);
+  /// The worker leaves the ready ones in this state; comes back when made ready again.
+  void block(int w, State state);
+  void wake(int w);
+  int wake_futex(int w, const void* futex, int n, bool is_private);
+  void new_look(int w, bool fresh);
+  /// A call begins or ends: what went before says nothing about what comes.
+  void new_call(int w);
+  void leave_block() {
+    block_owner_ = -1;
+    end_memory_block();
+  }
+  void update_clock();
+  int add_worker(int parent);
+
+  [[noreturn]] void fail(const char* rule, std::string text);
+  [[noreturn]] void fail(const Broken& broken) { fail(broken.rule.c_str(), broken.text); }
+  [[noreturn]] void refuse(const char* why);
+  /// As fail(), on the main stack.
+  void note(Ending::Kind kind, std::string rule, std::string text);
+  bool over() const { return over_; }
+  /// Leaves this execution for good; from a fibre.
+  [[noreturn]] void leave();
+
+  void tell(Event event) {
+    if (events_ == nullptr) [[likely]] return;
+    event.now_ns = now_ns_;
+    events_->push_back(event);
+  }
+  bool told() const { return events_ != nullptr; }
+
+  const LockSpec& lock_;
+  const Topology topology_;
+  Program program_;
+  Judge judge_;
+  Fibres fibres_;
+  ThreadImage thread_image_;
+  bool swaps_thread_image_ = false;
+  std::vector<std::byte> pristine_image_;
+  std::array<Worker, kMaxFibres> workers_;
+  int n_workers_ = 0;
+  Scene scene_;
+  int block_owner_ = -1;
+  std::int64_t now_ns_ = kStartNs;
+  Ending ending_;
+  bool exact_ = true;
+
+ private:
+  static constexpr int kMaxAlternatives = 250;
+  static constexpr std::uint64_t kImageCheckPeriod = 64;
+  static constexpr int kIdleLimit = 100;        // Operations that changed nothing: an unmarked spin.
+  static constexpr int kFruitlessLimit = 5000;  // Longer than any bounded spin met.
+  static constexpr int kStalledTimeMoves = 200; // Deadlines that came and changed nothing.
+  static constexpr int kTimeMovesPerCall = 2000;
+
+  void begin(Strategy& strategy);
+  void start(int w);
+  static void enter(void* worker);
+  void check_kill(int w) {
+    Worker& me = workers_[w];
+    if (++me.points == me.kill_at) [[unlikely]] die(w);
+  }
+  void decide(int w);
+  int choose();
+  bool apply_event(const Move& move);
+  void switch_to(int w);
+  bool unstick();
+  bool go_on_alone();
+  bool advance_clock(bool forced);
+  std::int64_t next_deadline() const;
+  void end_stuck();
+  void notice(int w);
+  bool everybody_finished() const;
+
+  struct Start {
+    Scheduler* scheduler;
+    int worker;
+  };
+  std::array<Start, kMaxFibres> starts_;
+  std::vector<Move> moves_;
+  int n_moves_ = 0;
+  int preemptions_ = 0;
+  Strategy* strategy_ = nullptr;
+  std::vector<Event>* events_ = nullptr;
+  bool starting_ = false;
+  bool over_ = false;
+  std::array<std::uint8_t, kMaxFibres> futex_queue_;
+  int n_asleep_ = 0;
+  int met_ = 0;
+  int stalled_time_moves_ = 0;
+  int time_moves_since_call_ = 0;
+  int last_stepped_ = -1;
+  std::array<std::vector<std::byte>, kMaxFibres> images_;
+  std::uint64_t executions_ = 0;
+};
+
+}  // namespace hobbs::explore

@@ -1,0 +1,51 @@
+// Views: what a worker, or a message in memory, knows of everybody else.
+//
+// A view is one vector of small numbers: in the first lanes a vector clock (how far into each
+// worker's life), then for each atomic word the oldest of its values that may still be read (an
+// index into the word's modification order). Knowledge grows by lane-wise maximum. So one vector
+// carries both happens-before and coherence, and a synchronisation is one loop.
+#pragma once
+
+#include <cstdint>
+
+namespace hobbs::explore {
+
+/// Workers that one execution can have, forked ones included.
+inline constexpr int kMaxFibres = 8;
+
+/// Atomic words of one lock that the C++ model can keep apart.
+inline constexpr int kMaxLocations = 120;
+
+using Lane = std::int16_t;
+inline constexpr Lane kMaxLane = INT16_MAX;
+
+template <int kLanes>
+struct alignas(16) View {
+  Lane lane[kLanes];
+};
+
+/// Eight lanes, which is what the machine takes the maximum of at once.
+using LaneBlock [[gnu::vector_size(16), gnu::may_alias]] = Lane;
+inline constexpr int kLanesPerBlock = 8;
+
+template <int kLanes>
+inline void join(View<kLanes>& into, const View<kLanes>& from, int blocks) {
+  auto* const a = reinterpret_cast<LaneBlock*>(into.lane);
+  const auto* const b = reinterpret_cast<const LaneBlock*>(from.lane);
+  for (int i = 0; i < blocks; ++i) a[i] = a[i] > b[i] ? a[i] : b[i];
+}
+
+template <int kLanes>
+inline void copy(View<kLanes>& into, const View<kLanes>& from, int blocks) {
+  auto* const a = reinterpret_cast<LaneBlock*>(into.lane);
+  const auto* const b = reinterpret_cast<const LaneBlock*>(from.lane);
+  for (int i = 0; i < blocks; ++i) a[i] = b[i];
+}
+
+template <int kLanes>
+inline void clear(View<kLanes>& view, int blocks) {
+  auto* const a = reinterpret_cast<LaneBlock*>(view.lane);
+  for (int i = 0; i < blocks; ++i) a[i] = LaneBlock{};
+}
+
+}  // namespace hobbs::explore
