@@ -161,7 +161,7 @@ Expectation Model::expect_acquire(const ModelState& state, const Call& call) con
 /// The caller holds it exclusively already.
 Expectation Model::expect_reentry(const ModelState& state, const Call& call) const {
   if (claims_.reentrant) {
-    const auto limit = std::min<std::uint32_t>(claims_.max_depth, kMaxDepth);
+    const auto limit = std::min<std::uint32_t>(claims_.max_depth, kMaxOwnerDepth);
     if (static_cast<std::uint32_t>(state.depth) >= limit) return undefined_call();
     return at_once({Outcome::kAcquired});
   }

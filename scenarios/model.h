@@ -96,8 +96,10 @@ struct ModelState {
 
 class Model {
  public:
-  /// Deeper nesting (or a larger balance) of one worker than this is treated as undefined.
+  /// Deeper nesting of shared holds (or a larger balance) of one worker than this is treated as
+  /// undefined; and deeper nesting of the owner than kMaxOwnerDepth.
   static constexpr std::int32_t kMaxDepth = INT16_MAX;
+  static constexpr std::int32_t kMaxOwnerDepth = INT32_MAX - 1;
 
   /// `home`: a lock on a path is one object per worker or process, and acquiring it twice there is
   /// outside its contract unless it claims to be re-entrant or to check misuse.

@@ -88,7 +88,7 @@ std::string step_text(const Step& step) {
   if (step.lock != 0) text += "#" + std::to_string(step.lock);
   if (takes_duration(step.verb) && step.amount != 0) {
     text += "(" + duration_text(step.amount) + ")";
-  } else if (step.verb == Verb::kMeet) {
+  } else if (step.verb == Verb::kMeet || (step.verb == Verb::kAcquire && step.amount > 1)) {
     text += "(" + std::to_string(step.amount) + ")";
   }
   return text;
@@ -122,8 +122,10 @@ std::string parse_step(std::string_view token, Step& step) {
   step.verb = found->verb;
   step.mode = found->mode;
   if (argument.empty()) return "";
-  if (step.verb == Verb::kMeet) {
-    if (!parse_integer(argument, step.amount)) return "'" + whole + "' takes a count: meet(2)";
+  if (step.verb == Verb::kMeet || step.verb == Verb::kAcquire) {
+    if (!parse_integer(argument, step.amount) || step.amount < 1 || step.amount > 1'000'000) {
+      return "'" + whole + "' takes a count: meet(2), lock(300)";
+    }
   } else if (!takes_duration(step.verb) || !parse_duration(argument, step.amount)) {
     return "'" + whole + "' does not take that argument: durations read 20us, 2ms, 1s";
   }

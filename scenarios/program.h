@@ -20,7 +20,8 @@
 namespace hobbs {
 
 enum class Verb : std::uint8_t {
-  kAcquire,    // lock, lock_shared
+  kAcquire,    // lock, lock_shared; lock(300): 300 nested acquires of a re-entrant lock, which
+               // one unlock gives back
   kTry,        // try, try_shared
   kTimed,      // timed(5ms), timed_shared(5ms): relative to the moment of the call
   kRelease,    // unlock: the most recent acquiring step, in its mode; nothing if that failed
@@ -39,7 +40,8 @@ enum class Verb : std::uint8_t {
   kRest,       // rest(1ms): outside any section, lets time pass
 };
 
-/// One step of a worker. `amount` is a duration in ns (kTimed, kWork, kRest) or a count (kMeet).
+/// One step of a worker. `amount` is a duration in ns (kTimed, kWork, kRest) or a count (kMeet,
+/// kAcquire).
 struct Step {
   Verb verb = Verb::kAcquire;
   Mode mode = Mode::kExclusive;

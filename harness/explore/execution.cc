@@ -172,6 +172,7 @@ void Execution<kModel>::destroy(int w, unsigned lock) {
       if (!leaving && verb != Verb::kDestroy && verb != Verb::kRest) return;
     }
   }
+  drain_all(w);  // Its own stores reach memory before the destruction does.
   destroyed_ |= 1u << lock;
   std::memset(lock_at(lock), static_cast<int>(kPoison), ops().size);
   tell({.kind = Event::Kind::kDestroy, .worker = static_cast<std::int8_t>(w)});

@@ -118,7 +118,7 @@ void Fibres::start(int index, Entry entry, void* argument) {
 #endif
   // What hobbs_fibre_switch() pops: r15, r14, r13, r12, rbx, rbp, and where to go on. The stack is
   // left such that hobbs_fibre_entry() calls on a 16-byte boundary, as the ABI wants.
-  void** frame = reinterpret_cast<void**>(fibre.top) - 8;
+  void** frame = reinterpret_cast<void**>(fibre.top) - 9;
   frame[0] = nullptr;
   frame[1] = nullptr;
   frame[2] = argument;
@@ -126,7 +126,7 @@ void Fibres::start(int index, Entry entry, void* argument) {
   frame[4] = nullptr;
   frame[5] = nullptr;
   frame[6] = reinterpret_cast<void*>(&hobbs_fibre_entry);
-  frame[7] = nullptr;
+  frame[7] = frame[8] = nullptr;
   fibre.stack_pointer = frame;
 }
 

@@ -151,7 +151,7 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
       const Call call = call_of(w);
       if (!model_.apply(state, call, outcome)) {
         if (maybe_took_ == 0) return conflict(w, outcome);
-        // Whoever died inside an acquire may have got the lock before.
+        // Whoever died inside a call may have held the lock then.
         const int dead = std::countr_zero(maybe_took_);
         maybe_took_ = 0;
         Call before{.worker = workers_[dead].id, .verb = Verb::kAcquire,
@@ -309,7 +309,8 @@ void Judge::dies(int w) {
   deaths_ |= 1u << w;
   for (int l = 0; l < locks_used_; ++l) {
     const bool in_this = me.calling && me.step.lock == l;
-    if (in_this && acquiring(me.step.verb)) maybe_took_ = 1u << w;
+    // Inside an acquire it may have got the lock already, inside a release it may have it still.
+    if (in_this && (acquiring(me.step.verb) || releasing(me.step.verb))) maybe_took_ = 1u << w;
     model_.die(states_[static_cast<unsigned>(l)], me.id, in_this);
     windows_[static_cast<unsigned>(l)][w] = {};
   }

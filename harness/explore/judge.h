@@ -79,7 +79,7 @@ class Judge {
     std::uint32_t owed = 0;        // A try of ours failed: one of these must turn out a hold.
   };
   struct Window {                  // From the call of the outermost acquire to its release's return.
-    std::uint16_t open = 0;        // Calls and holds, nested ones counted.
+    std::uint32_t open = 0;        // Calls and holds, nested ones counted.
     bool exclusive = false;
     bool try_only = false;         // Only a try, not decided yet.
   };
@@ -104,7 +104,7 @@ class Judge {
   std::array<std::array<Window, kMaxFibres>, kMaxLocksPerProgram> windows_;
   std::array<std::int8_t, kMaxFibres> forked_from_;
   std::uint32_t deaths_ = 0;
-  std::uint32_t maybe_took_ = 0;   // Died inside an acquire.
+  std::uint32_t maybe_took_ = 0;   // Died inside an acquire or a release: may have held it.
   bool timed_out_ = false;
   bool try_failed_ = false;
   std::uint64_t events_ = 0;

@@ -1,0 +1,95 @@
+// Every execution with at most so many preemptions, one after the other (Musuvathi and Qadeer,
+// PLDI 2007): known lock bugs need three at most.
+#pragma once
+
+#include <bit>
+#include <vector>
+
+#include "harness/explore/guided.h"
+#include "harness/explore/strategy.h"
+
+namespace hobbs::explore {
+
+/// Depth first over all choices: who moves (a switch away from a worker that could go on costs one
+/// preemption), which value a read takes, which weak compare-exchange fails for no reason and when
+/// the clock moves ahead (each costs one as well). begin() returns false when nothing is left.
+class BoundedSearch final : public Strategy {
+ public:
+  explicit BoundedSearch(int preemptions) : bound_(preemptions) {}
+
+  bool begin() override {
+    if (started_ && !backtrack()) return false;
+    started_ = true;
+    depth_ = 0;
+    spent_ = 0;
+    return true;
+  }
+
+  Move next(const Scene& scene) override {
+    options_.clear();
+    const int usual = scene.ready != 0 ? ordinary(scene) : -1;
+    const bool free_switch = usual != scene.current;  // The current one cannot, or will not, go on.
+    if (usual >= 0) add(Move::Kind::kStep, usual, 0);
+    for (int w = 0; w < scene.workers; ++w) {
+      if (w == usual || !scene.is_ready(w)) continue;
+      const bool stands_back = (scene.yielded >> w & 1) != 0;
+      if (!stands_back) add(Move::Kind::kStep, w, free_switch ? 0 : 1);
+    }
+    for (int w = 0; w < scene.workers; ++w) {
+      if ((scene.drains >> w & 1) != 0) add(Move::Kind::kDrain, w, 0);
+    }
+    if (scene.clock) add(Move::Kind::kTime, 0, 1);
+    const Option& chosen = options_[static_cast<std::size_t>(decide(options_.size()))];
+    spent_ += chosen.cost;
+    return chosen.move;
+  }
+
+  int pick(const Scene&, Choice choice, int n) override {
+    if (choice != Choice::kWeak) return decide(static_cast<std::size_t>(n));
+    // A weak compare-exchange that fails for no reason again and again is no execution of interest.
+    if (spent_ >= bound_) return 0;
+    const int picked = decide(static_cast<std::size_t>(n));
+    spent_ += picked;
+    return picked;
+  }
+
+  int bound() const { return bound_; }
+
+ private:
+  struct Option {
+    Move move;
+    int cost;
+  };
+  struct Branch {
+    int taken;
+    int count;
+  };
+  void add(Move::Kind kind, int worker, int cost) {
+    if (spent_ + cost > bound_) return;
+    Move move;
+    move.kind = kind;
+    move.worker = static_cast<std::uint8_t>(worker);
+    options_.push_back({move, cost});
+  }
+  int decide(std::size_t count) {
+    if (depth_ == branches_.size()) branches_.push_back({0, static_cast<int>(count)});
+    return branches_[depth_++].taken;
+  }
+  bool backtrack() {
+    while (!branches_.empty() && branches_.back().taken + 1 >= branches_.back().count) {
+      branches_.pop_back();
+    }
+    if (branches_.empty()) return false;
+    ++branches_.back().taken;
+    return true;
+  }
+
+  const int bound_;
+  std::vector<Branch> branches_;  // The choices of the current execution, and what is left of each.
+  std::vector<Option> options_;
+  std::size_t depth_ = 0;
+  int spent_ = 0;
+  bool started_ = false;
+};
+
+}  // namespace hobbs::explore

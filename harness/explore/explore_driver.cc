@@ -1,0 +1,212 @@
+#include "harness/explore/explore_driver.h"
+
+#include <algorithm>
+
+#include "harness/explore/plan.h"
+#include "harness/explore/story.h"
+#include "reports/replay_case.h"
+
+namespace hobbs {
+namespace {
+
+using explore::Catch;
+using explore::Coverage;
+using explore::MemoryModel;
+
+constexpr std::chrono::milliseconds kShrinkMin{300};
+
+Result base_result(const LockSpec& lock, const std::string& family, const std::string& rules) {
+  Result result;
+  result.lock = lock.name;
+  result.scenario = "controlled/" + family;
+  result.driver = "explore";
+  result.topology = "fibres";
+  result.rule = rules;
+  return result;
+}
+
+ReplayCase replay_case(const LockSpec& lock, const Catch& caught, const std::string& scenario) {
+  ReplayCase replay;
+  replay.lock = lock.name;
+  replay.claims = lock.claims;
+  replay.driver = "explore";
+  replay.scenario = scenario;
+  replay.rule = caught.broken.rule;
+  replay.program = caught.program;
+  replay.topology = to_string(caught.topology);
+  replay.schedule = explore::to_text(caught.schedule);
+  replay.options["memory"] = explore::to_string(caught.model);
+  return replay;
+}
+
+/// Tells a finding, once it has been replayed twice with the same result.
+Result finding_result(const LockSpec& lock, const Catch& caught, const std::string& family) {
+  Result result = base_result(lock, family, caught.broken.rule);
+  constexpr int kReplays = 2;
+  std::vector<explore::Event> events;
+  std::unique_ptr<explore::Explorer> explorer;
+  int again = 0;
+  for (int i = 0; i < kReplays; ++i) {
+    events.clear();
+    again += explore::happens_again(lock, caught, &events, &explorer) ? 1 : 0;
+  }
+  result.executions = caught.executions;
+  if (again != kReplays) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "a violation did not replay, so nothing is claimed: " + caught.broken.text;
+    return result;
+  }
+  result.verdict = Verdict::kFail;
+  Finding finding;
+  finding.summary = caught.broken.text;
+  finding.program = to_text(caught.program);
+  const ReplayCase replay = replay_case(lock, caught, result.scenario);
+  finding.schedule = replay.schedule;
+  finding.history = explore::story_of(events, *explorer, caught.broken);
+  finding.evidence.push_back("memory model " + explore::to_string(caught.model) + ", " +
+                             std::to_string(caught.preemptions) + " preemptions, found after " +
+                             std::to_string(caught.executions) + " executions");
+  finding.failed = static_cast<std::uint64_t>(again);
+  finding.of = kReplays;
+  finding.replay_json = to_json(replay);
+  result.finding = std::move(finding);
+  return result;
+}
+
+Result coverage_result(const LockSpec& lock, const std::string& family, const Coverage& covered) {
+  Result result = base_result(lock, family, covered.rules);
+  result.executions = covered.executions;
+  result.duration_ms = covered.duration_ns / 1'000'000;
+  if (covered.executions == 0) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "the budget ended before any execution";
+  } else if (2 * covered.cut > covered.executions) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "most executions were cut by the limit of steps";
+  } else {
+    result.reason = std::to_string(covered.executions) + " executions of " +
+                    std::to_string(covered.programs) + " programs";
+    if (covered.preemptions >= 0) {
+      result.reason += "; all executions with at most " + std::to_string(covered.preemptions) +
+                       " preemptions of " + std::to_string(covered.searched) +
+                       " programs under a memory model";
+    }
+  }
+  return result;
+}
+
+bool parse_topology(const std::string& text, Topology& topology) {
+  for (const Topology known :
+       {Topology::kFork, Topology::kSpawn, Topology::kThreads, Topology::kMixed}) {
+    if (to_string(known) != text) continue;
+    topology = known;
+    return true;
+  }
+  return false;
+}
+
+/// Fills `caught` from a replay file; returns an error sentence or nothing.
+std::string read_catch(std::string_view json, Catch& caught, ReplayCase& replay) {
+  ReplayParse parsed = parse_replay(json);
+  if (!parsed.error.empty()) return parsed.error;
+  replay = std::move(parsed.replay);
+  explore::ScheduleParse schedule = explore::parse_schedule(replay.schedule);
+  if (!schedule.error.empty()) return schedule.error;
+  caught.schedule = std::move(schedule.schedule);
+  caught.program = replay.program;
+  caught.broken.rule = replay.rule;
+  if (!replay.topology.empty() && !parse_topology(replay.topology, caught.topology)) {
+    return "topology '" + replay.topology + "' is none of fork, spawn, threads, mixed";
+  }
+  const auto memory = replay.options.find("memory");
+  if (memory != replay.options.end()) {
+    const std::vector<MemoryModel> models = explore::models_of(memory->second);
+    if (models.size() != 1) return "memory '" + memory->second + "' is none of sc, tso, c11";
+    caught.model = models.front();
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string ExploreDriver::unfit(const LockSpec& lock) const {
+  if (!lock.controlled.available()) {
+    return "no template over Platform: its operations cannot be controlled from source";
+  }
+  if (lock.home == Home::kPath) {
+    return "a lock on files or names: its system calls are not modelled";
+  }
+  return "";
+}
+
+std::vector<ScenarioInfo> ExploreDriver::scenarios(const LockSpec& lock) const {
+  std::vector<ScenarioInfo> list;
+  for (const ControlledProgram& program : controlled_programs(lock)) {
+    const std::string name = "controlled/" + program.family;
+    const bool known = std::any_of(list.begin(), list.end(),
+                                   [&name](const ScenarioInfo& info) { return info.name == name; });
+    if (!known) {
+      list.push_back({name, program.rules, "interleavings such as of: " + to_text(program.program)});
+    }
+  }
+  return list;
+}
+
+std::vector<Result> ExploreDriver::run(const LockSpec& lock, const Request& request) {
+  explore::PlanOutcome outcome = explore::Plan(lock, request).run();
+  std::vector<Result> results;
+  for (const auto& [family, covered] : outcome.families) {
+    if (outcome.caught && family == outcome.caught_family) continue;
+    // With a finding, what was not run yet is not worth a line.
+    if (outcome.caught && covered.executions == 0) continue;
+    results.push_back(coverage_result(lock, family, covered));
+    if (outcome.refused.empty()) continue;
+    results.back().verdict = Verdict::kSkipped;
+    results.back().reason = "cannot be modelled: " + outcome.refused;
+  }
+  if (outcome.caught) {
+    const auto until = std::max(request.until, explore::Clock::now() + kShrinkMin);
+    results.push_back(finding_result(
+        lock, explore::shrink(lock, *outcome.caught, request.seed, until), outcome.caught_family));
+  }
+  return results;
+}
+
+ReplayOutcome ExploreDriver::replay(const LockSpec& lock, std::string_view replay_json,
+                                    const Request&) {
+  ReplayOutcome outcome;
+  Catch caught;
+  ReplayCase replay;
+  outcome.error = unfit(lock);
+  if (outcome.error.empty()) outcome.error = read_catch(replay_json, caught, replay);
+  if (outcome.error.empty()) {
+    const auto explorer = explore::Explorer::create(lock, caught.model, caught.topology);
+    outcome.error = explorer->load(caught.program);
+  }
+  if (!outcome.error.empty()) return outcome;
+  constexpr std::uint64_t kTimes = 2;
+  outcome.of = kTimes;
+  std::vector<explore::Event> events;
+  std::unique_ptr<explore::Explorer> explorer;
+  for (std::uint64_t i = 0; i < kTimes; ++i) {
+    events.clear();
+    outcome.failed += explore::happens_again(lock, caught, &events, &explorer) ? 1 : 0;
+  }
+  outcome.result = base_result(lock, "replay", replay.rule);
+  outcome.result.scenario = replay.scenario;
+  outcome.result.executions = kTimes;
+  if (outcome.failed == 0) return outcome;
+  outcome.result.verdict = Verdict::kFail;
+  Finding finding;
+  finding.summary = "rule " + replay.rule + " broke again";
+  finding.program = to_text(caught.program);
+  finding.schedule = replay.schedule;
+  finding.history = explore::story_of(events, *explorer, caught.broken);
+  finding.failed = outcome.failed;
+  finding.of = outcome.of;
+  finding.replay_json = std::string(replay_json);
+  outcome.result.finding = std::move(finding);
+  return outcome;
+}
+
+}  // namespace hobbs

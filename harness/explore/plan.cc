@@ -1,0 +1,211 @@
+#include "harness/explore/plan.h"
+
+#include <algorithm>
+
+#include "harness/explore/bounded_search.h"
+#include "harness/explore/guided.h"
+#include "harness/explore/random_walk.h"
+#include "harness/glob.h"
+
+namespace hobbs::explore {
+namespace {
+
+constexpr std::uint64_t kFirstSlice = 256;
+constexpr std::uint64_t kSliceMax = 1 << 16;
+constexpr std::uint32_t kKillPointsMax = 160;
+constexpr std::uint64_t kExecutionsPerKillPoint = 12;
+constexpr std::chrono::milliseconds kShrinkTime{1500};
+
+}  // namespace
+
+std::string to_string(MemoryModel model) {
+  switch (model) {
+    case MemoryModel::kSc: return "sc";
+    case MemoryModel::kTso: return "tso";
+    case MemoryModel::kC11: return "c11";
+  }
+  return "?";
+}
+
+std::vector<MemoryModel> models_of(const std::string& memory) {
+  std::vector<MemoryModel> models;
+  for (const MemoryModel model : {MemoryModel::kSc, MemoryModel::kC11, MemoryModel::kTso}) {
+    if (memory.empty() || memory == to_string(model)) models.push_back(model);
+  }
+  return models;
+}
+
+Plan::Plan(const LockSpec& lock, const Request& request)
+    : lock_(lock), request_(request), seed_(request.seed * 0x9e3779b97f4a7c15ull) {
+  const auto left = request.until - Clock::now();
+  hunt_until_ = request.until - std::min<Clock::duration>(left / 5, kShrinkTime);
+  make_jobs();
+}
+
+void Plan::make_jobs() {
+  if (request_.workers != 0 || request_.acquisitions != 0) {
+    ControlledProgram named;
+    named.family = "named";
+    named.rules = "ME-1,ME-2,MM-1,LV-1,LV-2";
+    named.program = plain_program(request_.workers == 0 ? 2 : request_.workers,
+                                  std::max(1u, request_.acquisitions));
+    for (std::uint32_t k = 0; k < request_.kills; ++k) {
+      named.program.faults.push_back({Fault::Kind::kKillProcess, static_cast<std::uint8_t>(k), 1});
+    }
+    named.kills = request_.kills > 0;
+    programs_.push_back(std::move(named));
+  } else {
+    programs_ = controlled_programs(lock_);
+  }
+  std::erase_if(programs_, [this](const ControlledProgram& program) {
+    return !glob_match(request_.scenarios, "controlled/" + program.family) ||
+           !glob_match_any(request_.rules, program.rules);
+  });
+  for (const ControlledProgram& program : programs_) {
+    Coverage& covered = coverage(program.family);
+    covered.rules = program.rules;
+    ++covered.programs;
+  }
+  for (const MemoryModel model : models_of(request_.memory)) {
+    for (const ControlledProgram& program : programs_) jobs_.push_back({&program, model, 1});
+  }
+}
+
+Coverage& Plan::coverage(const std::string& family) {
+  for (auto& [name, covered] : outcome_.families) {
+    if (name == family) return covered;
+  }
+  return outcome_.families.emplace_back(family, Coverage{}).second;
+}
+
+Explorer& Plan::explorer(MemoryModel model, Topology topology) {
+  std::unique_ptr<Explorer>& made = explorers_[{model, topology}];
+  if (made == nullptr) made = Explorer::create(lock_, model, topology);
+  return *made;
+}
+
+/// Keeps the books; true if the plan is over.
+bool Plan::note(const Job& job, Stretch&& stretch) {
+  Coverage& covered = coverage(job.program->family);
+  covered.executions += stretch.executions;
+  covered.cut += stretch.cut;
+  if (!stretch.refused.empty()) outcome_.refused = stretch.refused;
+  if (stretch.caught) {
+    stretch.caught->executions = covered.executions;
+    outcome_.caught = std::move(stretch.caught);
+    outcome_.caught_family = job.program->family;
+  }
+  return outcome_.caught || !outcome_.refused.empty();
+}
+
+bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
+  const auto start = Clock::now();
+  Explorer& explorer = this->explorer(job.model, job.program->topology);
+  if (!explorer.load(job.program->program).empty()) return false;
+  // Strategies find different bugs: the random walk most, priorities the rare deep ones.
+  const bool prioritised =
+      request_.strategy.empty() ? number % 3 == 2 : request_.strategy == "pct";
+  RandomWalk walk(++seed_);
+  Priorities priorities(++seed_, 2 + static_cast<int>(number % 4));
+  Strategy& strategy = prioritised ? static_cast<Strategy&>(priorities) : walk;
+  Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
+                         strategy, executions, hunt_until_);
+  coverage(job.program->family).duration_ns += (Clock::now() - start).count();
+  return note(job, std::move(stretch));
+}
+
+/// Kills the workers of the program's faults at point after point, until they survive their steps.
+bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
+  const auto start = Clock::now();
+  Explorer& explorer = this->explorer(job.model, job.program->topology);
+  Random random(++seed_);
+  bool over = false;
+  for (std::uint64_t done = 0; done < executions && !over && Clock::now() < hunt_until_;) {
+    Program program = job.program->program;
+    program.faults[0].point = job.kill_point;
+    for (std::size_t i = 1; i < program.faults.size(); ++i) {
+      program.faults[i].point = 1 + random.below(job.kill_point + 24);
+    }
+    if (!explorer.load(program).empty()) return false;
+    std::vector<Event> events;
+    explorer.listen(&events);
+    RandomWalk walk(++seed_ + number);
+    Stretch first = hunt(explorer, program, job.model, job.program->topology, walk, 1, hunt_until_);
+    explorer.listen(nullptr);
+    const bool died = std::any_of(events.begin(), events.end(), [](const Event& event) {
+      return event.kind == Event::Kind::kDeath;
+    });
+    done += first.executions;
+    over = note(job, std::move(first));
+    if (!over && died) {
+      Stretch more = hunt(explorer, program, job.model, job.program->topology, walk,
+                          kExecutionsPerKillPoint, hunt_until_);
+      done += more.executions;
+      over = note(job, std::move(more));
+    }
+    job.kill_point = died && job.kill_point < kKillPointsMax ? job.kill_point + 1 : 1;
+  }
+  coverage(job.program->family).duration_ns += (Clock::now() - start).count();
+  return over;
+}
+
+bool Plan::round(std::uint32_t number, std::uint64_t executions) {
+  for (Job& job : jobs_) {
+    if (Clock::now() >= hunt_until_) return true;
+    const bool over = job.program->kills ? run_kills(job, number, executions)
+                                         : run_job(job, number, executions);
+    if (over) return true;
+  }
+  return false;
+}
+
+/// All executions of the programs with 0, then 1, then 2 preemptions, within a slice of time each.
+bool Plan::search_systematically() {
+  const int only = request_.preemptions;
+  const int highest = only >= 0 ? only : 2;
+  for (int bound = only >= 0 ? only : 0; bound <= highest; ++bound) {
+    bool all = true;
+    std::map<std::string, std::uint32_t> searched;
+    for (Job& job : jobs_) {
+      if (job.program->kills) continue;
+      const auto start = Clock::now();
+      if (start >= hunt_until_) return false;
+      Explorer& explorer = this->explorer(job.model, job.program->topology);
+      if (!explorer.load(job.program->program).empty()) continue;
+      BoundedSearch search(bound);
+      const auto slice = only >= 0 ? Clock::duration::max() : (hunt_until_ - start) / 16;
+      const auto until = only >= 0 ? hunt_until_ : std::min(hunt_until_, start + slice);
+      Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
+                             search, UINT64_MAX, until);
+      coverage(job.program->family).duration_ns += (Clock::now() - start).count();
+      all = all && stretch.exhausted;
+      if (stretch.exhausted) ++searched[job.program->family];
+      if (note(job, std::move(stretch))) return true;
+    }
+    for (const auto& [family, count] : searched) {
+      Coverage& covered = coverage(family);
+      covered.preemptions = bound;
+      covered.searched = count;
+    }
+    if (!all) return false;
+  }
+  return false;
+}
+
+PlanOutcome Plan::run() {
+  if (jobs_.empty()) return std::move(outcome_);
+  if (request_.strategy == "bounded" || request_.preemptions >= 0) {
+    search_systematically();
+    return std::move(outcome_);
+  }
+  std::uint64_t slice = kFirstSlice;
+  for (std::uint32_t number = 0;; ++number) {
+    request_.progress("explore " + lock_.name + ", round " + std::to_string(number + 1));
+    if (round(number, slice)) break;
+    if (number == 2 && search_systematically()) break;
+    slice = std::min(2 * slice, kSliceMax);
+  }
+  return std::move(outcome_);
+}
+
+}  // namespace hobbs::explore

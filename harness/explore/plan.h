@@ -1,0 +1,71 @@
+// How explore spends its budget: rounds over jobs (a program under a memory model).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "harness/driver.h"
+#include "harness/explore/hunt.h"
+#include "scenarios/suites/controlled_programs.h"
+
+namespace hobbs::explore {
+
+/// What was done for one family of programs.
+struct Coverage {
+  std::string rules;
+  std::uint64_t executions = 0;
+  std::uint64_t cut = 0;           // Executions that the step limit ended.
+  std::uint32_t programs = 0;
+  std::uint32_t searched = 0;      // Program × model pairs of which nothing is left ...
+  int preemptions = -1;            // ... up to this many preemptions; -1: none was searched.
+  std::int64_t duration_ns = 0;
+};
+
+struct PlanOutcome {
+  std::vector<std::pair<std::string, Coverage>> families;  // In the order of the programs.
+  std::optional<Catch> caught;
+  std::string caught_family;
+  std::string refused;             // Not empty: the lock cannot be modelled, and why.
+};
+
+/// Runs everything that the request asks for, until something is caught or the time is up.
+class Plan {
+ public:
+  Plan(const LockSpec& lock, const Request& request);
+  PlanOutcome run();
+
+ private:
+  struct Job {
+    const ControlledProgram* program;
+    MemoryModel model;
+    std::uint32_t kill_point = 1;
+  };
+  void make_jobs();
+  bool round(std::uint32_t number, std::uint64_t executions);
+  bool run_job(Job& job, std::uint32_t number, std::uint64_t executions);
+  bool run_kills(Job& job, std::uint32_t number, std::uint64_t executions);
+  bool search_systematically();
+  bool note(const Job& job, Stretch&& stretch);
+  Explorer& explorer(MemoryModel model, Topology topology);
+  Coverage& coverage(const std::string& family);
+
+  const LockSpec& lock_;
+  const Request& request_;
+  Clock::time_point hunt_until_;
+  std::vector<ControlledProgram> programs_;
+  std::vector<Job> jobs_;
+  std::map<std::pair<MemoryModel, Topology>, std::unique_ptr<Explorer>> explorers_;
+  PlanOutcome outcome_;
+  std::uint64_t seed_;
+};
+
+/// The memory models that a request names: sc, tso, c11, or all.
+std::vector<MemoryModel> models_of(const std::string& memory);
+std::string to_string(MemoryModel model);
+
+}  // namespace hobbs::explore

@@ -1,0 +1,301 @@
+#include "scenarios/suites/controlled_programs.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+namespace hobbs {
+namespace {
+
+constexpr std::string_view kExclusion = "ME-1,ME-2,MM-1,LV-1,LV-2";
+constexpr std::string_view kTry = "ME-3,TR-1,TR-2,TR-3,ME-4,LV-1";
+constexpr std::string_view kTimed = "ME-3,ME-4,TO-1,TO-2,TO-3,TO-5,TO-6,TO-11,LV-1";
+constexpr std::string_view kReaders = "RW-1,RW-2,RW-3,MM-2,LV-1,LV-2";
+constexpr std::string_view kNested = "RE-1,RE-2,RE-5,ME-1,LV-1";
+constexpr std::string_view kCrash = "CR-1,CR-3,CR-5,CR-6,CR-7,CR-8,ME-1";
+
+/// Collects programs that fit the lock.
+class Collection {
+ public:
+  explicit Collection(const LockSpec& lock) : lock_(lock) {}
+
+  void add(std::string_view family, std::string_view rules, std::string_view text,
+           Topology topology = Topology::kFork) {
+    ControlledProgram made;
+    made.family = family;
+    made.rules = rules;
+    made.topology = topology;
+    ParseResult parsed = parse_program(text);
+    if (!parsed.error.empty()) std::abort();  // The texts are ours.
+    made.program = std::move(parsed.program);
+    made.kills = !made.program.faults.empty();
+    if (fits(made.program)) programs_.push_back(std::move(made));
+  }
+  void add_all(std::string_view family, std::string_view rules,
+               std::initializer_list<std::string_view> texts) {
+    for (const std::string_view text : texts) add(family, rules, text);
+  }
+  std::vector<ControlledProgram> take() { return std::move(programs_); }
+
+ private:
+  bool fits(const Program& program) const {
+    if (program.workers.size() > lock_.claims.max_workers) return false;
+    for (const auto& steps : program.workers) {
+      for (const Step& step : steps) {
+        if (!offered(step)) return false;
+        if (step.verb == Verb::kAcquire && step.amount > lock_.claims.max_depth) return false;
+      }
+    }
+    return true;
+  }
+  bool offered(const Step& step) const {
+    const LockOps& ops = lock_.controlled.available() ? lock_.controlled : lock_.real;
+    const bool shared = step.mode == Mode::kShared;
+    switch (step.verb) {
+      case Verb::kAcquire: return shared ? ops.acquire_shared != nullptr : ops.acquire != nullptr;
+      case Verb::kTry:
+        return shared ? ops.try_acquire_shared != nullptr : ops.try_acquire != nullptr;
+      case Verb::kTimed:
+        return shared ? ops.acquire_shared_until != nullptr : ops.acquire_until != nullptr;
+      case Verb::kUpgrade: return ops.upgrade != nullptr;
+      case Verb::kTryUpgrade: return ops.try_upgrade != nullptr;
+      case Verb::kDowngrade: return ops.downgrade != nullptr;
+      case Verb::kPost: return lock_.claims.releaser == Releaser::kAnyone;
+      default: return true;
+    }
+  }
+
+  const LockSpec& lock_;
+  std::vector<ControlledProgram> programs_;
+};
+
+void add_exclusion(Collection& c) {
+  c.add_all("exclusion", kExclusion,
+            {"lock work unlock | lock work unlock",
+             "lock work unlock lock work unlock | lock work unlock lock work unlock",
+             "lock work unlock | lock work unlock | lock work unlock",
+             "repeat=2: lock work unlock | lock work unlock | lock work unlock",
+             "lock work unlock | lock work unlock | lock work unlock | lock work unlock",
+             "repeat=3: lock work unlock | lock work unlock",
+             "lock work unlock | lock work unlock | lock work unlock | lock work unlock | lock "
+             "work unlock",
+             "first_id=2: lock work unlock | lock work unlock",
+             "first_id=3: lock work unlock | lock work unlock | lock work unlock",
+             "repeat=2 first_id=2: lock work unlock | lock work unlock | lock work unlock"});
+  c.add("exclusion", kExclusion, "repeat=2: lock work unlock | lock work unlock",
+        Topology::kThreads);
+}
+
+/// Counters that wrap: the lock has been used that often before.
+void add_wraps(Collection& c) {
+  c.add_all("wrap", "ME-7,LV-2",
+            {"preset=254: lock work unlock lock work unlock | lock work unlock lock work unlock",
+             "preset=255: lock work unlock | lock work unlock | lock work unlock",
+             "preset=65534: lock work unlock lock work unlock | lock work unlock lock work unlock",
+             "preset=65535: lock work unlock | lock work unlock | lock work unlock"});
+}
+
+void add_tries(Collection& c) {
+  c.add_all("try", kTry,
+            {"try work unlock", "try work unlock | try work unlock",
+             "lock work unlock | try work unlock",
+             "lock work unlock | lock work unlock | try work unlock",
+             "repeat=2: lock work unlock | try work unlock",
+             "repeat=2: try work unlock | try work unlock | lock work unlock",
+             "lock work unlock try unlock | lock work unlock try unlock",
+             "lock work unlock | lock work unlock | lock work unlock | try work unlock",
+             "repeat=2: lock work unlock | lock work unlock | try work unlock"});
+}
+
+void add_timed(Collection& c) {
+  c.add_all(
+      "timed", kTimed,
+      {"timed work unlock", "timed(2ms) work unlock | timed work unlock",
+       "lock work unlock | timed(2ms) work unlock",
+       "lock work(5ms) unlock | timed(2ms) work unlock",
+       "lock work(5ms) unlock | timed(2ms) work unlock | lock work unlock",
+       "lock work(1ms) unlock | timed(2ms) work unlock | timed(3ms) work unlock",
+       "lock work(2ms) unlock | timed(2ms) work unlock | lock work unlock",
+       "lock work unlock | timed(2ms) work unlock | lock work unlock",
+       "repeat=2: lock work unlock | timed(2ms) work unlock",
+       "repeat=2: timed(1ms) work unlock | timed(2ms) work unlock | lock work unlock",
+       "lock work(3ms) unlock | timed(2ms) unlock lock work unlock",
+       "lock work unlock | timed work unlock | lock work unlock",
+       "lock work unlock | timed(2ms) work unlock | timed(2ms) work unlock | lock work unlock",
+       "lock work(4ms) unlock | timed(2ms) unlock timed(1ms) unlock | timed(3ms) work unlock"});
+}
+
+void add_lifetime(Collection& c) {
+  c.add_all("lifetime", "AB-5",
+            {"lock work unlock destroy | lock work unlock destroy",
+             "lock work unlock destroy | lock work unlock destroy | lock work unlock destroy",
+             "lock work unlock destroy | try work unlock destroy"});
+}
+
+void add_nested(Collection& c) {
+  c.add_all("nested", kNested,
+            {"lock lock work unlock work unlock", "lock try work unlock work unlock",
+             "lock lock work unlock work unlock | lock work unlock",
+             "lock try work unlock work unlock | lock work unlock",
+             "lock lock work unlock work unlock | try work unlock",
+             "lock try unlock work unlock | try work unlock",
+             "lock timed(1ms) unlock work unlock | try work unlock",
+             "try lock work unlock work unlock | lock lock work unlock unlock",
+             "repeat=2: lock lock work unlock unlock | lock work unlock",
+             "repeat=2: lock try unlock work unlock | lock try unlock work unlock",
+             "lock lock unlock work unlock | lock work unlock | lock lock work unlock unlock",
+             "lock lock lock unlock unlock work unlock | try work unlock | lock work unlock",
+             "lock(255) work unlock | try work unlock", "lock(256) work unlock | try work unlock",
+             "lock(257) work unlock | try work unlock", "lock(65536) work unlock | try work unlock",
+             "lock(65537) work unlock | try work unlock"});
+}
+
+void add_forks(Collection& c) {
+  c.add_all("fork", "FK-1,FK-4,RE-2",
+            {"lock work fork try work unlock unlock", "lock unlock lock fork try work unlock unlock",
+             "lock work unlock fork lock work unlock"});
+}
+
+void add_readers(Collection& c) {
+  c.add_all(
+      "readers", kReaders,
+      {"lock_shared work unlock", "lock work unlock | lock_shared work unlock",
+       "lock_shared meet(2) work unlock | lock_shared meet(2) work unlock",
+       "lock work unlock | lock_shared work unlock | lock_shared work unlock",
+       "lock work unlock | lock work unlock | lock_shared work unlock",
+       "repeat=2: lock work unlock | lock_shared work unlock",
+       "repeat=2: lock work unlock | lock_shared work unlock | lock_shared work unlock",
+       "repeat=2: lock work unlock | lock work unlock | lock_shared work unlock",
+       "lock work unlock | lock_shared work unlock | lock_shared work unlock | lock_shared work "
+       "unlock",
+       "lock work unlock | lock work unlock | lock_shared work unlock | lock_shared work unlock",
+       "lock_shared meet(3) work unlock | lock_shared meet(3) work unlock | lock_shared meet(3) "
+       "work unlock",
+       "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock"});
+  c.add_all("readers-try", "RW-1,RW-3,TR-2,TR-3,LV-1",
+            {"lock work unlock | try_shared work unlock", "try_shared work unlock | try work unlock",
+             "lock_shared work unlock | try work unlock | lock work unlock",
+             "lock_shared work unlock | lock work unlock | try work unlock",
+             "lock work unlock | lock_shared work unlock | try_shared work unlock",
+             "lock_shared meet(2) unlock | try_shared meet(2) unlock",
+             "repeat=2: lock_shared work unlock | lock work unlock | try work unlock",
+             "lock work unlock | lock_shared work unlock | try work unlock | lock_shared work "
+             "unlock",
+             "lock work unlock | lock work unlock | try_shared work unlock | lock_shared work "
+             "unlock"});
+  c.add_all(
+      "readers-timed", "RW-1,RW-3,TO-1,TO-5,TO-7,LV-1",
+      {"lock_shared work(5ms) unlock | timed(2ms) work unlock",
+       "lock_shared work(5ms) unlock | timed(2ms) work unlock | lock_shared work unlock",
+       "lock_shared meet(2) unlock | timed(2ms) unlock | lock_shared meet(2) unlock",
+       "lock_shared work(3ms) unlock lock_shared unlock | timed(2ms) unlock lock_shared unlock",
+       "lock work(5ms) unlock | timed_shared(2ms) work unlock",
+       "lock work unlock | timed_shared(2ms) work unlock | lock work unlock",
+       "lock_shared work unlock | timed(2ms) work unlock | lock_shared work unlock | lock work "
+       "unlock",
+       "repeat=2: lock_shared work unlock | timed(2ms) work unlock | lock_shared work unlock"});
+}
+
+void add_conversions(Collection& c) {
+  c.add_all("upgrade", "RW-4,RW-5,RW-6,RW-7,RW-1,LV-1",
+            {"lock_shared work upgrade work unlock | lock_shared work unlock",
+             "lock_shared try_upgrade work unlock | lock_shared try_upgrade work unlock",
+             "lock_shared upgrade work unlock | lock_shared upgrade work unlock",
+             "lock_shared try_upgrade work unlock | lock work unlock",
+             "lock work downgrade work unlock | lock work unlock",
+             "lock work downgrade work unlock | lock_shared work unlock | lock work unlock",
+             "lock_shared try_upgrade work downgrade work unlock | lock_shared work unlock | lock "
+             "work unlock"});
+}
+
+/// Sections that `permits` workers share, and one that must wait.
+void add_permits(Collection& c, std::uint32_t permits) {
+  const std::string meet = "lock meet(" + std::to_string(permits) + ") unlock";
+  std::string together, crowd, timed = "timed(2ms) work unlock", tries = "try work unlock";
+  for (std::uint32_t i = 0; i < permits; ++i) together += (i == 0 ? "" : " | ") + meet;
+  for (std::uint32_t i = 0; i <= permits; ++i) {
+    crowd += std::string(i == 0 ? "" : " | ") + "lock work unlock";
+  }
+  if (permits > 1) c.add("permits", "ME-6,LV-1", together);
+  for (const char* const repeat : {"", "repeat=2: "}) {
+    c.add("permits", "ME-6,LV-1", repeat + crowd);
+    c.add("permits", "ME-6,LV-1", repeat + crowd + " | lock work unlock");
+    c.add("permits", "ME-6,TR-2,LV-1", repeat + crowd + " | " + tries);
+    c.add("permits", "ME-6,TO-5,TO-6,LV-1", repeat + crowd + " | " + timed);
+  }
+  c.add("permits", "ME-6,TO-5,TO-6,LV-1",
+        "lock work(3ms) unlock | lock work(5ms) unlock | " + timed + " | lock work unlock");
+  // Holders that all sleep at once, and all come back: needs permits and sleepers of two or more.
+  const std::string hold = "lock meet(" + std::to_string(permits) + ") unlock";
+  std::string waves;
+  for (std::uint32_t i = 0; i < 2 * permits; ++i) waves += (i == 0 ? "" : " | ") + hold;
+  c.add("permits", "ME-6,LV-1", waves);
+}
+
+void add_posts(Collection& c) {
+  c.add_all("post", "ME-1,ME-6,LV-1",
+            {"lock | post", "lock | lock unlock | post", "lock | lock unlock | lock unlock | post",
+             "lock | lock | post | post | try unlock"});
+}
+
+/// The dying worker is the one of the fault, at each point in turn.
+void add_crashes(Collection& c, bool reentrant) {
+  c.add_all("crash", kCrash,
+            {"kill=0@1: lock work unlock | lock work unlock",
+             "kill=0@1: lock work unlock | lock work unlock | lock work unlock",
+             "kill=0@1: lock work unlock lock work unlock | lock work unlock lock work unlock",
+             "kill=0@1: lock work unlock | try work unlock | lock work unlock",
+             "kill=0@1: lock work unlock | timed(20ms) work unlock"});
+  // The second dies too: as a waiter, or while it recovers.
+  c.add_all("crash-twice", kCrash,
+            {"kill=0@1 kill=1@1: lock work unlock | lock work unlock | lock work unlock"});
+  c.add_all("crash-readers", kCrash,
+            {"kill=0@1: lock_shared work unlock | lock work unlock | lock_shared work unlock",
+             "kill=0@1: lock work unlock | lock_shared work unlock | lock work unlock"});
+  if (!reentrant) return;
+  c.add_all("crash-nested", kCrash,
+            {"kill=0@1: lock lock work unlock unlock | lock work unlock | lock work unlock",
+             "kill=0@1: lock lock work unlock unlock | lock lock work unlock unlock lock unlock"});
+}
+
+}  // namespace
+
+std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
+  Collection c(lock);
+  const Claims& claims = lock.claims;
+  if (claims.semaphore && claims.permits > 1) {
+    add_permits(c, claims.permits);
+  } else {
+    add_exclusion(c);
+    add_tries(c);
+    add_timed(c);
+    add_lifetime(c);
+  }
+  if (claims.semaphore) {
+    add_posts(c);
+    if (claims.permits == 1) add_permits(c, 1);
+  }
+  if (claims.reentrant) add_nested(c);
+  if (lock.controlled.has_shared()) {
+    add_readers(c);
+    add_conversions(c);
+  }
+  if (claims.crash != CrashBehaviour::kStuck) add_crashes(c, claims.reentrant);
+  if (claims.reentrant && claims.fork == ForkBehaviour::kShared) add_forks(c);
+  add_wraps(c);
+  return c.take();
+}
+
+Program plain_program(std::uint32_t workers, std::uint32_t acquisitions) {
+  Program program;
+  std::vector<Step> steps;
+  for (std::uint32_t i = 0; i < acquisitions; ++i) {
+    for (const Verb verb : {Verb::kAcquire, Verb::kWork, Verb::kRelease}) {
+      steps.push_back({verb, Mode::kExclusive, 0, 0});
+    }
+  }
+  program.workers.assign(workers, steps);
+  return program;
+}
+
+}  // namespace hobbs
