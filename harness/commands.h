@@ -28,7 +28,8 @@ int doctor_command(const Options& options);
 /// main_with() over other drivers than this version's own: what the tests drive.
 int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& drivers);
 
-/// The locks whose names match; throws NothingToRun, naming near matches, if none does.
-Catalog choose_locks(const Catalog& catalog, const std::string& globs);
+/// The locks whose names match, other libraries' (LockSpec::peer) only `with_peers`; throws
+/// NothingToRun, naming near matches, if none does.
+Catalog choose_locks(const Catalog& catalog, const std::string& globs, bool with_peers);
 
 }  // namespace hobbs

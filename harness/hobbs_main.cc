@@ -1,4 +1,12 @@
-// The hobbs command over the library's own locks.
-#include "harness/hobbs.h"
+// The hobbs command over the library's own locks and, as their peers, other libraries'.
+#include <algorithm>
+#include <iterator>
 
-int main(int argc, char** argv) { return hobbs::main_with(argc, argv, hobbs::reference_catalog()); }
+#include "harness/hobbs.h"
+#include "locks/adapters/adapters.h"
+
+int main(int argc, char** argv) {
+  hobbs::Catalog catalog = hobbs::reference_catalog();
+  std::ranges::move(hobbs::adapter_catalog(), std::back_inserter(catalog));
+  return hobbs::main_with(argc, argv, std::move(catalog));
+}

@@ -93,7 +93,7 @@ std::string operations_words(const LockSpec& lock) {
 std::string list_locks(const Catalog& locks) {
   std::string out;
   for (const LockSpec& lock : locks) {
-    fmt::format_to(std::back_inserter(out), "{}{}\n", lock.name, lock.seed ? "  (seed)" : "");
+    fmt::format_to(std::back_inserter(out), "{}{}\n", lock.name, lock.seed ? "  (seed)" : lock.peer ? "  (peer)" : "");
     if (!lock.summary.empty()) fmt::format_to(std::back_inserter(out), "    {}\n", lock.summary);
     fmt::format_to(std::back_inserter(out), "    claims: {}\n", claims_words(lock));
     fmt::format_to(std::back_inserter(out), "    offers: {}\n", operations_words(lock));

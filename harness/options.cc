@@ -198,6 +198,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   }
   const CLI::App* chosen = app.get_subcommands().front();
   o.command = chosen->get_name();
+  const CLI::Option* locks = chosen->get_option_no_throw("--locks");
+  o.locks_named = locks != nullptr && locks->count() > 0;
   for (const std::string& extra : chosen->remaining()) o.arguments.push_back(extra);
   if (!budget.empty()) o.budget = parse_duration(budget);
   return parsed;

@@ -14,6 +14,7 @@ struct Options {
   std::string command;
   // Common.
   std::string locks = "*";
+  bool locks_named = false;  // --locks was given: other libraries' locks count too.
   std::string scenarios = "*";
   std::string rules = "*";
   std::string drivers = "*";

@@ -24,7 +24,7 @@ void print(const std::string& text) {
 }  // namespace
 
 int list_command(const Options& options, const Catalog& catalog) {
-  print(list_locks(choose_locks(catalog, options.locks)));
+  print(list_locks(choose_locks(catalog, options.locks, true)));
   return kExitPass;
 }
 

@@ -95,10 +95,12 @@ CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers
 
 }  // namespace
 
-Catalog choose_locks(const Catalog& catalog, const std::string& globs) {
+Catalog choose_locks(const Catalog& catalog, const std::string& globs, bool with_peers) {
   Catalog chosen;
   std::copy_if(catalog.begin(), catalog.end(), std::back_inserter(chosen),
-               [&](const LockSpec& lock) { return glob_match(globs, lock.name); });
+               [&](const LockSpec& lock) {
+                 return (with_peers || !lock.peer) && glob_match(globs, lock.name);
+               });
   if (!chosen.empty()) return chosen;
   if (catalog.empty()) throw NothingToRun("this program was given no locks");
   std::vector<std::string> names;
@@ -111,7 +113,7 @@ Catalog choose_locks(const Catalog& catalog, const std::string& globs) {
 
 int run_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                 const std::string& program) {
-  const Catalog locks = choose_locks(catalog, options.locks);
+  const Catalog locks = choose_locks(catalog, options.locks, options.locks_named);
   CampaignPlan plan = plan_of(options, locks, drivers);
   std::vector<Result> skipped;
   if (plan_slices(plan, skipped).empty() && skipped.empty()) {

@@ -121,6 +121,7 @@ struct LockSpec {
   LockOps hooked;      // HookedPlatform; not available for a class that is no template.
   LockOps controlled;  // ControlledPlatform; likewise.
   bool seed = false;   // One of the seed documents' locks: the main job verifies these.
+  bool peer = false;   // Another library's: listed and measured, verified when asked for by name.
   std::string unusable_between_processes;  // Why processes are refused, when they are.
 };
 
