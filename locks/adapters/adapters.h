@@ -17,6 +17,13 @@ Catalog adapter_catalog();
 
 Catalog std_locks();
 Catalog pthread_locks();
+Catalog sysv_locks();
+Catalog file_locks();
+Catalog boost_locks();
+Catalog tbb_locks();
+Catalog ck_locks();
+Catalog nsync_locks();
+Catalog abseil_locks();
 
 namespace adapters {
 
