@@ -76,6 +76,8 @@ struct Claims {
   bool pristine_when_free = false;      // Free means: the bytes of a new lock.
   bool position_independent = true;     // Works when mapped at different addresses.
   std::uint32_t max_depth = UINT32_MAX; // Re-entrant: deeper nesting is outside the contract.
+  bool destroyable = true;              // Whoever holds it last may destroy it as soon as it has
+                                        // released it; never asked of a lock with a shared mode.
 
   bool operator==(const Claims&) const = default;
 };

@@ -42,7 +42,8 @@ Json claims_json(const Claims& c) {
               {"checks_misuse", c.checks_misuse},
               {"pristine_when_free", c.pristine_when_free},
               {"position_independent", c.position_independent},
-              {"max_depth", c.max_depth}};
+              {"max_depth", c.max_depth},
+              {"destroyable", c.destroyable}};
 }
 
 Claims read_claims(const Json& json) {
@@ -65,6 +66,7 @@ Claims read_claims(const Json& json) {
   json.at("pristine_when_free").get_to(c.pristine_when_free);
   json.at("position_independent").get_to(c.position_independent);
   json.at("max_depth").get_to(c.max_depth);
+  c.destroyable = json.value("destroyable", true);
   return c;
 }
 

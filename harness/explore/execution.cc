@@ -245,6 +245,7 @@ std::uint32_t Execution<kModel>::spare_id(std::uint32_t other_than) const {
 template <MemoryModel kModel>
 typename Execution<kModel>::Got Execution<kModel>::take_as(std::uint32_t id) {
   Outcome outcome = Outcome::kSystemError;
+  thread_image_.restore(pristine_image_.data());  // A new thread, whoever went before.
   const bool returned = direct_.run(id, now_ns_, [this, &outcome] {
     outcome = ops().try_acquire != nullptr ? ops().try_acquire(arena_) : ops().acquire(arena_);
   });

@@ -30,6 +30,8 @@ struct Ending {
     kStuck,    // Nothing moves, and the specification allows that (a reader behind a waiting
                // writer): nothing learnt.
     kLimit,    // Too many steps.
+    kVoid,     // The lock turned out to use thread-local variables: nothing of this execution
+               // counts, and from the next on each worker has its own.
     kRefused,  // The lock does what cannot be modelled: see `broken.text`.
   };
   Kind kind = Kind::kDone;

@@ -9,7 +9,8 @@
 namespace hobbs::explore {
 namespace {
 
-constexpr std::uint64_t kClockEvery = 64;  // Executions between looks at the clock.
+constexpr std::uint64_t kClockEvery = 64;     // Executions between looks at the clock ...
+constexpr std::uint64_t kStepsEvery = 10'000;  // ... but no more steps than these.
 
 /// Removes a worker, a section, or an option: everything one size smaller.
 std::vector<Program> smaller(const Program& program) {
@@ -101,14 +102,19 @@ Stretch hunt(Explorer& explorer, const Program& program, MemoryModel model, Topo
     stretch.caught = std::move(caught);
     return stretch;
   }
-  for (; stretch.executions < executions;) {
-    if (stretch.executions % kClockEvery == 0 && Clock::now() >= until) break;
+  std::uint64_t steps = kStepsEvery;
+  while (stretch.executions < executions) {
+    if (stretch.executions % kClockEvery == 0 || steps >= kStepsEvery) {
+      if (stretch.executions > 0 && Clock::now() >= until) break;
+      steps = 0;
+    }
     if (!strategy.begin()) {
       stretch.exhausted = true;
       break;
     }
     const Ending& ending = explorer.run(strategy);
     ++stretch.executions;
+    steps += static_cast<std::uint64_t>(explorer.steps());
     if (ending.kind == Ending::Kind::kLimit) ++stretch.cut;
     if (ending.kind == Ending::Kind::kRefused) {
       stretch.refused = ending.broken.text;
@@ -155,9 +161,13 @@ bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>*
     again = broken->rule == found.broken.rule;
   } else {
     explorer->listen(events);
-    Replay replay(found.schedule);
-    replay.begin();
-    const Ending& ending = explorer->run(replay);
+    Ending ending{.kind = Ending::Kind::kVoid, .broken = {}};
+    for (int i = 0; i < 2 && ending.kind == Ending::Kind::kVoid; ++i) {
+      if (events != nullptr) events->clear();
+      Replay replay(found.schedule);
+      replay.begin();
+      ending = explorer->run(replay);
+    }
     explorer->listen(nullptr);
     again = ending.kind == Ending::Kind::kBroken && ending.broken.rule == found.broken.rule;
   }

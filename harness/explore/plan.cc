@@ -100,6 +100,9 @@ bool Plan::note(const Job& job, Stretch&& stretch) {
 
 bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   const auto start = Clock::now();
+  // Programs with long executions must not eat the others' time.
+  const auto until = start + std::max(hunt_until_ - start, Clock::duration::zero()) /
+                                 static_cast<std::int64_t>(2 * jobs_.size());
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   if (!explorer.load(job.program->program).empty()) return false;
   // Strategies find different bugs: the random walk most, priorities the rare deep ones.
@@ -109,7 +112,7 @@ bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   Priorities priorities(++seed_, 2 + static_cast<int>(number % 4));
   Strategy& strategy = prioritised ? static_cast<Strategy&>(priorities) : walk;
   Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
-                         strategy, executions, hunt_until_);
+                         strategy, executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
   return note(job, std::move(stretch));
 }

@@ -121,7 +121,7 @@ const Ending& Scheduler::run(Strategy& strategy) {
     // Workers have seen each other's thread-local variables: nothing of this counts.
     thread_image_.restore(pristine_image_.data());
     swaps_thread_image_ = true;
-    ending_.kind = Ending::Kind::kStuck;
+    ending_.kind = Ending::Kind::kVoid;
   }
   strategy.end();
   return ending_;

@@ -162,6 +162,7 @@ void add_readers(Collection& c) {
       {"lock_shared work unlock", "lock work unlock | lock_shared work unlock",
        "lock_shared meet(2) work unlock | lock_shared meet(2) work unlock",
        "lock work unlock | lock_shared work unlock | lock_shared work unlock",
+       "lock work unlock | lock_shared meet(2) unlock | lock_shared meet(2) unlock",
        "lock work unlock | lock work unlock | lock_shared work unlock",
        "repeat=2: lock work unlock | lock_shared work unlock",
        "repeat=2: lock work unlock | lock_shared work unlock | lock_shared work unlock",
@@ -269,7 +270,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_exclusion(c);
     add_tries(c);
     add_timed(c);
-    add_lifetime(c);
+    if (claims.destroyable && !lock.controlled.has_shared()) add_lifetime(c);
   }
   if (claims.semaphore) {
     add_posts(c);
