@@ -9,6 +9,7 @@
 #include "harness/exit_code.h"
 #include "harness/glob.h"
 #include "harness/output.h"
+#include "scenarios/cases/shipped.h"
 
 namespace hobbs {
 namespace {
@@ -16,8 +17,9 @@ namespace {
 // Every case ends by itself long before; only --budget is meant to cut a run short.
 constexpr std::chrono::minutes kBudget{10};
 
+/// Of the file, or those that come with hobbs.
 std::vector<ConformanceCase> read_cases(const Options& options) {
-  if (options.cases.empty()) throw UsageError("conform needs --cases FILE");
+  if (options.cases.empty()) return parse_cases(shipped_cases()).cases;
   const FileText file = read_file(options.cases);
   if (!file.error.empty()) throw UsageError(file.error);
   CaseFile parsed = parse_cases(file.text);
@@ -48,6 +50,7 @@ int conform_command(const Options& options, const std::string& program) {
   }
   CaseOptions case_options;
   case_options.agent = options.agent;
+  case_options.differences = shipped_differences();
   case_options.jobs = options.jobs;
   Drivers drivers;
   drivers.push_back(

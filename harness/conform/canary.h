@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 namespace hobbs {
 
-/// A thread that sleeps a little, again and again, and adds up how much longer each sleep took.
+/// A thread that sleeps a little, again and again, and remembers each sleep that took much longer.
 class Canary {
  public:
   Canary();
@@ -15,11 +17,20 @@ class Canary {
   Canary(const Canary&) = delete;
   Canary& operator=(const Canary&) = delete;
 
-  /// Nanoseconds lost so far; grows only.
-  const std::atomic<std::int64_t>& late_ns() const { return late_ns_; }
+  /// By how much the worst sleep that ended since then (CLOCK_MONOTONIC) was late, in ns; a sleep
+  /// that is late right now counts. Thread-safe.
+  std::int64_t worst_late_ns(std::int64_t since_ns) const;
 
  private:
-  std::atomic<std::int64_t> late_ns_{0};
+  void sleep_again();
+
+  struct Lapse {
+    std::int64_t end_ns;
+    std::int64_t late_ns;
+  };
+  mutable std::mutex mutex_;
+  std::vector<Lapse> lapses_;  // The latest kLapsesMax, in order.
+  std::int64_t due_ns_ = 0;    // Of the current sleep.
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

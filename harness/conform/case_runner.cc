@@ -6,7 +6,6 @@
 #include <deque>
 #include <map>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "harness/conform/world.h"
@@ -36,8 +35,7 @@ class CaseRun {
   CaseRun(const ConformanceCase& conformance_case, const CaseSetting& setting, CaseOutcome& outcome)
       : case_(conformance_case),
         outcome_(outcome),
-        world_(setting.command, setting.parent_directory, *setting.clock_late_ns,
-               setting.patience) {
+        world_(setting.command, setting.parent_directory, *setting.canary, setting.patience) {
     variables_["D"] = world_.directory();
   }
 
@@ -56,9 +54,7 @@ class CaseRun {
  private:
   void do_step(const CaseStep& step) {
     switch (step.kind) {
-      case Kind::kSleep:
-        std::this_thread::sleep_for(std::chrono::duration<double>(step.seconds));
-        break;
+      case Kind::kSleep: world_.rest(step.seconds); break;
       case Kind::kSpawn: world_.spawn(step.object); break;
       case Kind::kFork:
       case Kind::kRawFork: world_.fork(step); break;
@@ -87,7 +83,7 @@ class CaseRun {
                                                          : Want::kReply);
     if (status.kind == CallStatus::Kind::kReplied) {
       note(step, step.text, &status.reply);
-      if (step.kind == Kind::kNew) check_available(status.reply);
+      if (step.kind == Kind::kNew) check_available(step.member, status.reply);
       check(step, call, status.reply);
       return;
     }
@@ -137,10 +133,13 @@ class CaseRun {
     note(step, step.text, &status.reply);
   }
 
-  /// An agent that lacks a library cannot be judged on its locks.
-  static void check_available(const CallReply& reply) {
+  /// An agent that lacks a library or a lock cannot be judged on it.
+  static void check_available(const std::string& kind, const CallReply& reply) {
     if (reply.error == "ModuleNotFoundError" || reply.error == "ImportError") {
       throw Stop{Verdict::kSkipped, "the agent lacks it: " + reply.message};
+    }
+    if (reply.error == "KeyError" || reply.error == "AttributeError") {
+      throw Stop{Verdict::kSkipped, "the agent serves no " + kind};
     }
   }
 

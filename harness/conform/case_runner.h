@@ -1,7 +1,6 @@
 // Runs one conformance case against an agent and judges each of its steps.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,7 +26,7 @@ struct CaseOutcome {
 struct CaseSetting {
   std::vector<std::string> command;  // Starts an agent; the path of a socket is appended.
   std::string parent_directory;      // For private directories; empty: /tmp.
-  const std::atomic<std::int64_t>* clock_late_ns = nullptr;  // A canary's count, see Canary.
+  const Canary* canary = nullptr;
   Patience patience;
 };
 

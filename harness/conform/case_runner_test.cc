@@ -28,7 +28,7 @@ CaseOutcome run_lie(const std::string& lie, const char* text = kCase) {
   const Canary canary;
   CaseSetting setting;
   setting.command = {python, "harness/conform/lying_agent.py", lie};
-  setting.clock_late_ns = &canary.late_ns();
+  setting.canary = &canary;
   setting.patience = {8'000'000'000, 4'000'000'000};
   return run_case(file.cases.at(0), setting);
 }
@@ -99,7 +99,7 @@ TEST(CaseRunnerTest, ACommandThatCannotBeStartedIsNoVerdictOnALock) {
   const Canary canary;
   CaseSetting setting;
   setting.command = {"/nowhere/agent"};
-  setting.clock_late_ns = &canary.late_ns();
+  setting.canary = &canary;
   const CaseOutcome outcome = run_case(parse_cases(kCase).cases.at(0), setting);
   EXPECT_EQ(outcome.verdict, Verdict::kInconclusive);
   EXPECT_EQ(outcome.reason, "cannot start '/nowhere/agent': No such file or directory");

@@ -96,7 +96,7 @@ void kill_runner_after(milliseconds delay, const std::string& directory,
     CaseSetting setting;
     setting.command = command;
     setting.parent_directory = directory;
-    setting.clock_late_ns = &canary.late_ns();
+    setting.canary = &canary;
     run_case(parse_cases(kCase).cases.at(0), setting);
     _exit(0);
   }

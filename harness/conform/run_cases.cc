@@ -98,8 +98,7 @@ CaseResults run_cases(const std::vector<ConformanceCase>& cases, const CaseOptio
   }
   all.results.resize(chosen.size());
   const Canary canary;
-  const CaseSetting setting{agent.words, options.work_directory, &canary.late_ns(),
-                            options.patience};
+  const CaseSetting setting{agent.words, options.work_directory, &canary, options.patience};
   std::atomic<std::size_t> next{0};
   std::mutex telling;
   const auto work = [&] {

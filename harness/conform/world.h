@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/conform/canary.h"
 #include "harness/conform/channel.h"
 #include "harness/conform/evidence.h"
 #include "harness/conform/guardian.h"
@@ -35,8 +35,7 @@ struct PendingCall {
   std::uint64_t id = 0;
   int line = 0;                         // Of the step that made it.
   std::int64_t sent_ns = 0;             // CLOCK_MONOTONIC.
-  std::int64_t late_before_ns = 0;      // What the canary had lost, and ...
-  std::int64_t runnable_before_ns = 0;  // ... the process had waited for a CPU, at that time.
+  std::int64_t runnable_before_ns = 0;  // How long the process had waited for a CPU by then.
 };
 
 /// How a call stands after await().
@@ -62,10 +61,9 @@ struct Patience {
 /// Not thread-safe. Throws std::system_error when the system refuses, AgentFault and Undecided.
 class World {
  public:
-  /// `command` starts an agent once the path of the socket is appended. `clock_late_ns` counts what
-  /// a canary thread loses to a busy machine.
+  /// `command` starts an agent once the path of the socket is appended. `canary` must outlive it.
   World(const std::vector<std::string>& command, const std::string& parent_directory,
-        const std::atomic<std::int64_t>& clock_late_ns, const Patience& patience = {});
+        const Canary& canary, const Patience& patience = {});
   ~World();
 
   const std::string& directory() const { return private_directory_; }
@@ -80,8 +78,13 @@ class World {
   CallStatus await(const PendingCall& call, Want want);
 
   /// How much longer than it needed the call may have taken because the machine was busy, up to
-  /// now: time without a CPU, and what a canary lost meanwhile.
+  /// now: time without a CPU, and what the machine made a canary wait meanwhile.
   std::int64_t disturbed_ns(const PendingCall& call) const;
+
+  /// Lets at least that much time pass, and then waits until no thread moves any more but those
+  /// that wait for time: what the calls before have set off has happened. Throws Undecided if that
+  /// does not come about.
+  void rest(double seconds);
 
   /// A timer of the case itself is running: a wait may end by it after up to this long.
   void expect_alarm(double seconds);
@@ -103,7 +106,7 @@ class World {
   bool wait_for_death(Process& process, Want want);
   std::string last_words() const;
 
-  const std::atomic<std::int64_t>& clock_late_ns_;
+  const Canary& canary_;
   const Patience patience_;
   std::string directory_;          // Holds the two below; the guardian removes it.
   std::string private_directory_;  // $D of the case, with the agents' socket in it.

@@ -8,7 +8,7 @@
 //                                                of its language, forked bare, or fresh
 //     kill B     quit B     jointhread A.t1      SIGKILL, an orderly end, the end of one thread
 //     let N = A L.attribute                      keeps a value as $N ($D is a private directory)
-//     sleep 0.1
+//     sleep 0.1                                  at least that long, and until all threads rest
 //     ACTOR OBJ.method(ARGS) -> EXPECTATION      also OBJ(ARGS) for an object that can be called
 //     ACTOR get OBJ.attribute -> ...             set OBJ.attribute = VALUE, del OBJ.attribute
 //     ACTOR enter OBJ[.method(ARGS)] -> ...      context managers; exit OBJ

@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <set>
+#include <string>
+
+#include "harness/conform/agent_command.h"
+#include "harness/conform/run_cases.h"
+#include "scenarios/cases/differences.h"
+#include "scenarios/cases/shipped.h"
+
+namespace hobbs {
+namespace {
+
+std::vector<ConformanceCase> shipped() {
+  CaseFile file = parse_cases(shipped_cases());
+  EXPECT_EQ(file.error, "");
+  return std::move(file.cases);
+}
+
+std::vector<Result> run(const CaseOptions& options) {
+  const CaseResults run = run_cases(shipped(), options);
+  EXPECT_EQ(run.error, "");
+  return run.results;
+}
+
+/// Whatever the machine does, no case may fail.
+void expect_no_failure(const std::vector<Result>& results) {
+  std::map<std::string, std::string> why;  // Reason to cases.
+  for (const Result& result : results) {
+    EXPECT_NE(result.verdict, Verdict::kFail)
+        << result.rule << ": " << (result.finding ? result.finding->summary : "");
+    if (!result.reason.empty()) why[result.reason] += " " + result.rule;
+  }
+  for (const auto& [reason, rules] : why) std::printf("%s:%s\n", reason.c_str(), rules.c_str());
+}
+
+std::size_t passes(const std::vector<Result>& results, const std::string& lock) {
+  return static_cast<std::size_t>(
+      std::count_if(results.begin(), results.end(), [&](const Result& result) {
+        return result.lock == lock && result.verdict == Verdict::kPass;
+      }));
+}
+
+TEST(ShippedCasesTest, CoverEveryLockOfTheSeedsUnderNamesOfTheirOwn) {
+  std::map<std::string, int> of_lock;
+  std::set<std::string> ids;
+  for (const ConformanceCase& one : shipped()) {
+    ++of_lock[one.lock];
+    EXPECT_TRUE(ids.insert(one.id).second) << one.id << " stands twice";
+    EXPECT_FALSE(one.source.empty()) << one.id << " does not say whose promise it checks";
+  }
+  for (const char* lock :
+       {"th.Lock", "th.RLock", "th.local", "mp.Lock", "mp.RLock", "mp.Semaphore",
+        "mp.BoundedSemaphore", "fa.InterProcessLock", "fa.InterProcessReaderWriterLock", "fa.deco",
+        "mpu.SharedLock", "mpu.SharedRLock", "mpu.local"}) {
+    EXPECT_GT(of_lock[lock], 0) << lock;
+  }
+}
+
+TEST(ShippedCasesTest, EveryKnownDifferenceNamesAStepOfACase) {
+  const DifferenceTable table = parse_differences(shipped_differences());
+  EXPECT_EQ(table.error, "");
+  const std::vector<ConformanceCase> cases = shipped();
+  for (const KnownDifference& entry : table.entries) {
+    const auto one = std::find_if(cases.begin(), cases.end(),
+                                  [&](const ConformanceCase& c) { return c.id == entry.case_id; });
+    if (one == cases.end()) continue;  // Of a file that is not shipped.
+    const bool found = std::any_of(one->steps.begin(), one->steps.end(), [&](const CaseStep& step) {
+      return find_difference(table, entry.agent, one->id, step.text) == &entry;
+    });
+    EXPECT_TRUE(found) << entry.case_id << " has no step " << entry.step;
+  }
+}
+
+TEST(ShippedCasesTest, PythonsOwnLocksKeepTheirPromises) {
+  CaseOptions options;
+  options.agent = "python";
+  options.differences = shipped_differences();
+  const std::vector<Result> results = run(options);
+  expect_no_failure(results);
+  EXPECT_GT(passes(results, "mp.Lock"), 0U);
+  EXPECT_GT(passes(results, "th.Lock"), 0U);
+}
+
+TEST(ShippedCasesTest, TheCppLocksKeepTheirPromises) {
+  CaseOptions options;
+  options.cpp_agent = "harness/agent/agent";
+  options.differences = shipped_differences();
+  const std::vector<Result> results = run(options);
+  expect_no_failure(results);
+  EXPECT_GT(passes(results, "mp.Lock"), 0U);
+  EXPECT_GT(passes(results, "th.Lock"), 0U);
+}
+
+/// The other way round: what the table excuses is really there.
+TEST(ShippedCasesTest, AHazardOfTheRealOneIsFoundIfNobodyExcusesIt) {
+  CaseOptions options;
+  options.agent = "python";
+  options.rules = "MRD-04";
+  const std::vector<Result> results = run(options);
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results.front().verdict, Verdict::kFail) << results.front().reason;
+  options.differences = shipped_differences();
+  EXPECT_EQ(run(options).front().verdict, Verdict::kSkipped);
+}
+
+}  // namespace
+}  // namespace hobbs
