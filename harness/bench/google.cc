@@ -1,0 +1,158 @@
+#include "harness/bench/google.h"
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+#include <stdexcept>
+
+namespace hobbs::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kRoundMin = milliseconds(5);
+constexpr nanoseconds kRoundMax = milliseconds(500);
+constexpr nanoseconds kRoundCost = milliseconds(2);    // Barriers, and the last calls coming back.
+constexpr nanoseconds kDeathsCost = milliseconds(60);  // One repetition of crash recovery.
+
+/// Google Benchmark's JSON, with the workers' CPU time in place of the benchmark thread's, which
+/// only sleeps.
+class WorkersJson : public benchmark::JSONReporter {
+ public:
+  void ReportRuns(const std::vector<Run>& runs) override {
+    std::vector<Run> corrected = runs;
+    for (Run& run : corrected) {
+      const auto cpu = run.counters.find("cpu_ns_per_operation");
+      if (cpu == run.counters.end()) continue;
+      run.cpu_accumulated_time =
+          cpu->second.value * 1e-9 * static_cast<double>(std::max<int64_t>(1, run.iterations));
+    }
+    benchmark::JSONReporter::ReportRuns(corrected);
+  }
+};
+
+int rounds_of(const Workload& workload, bool latency) {
+  if (!latency) return 1;
+  return workload.shape == Shape::kPingPong ? 2 : 3;
+}
+
+/// How long a round may be for the whole plan to keep to its budget.
+nanoseconds round_of(const Plan& plan) {
+  std::int64_t rounds = 0;
+  nanoseconds fixed{0};
+  for (const Workload& workload : plan.workloads) {
+    for (const LockSpec& lock : plan.locks) {
+      if (!refusal(lock, workload).empty()) continue;
+      if (workload.shape == Shape::kCrash) {
+        fixed += kDeathsCost * plan.repetitions;
+      } else {
+        rounds += std::int64_t{rounds_of(workload, plan.latency)} * plan.repetitions;
+      }
+    }
+  }
+  if (rounds == 0) return kRoundMax;
+  const nanoseconds each = (nanoseconds(plan.budget) - fixed) / rounds - kRoundCost;
+  return std::clamp(each, kRoundMin, kRoundMax);
+}
+
+struct Context {
+  Bench& bench;
+  nanoseconds round;
+  Clock::time_point until;
+  const Plan& plan;
+};
+
+void run_one(benchmark::State& state, const Context& context, const LockSpec& lock,
+             const Workload& workload) {
+  if (Clock::now() >= context.until) {
+    state.SkipWithError("not run: the budget was over");
+    return;
+  }
+  context.plan.progress(lock.name + " " + label(workload));
+  const Measurement measurement =
+      context.bench.measure(lock, workload, context.round, context.plan.latency);
+  if (!measurement.error.empty()) {
+    state.SkipWithError(
+        ((measurement.broken ? "broken: " : "failed: ") + measurement.error).c_str());
+    return;
+  }
+  for (auto _ : state) state.SetIterationTime(measurement.ns_per_operation * 1e-9);
+  for (const auto& [name, value] : measurement.metrics) state.counters[name] = value;
+}
+
+void register_one(const Context& context, const LockSpec& lock, const Workload& workload) {
+  const std::string name = lock.name + "/" + label(workload);
+  const std::string why = refusal(lock, workload);
+  if (!why.empty()) {
+    benchmark::RegisterBenchmark(name.c_str(), [why](benchmark::State& state) {
+      state.SkipWithError(("refused: " + why).c_str());
+    })->Iterations(1);
+    return;
+  }
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [&context, &lock, &workload](benchmark::State& state) {
+                                 run_one(state, context, lock, workload);
+                               })
+      ->UseManualTime()
+      ->Iterations(1)
+      ->Repetitions(context.plan.repetitions)
+      ->ReportAggregatesOnly(false)
+      ->Unit(benchmark::kNanosecond);
+}
+
+void initialize(const std::vector<std::string>& arguments) {
+  // Interleaved, so that a slow minute of the machine does not fall on one lock.
+  std::vector<std::string> words{"hobbs", "--benchmark_enable_random_interleaving=true"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  int count = static_cast<int>(pointers.size());
+  pointers.push_back(nullptr);
+  benchmark::Initialize(&count, pointers.data());
+  if (count > 1) {
+    throw std::invalid_argument(fmt::format("Google Benchmark does not know '{}'", pointers[1]));
+  }
+}
+
+void add_context(const Plan& plan, const Overhead& overhead, nanoseconds round) {
+  for (const auto& [name, value] : plan.context) benchmark::AddCustomContext(name, value);
+  const auto add_ns = [](const char* name, double ns) {
+    benchmark::AddCustomContext(name, fmt::format("{:.2f}", ns));
+  };
+  benchmark::AddCustomContext("round_ms",
+                              fmt::format("{:g}", static_cast<double>(round.count()) / 1e6));
+  add_ns("overhead_bare_loop_ns", overhead.bare_ns);
+  add_ns("overhead_loop_ns", overhead.loop_ns);
+  add_ns("overhead_probed_loop_ns", overhead.probes_ns);
+}
+
+}  // namespace
+
+std::string run_plan(const Plan& plan) {
+  initialize(plan.arguments);
+  const Clock::time_point began = Clock::now();
+  std::vector<Workload> all = plan.workloads;
+  all.push_back(overhead_workload());
+  Bench bench(all, plan.directory);
+  const Overhead overhead = measure_overhead(bench);
+  const nanoseconds round = round_of(plan);
+  // Half as much again: the estimate does not know how slow a lock is to come back.
+  const Context context{bench, round, began + plan.budget + plan.budget / 2, plan};
+  add_context(plan, overhead, round);
+  for (const Workload& workload : plan.workloads) {
+    for (const LockSpec& lock : plan.locks) register_one(context, lock, workload);
+  }
+  std::ostringstream out;
+  WorkersJson reporter;
+  reporter.SetOutputStream(&out);
+  reporter.SetErrorStream(&out);
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+  benchmark::ClearRegisteredBenchmarks();
+  return out.str();
+}
+
+}  // namespace hobbs::bench

@@ -1,0 +1,38 @@
+// Measurements under Google Benchmark: it repeats, interleaves, filters and writes its JSON, which
+// its own compare.py reads. One benchmark thread gives each repetition's time by hand, since what
+// is timed happens in other processes.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "harness/bench/measure.h"
+#include "harness/bench/workload.h"
+#include "locks/lock.h"
+
+namespace hobbs::bench {
+
+struct Plan {
+  Catalog locks;
+  std::vector<Workload> workloads;
+  int repetitions = 3;
+  bool latency = true;  // Also the rounds with probes.
+  std::chrono::milliseconds budget{110'000};
+  std::string directory;               // For the files of path locks.
+  std::vector<std::string> arguments;  // For Google Benchmark: --benchmark_...
+  std::vector<std::pair<std::string, std::string>> context;  // Facts for the JSON's context.
+  std::function<void(const std::string&)> progress = [](const std::string&) {};
+};
+
+/// Runs the plan and returns Google Benchmark's JSON. A benchmark is named LOCK/LABEL; its real
+/// time is the time per operation over all workers, its CPU time theirs together. What cannot be
+/// measured has an error message that begins with "refused: ", "failed: ", "broken: " or
+/// "not run: ". Call it while the process has one thread. An argument that Google Benchmark does
+/// not know throws std::invalid_argument.
+std::string run_plan(const Plan& plan);
+
+}  // namespace hobbs::bench
