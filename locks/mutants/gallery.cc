@@ -1,0 +1,61 @@
+// One line a broken lock.
+#include "locks/mutants/gallery.h"
+
+#include "locks/mutants/abandoned_ticket.h"
+#include "locks/mutants/early_wake.h"
+#include "locks/mutants/forgotten_sleepers.h"
+#include "locks/mutants/generous_upgrade.h"
+#include "locks/mutants/hasty_reader.h"
+#include "locks/mutants/hasty_timeout.h"
+#include "locks/mutants/impatient_queue.h"
+#include "locks/mutants/leaky_semaphore.h"
+#include "locks/mutants/lingering_release.h"
+#include "locks/mutants/local_wake.h"
+#include "locks/mutants/lonely_reader.h"
+#include "locks/mutants/narrow_ticket.h"
+#include "locks/mutants/orphaned_lock.h"
+#include "locks/mutants/process_identity.h"
+#include "locks/mutants/relaxed_acquire.h"
+#include "locks/mutants/relaxed_release.h"
+#include "locks/mutants/rude_try.h"
+#include "locks/mutants/shallow_reentry.h"
+#include "locks/mutants/silent_reader.h"
+#include "locks/mutants/split_test_and_set.h"
+#include "locks/mutants/stingy_semaphore.h"
+#include "locks/mutants/trusting_sleeper.h"
+#include "locks/mutants/unfenced_flags.h"
+#include "locks/spec_of.h"
+
+namespace hobbs::mutants {
+
+// clang-format off: one line a lock.
+std::vector<Mutant> gallery() {
+  return {
+      {spec_of<AbandonedTicket>("abandoned_ticket"), {"TO-5", "LV-1"}},
+      {spec_of<EarlyWake>("early_wake"), {"LV-1"}},
+      {spec_of<ForgottenSleepers>("forgotten_sleepers"), {"LV-1"}},
+      {spec_of<GenerousUpgrade>("generous_upgrade"), {"RW-4", "RW-1"}},
+      {spec_of<HastyReader>("hasty_reader"), {"RW-1", "MM-1", "MM-2"}},
+      {spec_of<HastyTimeout>("hasty_timeout"), {"TO-1"}},
+      {spec_of<ImpatientQueue>("impatient_queue"), {"LV-1"}},
+      {spec_of<LeakySemaphore>("leaky_semaphore"), {"TO-5", "LV-1"}},
+      {spec_of<LingeringRelease>("lingering_release"), {"AB-5"}},
+      {spec_of<LocalWake>("local_wake"), {"LV-1"}},
+      {spec_of<LonelyReader>("lonely_reader"), {"RW-2"}},
+      {spec_of<NarrowTicket>("narrow_ticket"), {"LV-1", "LV-2", "ME-1", "ME-7"}},
+      {spec_of<OrphanedLock>("orphaned_lock"), {"CR-5"}},
+      {spec_of<ProcessIdentity>("process_identity"), {"ME-1", "MM-1"}},
+      {spec_of<RelaxedAcquire>("relaxed_acquire"), {"MM-1"}},
+      {spec_of<RelaxedRelease>("relaxed_release"), {"MM-1"}},
+      {spec_of<RudeTry>("rude_try"), {"LV-1"}},
+      {spec_of<ShallowReentry>("shallow_reentry"), {"RE-1", "ME-1", "ME-3"}},
+      {spec_of<SilentReader>("silent_reader"), {"LV-1"}},
+      {spec_of<SplitTestAndSet>("split_test_and_set"), {"ME-1", "MM-1", "ME-2"}},
+      {spec_of<StingySemaphore>("stingy_semaphore"), {"LV-1"}},
+      {spec_of<TrustingSleeper>("trusting_sleeper"), {"ME-1", "MM-1"}},
+      {spec_of<UnfencedFlags>("unfenced_flags"), {"ME-1", "MM-1"}},
+  };
+}
+// clang-format on
+
+}  // namespace hobbs::mutants
