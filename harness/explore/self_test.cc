@@ -1,5 +1,5 @@
-// HX-1 and HX-2 for explore: the broken locks of the gallery are caught by the rule they break, with
-// a finding that replays; the reference locks are accused of nothing.
+// HX-1 and HX-2 for explore: the broken locks of the gallery are caught by the rule they break,
+// with a finding that replays; the reference locks are accused of nothing.
 #include <gtest/gtest.h>
 
 #include <algorithm>
