@@ -41,7 +41,8 @@ def hobbs_workspace():
             name = "remote_coverage_tools",
             files = {
                 "WORKSPACE": "",
-                "BUILD": 'filegroup(name = "coverage_report_generator", srcs = [], visibility = ["//visibility:public"])',
+                "BUILD": 'package(default_visibility = ["//visibility:public"])\n' +
+                         'filegroup(name = "coverage_report_generator")\n',
             },
         )
     for name, path in {

@@ -43,7 +43,7 @@ bool holds_within(milliseconds limit, const std::function<bool()>& condition) {
   const auto until = steady_clock::now() + limit;
   while (!condition()) {
     if (steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(milliseconds(5));
+    std::this_thread::sleep_for(milliseconds(5));  // tidy: between two looks at the condition.
   }
   return true;
 }
@@ -100,7 +100,7 @@ void kill_runner_after(milliseconds delay, const std::string& directory,
     run_case(parse_cases(kCase).cases.at(0), setting);
     _exit(0);
   }
-  std::this_thread::sleep_for(delay);  // The moment is what is tested.
+  std::this_thread::sleep_for(delay);  // tidy: the moment is what is tested.
   ASSERT_EQ(kill(runner, SIGKILL), 0);
   ASSERT_EQ(waitpid(runner, nullptr, 0), runner);
   EXPECT_TRUE(holds_within(milliseconds(20'000), nothing_left)) << delay.count() << " ms";
