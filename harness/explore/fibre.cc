@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -152,6 +154,27 @@ void Fibres::switch_to(int index) {
 Fibres::Live Fibres::live(int index) const {
   const Fibre& fibre = fibres_[static_cast<std::size_t>(index)];
   return {static_cast<std::byte*>(fibre.stack_pointer), fibre.top};
+}
+
+std::uint64_t Fibres::fingerprint(int index) const {
+  const Live bytes = live(index);
+  std::uint64_t hash = 0x9e3779b97f4a7c15ull ^ static_cast<std::uint64_t>(bytes.end - bytes.begin);
+  for (const std::byte* at = bytes.begin; at + 8 <= bytes.end; at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    hash = (hash ^ word) * 0xff51afd7ed558ccdull;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+void Fibres::wipe(int index, std::size_t bytes) {
+  const Fibre& fibre = at(index);
+  bytes = std::min(bytes, static_cast<std::size_t>(fibre.top - fibre.bottom));
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(fibre.bottom, static_cast<std::size_t>(fibre.top - fibre.bottom));
+#endif
+  std::memset(fibre.top - bytes, 0, bytes);
 }
 
 bool Fibres::in_guard(const void* address) const {

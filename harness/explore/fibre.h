@@ -39,6 +39,11 @@ class Fibres {
     std::byte* end;
   };
   Live live(int index) const;
+  /// A hash of those bytes: equal states have equal ones (the converse holds but for chance).
+  std::uint64_t fingerprint(int index) const;
+  /// Zeroes the upper `bytes` of a stack, so that what earlier fibres left there is in no
+  /// fingerprint. The fibre must be started anew afterwards.
+  void wipe(int index, std::size_t bytes);
 
   /// Whether `address` lies in the guard page below some stack (a stack overflow).
   bool in_guard(const void* address) const;

@@ -5,21 +5,6 @@
 #include <cstring>
 
 namespace hobbs::explore {
-namespace {
-
-std::uint64_t hash_bytes(const std::byte* at, std::size_t bytes) {
-  std::uint64_t hash = 0x9e3779b97f4a7c15ull ^ bytes;
-  for (; bytes >= 8; at += 8, bytes -= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    hash = (hash ^ word) * 0xff51afd7ed558ccdull;
-    hash ^= hash >> 32;
-  }
-  return hash;
-}
-
-}  // namespace
-
 Scheduler::Scheduler(const LockSpec& lock, Topology topology)
     : lock_(lock), topology_(topology), judge_(lock), fibres_(kMaxFibres + 1),
       pristine_image_(thread_image_.bytes()), moves_(std::size_t{1} << 16) {
@@ -393,9 +378,7 @@ bool Scheduler::go_on_alone() {
   for (int w = 0; w < n_workers_; ++w) {
     Worker& me = workers_[w];
     if (me.state != State::kPaused || me.hopeless) continue;
-    const Fibres::Live live = fibres_.live(w);
-    const std::uint64_t hash =
-        hash_bytes(live.begin, static_cast<std::size_t>(live.end - live.begin));
+    const std::uint64_t hash = fibres_.fingerprint(w);
     if (hash == me.pause_hash || ++me.fruitless > kFruitlessLimit) {
       me.hopeless = true;
       continue;

@@ -47,6 +47,7 @@ struct Request {
   std::uint8_t location = 0;
   std::uint8_t queue = 0;     // kWait, kWake: the location that stands for the futex's queue.
   bool may_time_out = false;  // kWait: has a deadline.
+  bool weak = false;          // kChoice: whether a weak compare-exchange fails for no reason.
   std::memory_order order = std::memory_order_seq_cst;
   std::memory_order failure = std::memory_order_seq_cst;  // kCompare: when the values differ.
   std::uint64_t operand = 0;   // Value stored, operand, desired value, count.
@@ -71,7 +72,8 @@ class Behaviour {
   int threads() const { return static_cast<int>(roots_.size()); }
   Node root(int thread) const { return roots_[static_cast<std::size_t>(thread)]; }
   const Request& request(Node node) const { return nodes_[node].request; }
-  /// The first node of the spinning iteration that ends in a kAwait node.
+  /// The first node of the spinning iteration that ends in a kAwait node; kNoNode if the worker
+  /// does not spin but took a way that cannot be, and must take another.
   Node head(Node await) const { return nodes_[await].parent_or_head; }
   std::size_t size() const { return nodes_.size(); }
 

@@ -9,6 +9,7 @@ namespace {
 /// the next iteration will read the same.
 bool spins_for_ever(const Behaviour& behaviour, const Graph& graph, int thread, Node await) {
   const Node head = behaviour.head(await);
+  if (head == kNoNode) return false;
   for (Index e = graph.last(thread); e != kNone; e = graph[e].prior) {
     const Event& event = graph[e];
     if (event.is_read() && event.source != graph.location(event.location).newest) return false;

@@ -48,10 +48,19 @@ bool Explorer::within_bounds() {
   return false;
 }
 
+/// Behaviours may come upon new locations with every step.
+void Explorer::add_locations() {
+  Graph& g = graph();
+  while (g.locations() < behaviour_.locations()) {
+    g.add_location(behaviour_.initial(g.locations()));
+  }
+}
+
 /// Whether the newest value would leave the worker waiting.
 bool Explorer::is_reluctant(Place at) {
   const Request& request = behaviour_.request(at.node);
   if (at.step != 0 || !request.reads()) return false;
+  add_locations();
   const Graph& g = graph();
   const std::uint64_t newest = g.value(request.location, g.location(request.location).newest);
   return awaits(behaviour_.settle(behaviour_.next(at.node, newest)));
@@ -84,9 +93,6 @@ int Explorer::schedule() {
 
 Explorer::Step Explorer::forward() {
   Graph& g = graph();
-  while (g.locations() < behaviour_.locations()) {
-    g.add_location(behaviour_.initial(g.locations()));
-  }
   const int thread = schedule();
   if (thread < 0) {
     ended_ = ending_of(behaviour_, g, bounds_.spurious);
@@ -96,6 +102,7 @@ Explorer::Step Explorer::forward() {
     tally_.limit = Limit::kEvents;
     return Step::kDead;
   }
+  add_locations();
   Place at = place_of(behaviour_, g, thread);
   switch (next_of(behaviour_, g, thread, at, bounds_.spurious)) {
     case Next::kRead: return add_read(thread, at);

@@ -75,6 +75,7 @@ class Explorer {
     graph().set_next(event, behaviour_.settle(behaviour_.next(graph()[event].node, value)));
   }
 
+  void add_locations();
   int schedule();
   bool is_reluctant(Place at);
   Step forward();

@@ -1,0 +1,75 @@
+// How many executions small programs have: as many as GenMC counts, none met twice.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "harness/explore/graph/explorer.h"
+#include "harness/explore/graph/worker_behaviour.h"
+#include "locks/reference/mcs_lock.h"
+#include "locks/reference/test_and_test_and_set_lock.h"
+#include "locks/reference/ticket_lock.h"
+#include "locks/spec_of.h"
+
+namespace hobbs::explore::graph {
+namespace {
+
+Program sections(int workers, int times) {
+  const std::vector<Step> section = {{Verb::kAcquire, Mode::kExclusive, 0, 0},
+                                     {Verb::kWork, Mode::kExclusive, 0, 0},
+                                     {Verb::kRelease, Mode::kExclusive, 0, 0}};
+  Program program;
+  program.workers.resize(static_cast<std::size_t>(workers));
+  for (auto& steps : program.workers) {
+    for (int i = 0; i < times; ++i) steps.insert(steps.end(), section.begin(), section.end());
+  }
+  return program;
+}
+
+struct Count {
+  const char* name;
+  LockSpec lock;
+  int workers;
+  int times;
+  std::uint64_t executions;
+};
+
+TEST(Counts, AreThoseOfAnOptimalSearch) {
+  const Count counts[] = {
+      {"a ticket 2x2", spec_of<TicketLock>("ticket"), 2, 2, 6},
+      {"b ttas 3x1", spec_of<TestAndTestAndSetLock>("ttas"), 3, 1, 36},
+      {"c mcs 2x2", spec_of<McsLock>("mcs"), 2, 2, 78},
+      {"ttas 5x1", spec_of<TestAndTestAndSetLock>("ttas"), 5, 1, 14'400},
+  };
+  for (const Count& count : counts) {
+    const Program program = sections(count.workers, count.times);
+    ASSERT_EQ(LoneWorker::unfit(count.lock, program), "");
+    WorkerBehaviour behaviour(count.lock, program, Topology::kFork);
+    Explorer explorer(behaviour, Model::kC11, {});
+    int wrong = 0;
+    const auto visit = [&wrong](const Graph&, Ending ending) {
+      wrong += ending != Ending::kComplete && ending != Ending::kBlocked;
+      return true;
+    };
+    const auto start = std::chrono::steady_clock::now();
+    const Tally tally = explorer.run(visit);
+    const auto middle = std::chrono::steady_clock::now();
+    const Tally again = explorer.run(visit);
+    const auto end = std::chrono::steady_clock::now();
+    const double first_us = std::chrono::duration<double, std::micro>(middle - start).count();
+    const double again_us = std::chrono::duration<double, std::micro>(end - middle).count();
+    std::printf(
+        "%s: %lu executions, %lu blocked, %lu dropped; %.0f us, again %.0f us = %.2f us each; %zu "
+        "nodes\n",
+        count.name, tally.executions, tally.blocked, tally.dropped, first_us, again_us,
+        again_us / static_cast<double>(tally.executions), behaviour.size());
+    EXPECT_EQ(behaviour.refusal(), "");
+    EXPECT_EQ(tally.executions, count.executions) << count.name;
+    EXPECT_EQ(again.executions, count.executions) << count.name;
+    EXPECT_EQ(tally.limit, Limit::kNone);
+    EXPECT_EQ(wrong, 0) << count.name;
+  }
+}
+
+}  // namespace
+}  // namespace hobbs::explore::graph

@@ -1,0 +1,327 @@
+#include "harness/explore/graph/lone_worker.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace hobbs::explore::graph {
+namespace {
+
+constexpr std::size_t kWipedStackBytes = 16 * 1024;
+constexpr std::size_t kArenaAlignment = 4096;
+constexpr std::size_t kMaxCells = 250;       // A location is one byte.
+constexpr std::int64_t kDeepestNesting = 4;  // More acquires in one step are too many events.
+
+std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
+
+}  // namespace
+
+std::string LoneWorker::unfit(const LockSpec& lock, const Program& program) {
+  if (!program.faults.empty()) return "workers die";
+  if (program.workers.size() > static_cast<std::size_t>(kMaxThreads)) return "too many workers";
+  for (const auto& steps : program.workers) {
+    for (const Step& step : steps) {
+      switch (step.verb) {
+        case Verb::kMeet: return "workers meet";
+        case Verb::kPost: return "a worker releases what another holds";
+        case Verb::kMisuse: return "a worker releases what it does not hold";
+        case Verb::kFork: return "a worker forks";
+        case Verb::kDie: return "a worker dies";
+        case Verb::kDestroy: return "the lock is destroyed";
+        case Verb::kAcquire:
+          if (step.amount > kDeepestNesting) return "it nests deeply";
+          break;
+        default: break;
+      }
+      if (step.lock != 0) return "there is more than one lock";
+    }
+  }
+  return lock.controlled.available() ? "" : "the lock cannot be controlled";
+}
+
+LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology topology)
+    : lock_(lock),
+      program_(program),
+      topology_(topology),
+      fibres_(2),
+      pristine_image_(thread_image_.bytes()) {
+  stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
+  bytes_.resize(stride_ + kArenaAlignment);
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
+  arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
+  prepare();
+}
+
+/// What every worker starts from: a new lock, after the program's preset pairs.
+void LoneWorker::prepare() {
+  DirectMachine direct(fibres_, kDirectFibre);
+  const bool done = direct.run(1, kStartNs, [this] {
+    ops().construct(lock_at(0), nullptr);
+    for (std::uint32_t pair = 0; pair < program_.preset; ++pair) {
+      ops().acquire(lock_at(0));
+      ops().release(lock_at(0));
+    }
+  });
+  if (!done) refusal_ = "its preset does not come to an end";
+  snapshot_.assign(arena_, arena_ + stride_);
+}
+
+std::uint32_t LoneWorker::id_of(int w) const {
+  const auto n = static_cast<std::uint32_t>(program_.workers.size());
+  return 1 + (static_cast<std::uint32_t>(w) + program_.first_id - 1) % n;
+}
+
+void LoneWorker::enter(void* self) {
+  LoneWorker& worker = *static_cast<LoneWorker*>(self);
+  Interpreter<LoneWorker>::run(worker, worker.worker_, worker.worker_, worker.progress_);
+  worker.leave(State::kDone);
+}
+
+void LoneWorker::start(int w) {
+  worker_ = w;
+  now_ns_ = kStartNs;
+  deadline_ns_ = kNever;
+  marks_.clear();
+  progress_.begin();
+  fibres_.wipe(kFibre, kWipedStackBytes);
+  fibres_.start(kFibre, &LoneWorker::enter, this);
+  run();
+}
+
+void LoneWorker::answer(std::uint64_t value) {
+  answer_ = value;
+  run();
+}
+
+void LoneWorker::go_on() { run(); }
+
+/// Lets the worker run to its next stop.
+void LoneWorker::run() {
+  if (!refusal_.empty()) {
+    state_ = State::kRefused;
+    return;
+  }
+  const MachineScope scope(*this);
+  thread_image_.save(pristine_image_.data());
+  fibres_.switch_to(kFibre);
+  if (std::memcmp(arena_, snapshot_.data(), snapshot_.size()) != 0) {
+    refusal_ = "it keeps plain data in its own memory";
+  }
+  if (thread_image_.differs(pristine_image_.data())) {
+    thread_image_.restore(pristine_image_.data());
+    refusal_ = "it keeps data in thread-local variables";
+  }
+  if (!refusal_.empty()) {
+    std::memcpy(arena_, snapshot_.data(), snapshot_.size());
+    state_ = State::kRefused;
+  }
+}
+
+void LoneWorker::leave(State state) {
+  state_ = state;
+  fibres_.switch_to(Fibres::kMain);
+}
+
+std::uint64_t LoneWorker::ask(const Request& request) {
+  request_ = request;
+  leave(State::kAsks);
+  return answer_;
+}
+
+void LoneWorker::refuse(const char* why) {
+  refusal_ = why;
+  leave(State::kRefused);
+  __builtin_unreachable();
+}
+
+std::uint8_t LoneWorker::add_cell(const Cell& cell) {
+  for (std::size_t i = 0; i < cells_.size(); ++i) {
+    const Cell& c = cells_[i];
+    if (c.kind == cell.kind && c.offset == cell.offset && c.size == cell.size &&
+        c.is_private == cell.is_private && c.process == cell.process) {
+      return static_cast<std::uint8_t>(i);
+    }
+    if (c.kind == Cell::Kind::kWord && cell.kind == Cell::Kind::kWord &&
+        c.offset < cell.offset + cell.size && cell.offset < c.offset + c.size) {
+      refuse("it accesses the same bytes in different sizes");
+    }
+  }
+  if (cells_.size() == kMaxCells) refuse("it uses too many atomic words");
+  cells_.push_back(cell);
+  return static_cast<std::uint8_t>(cells_.size() - 1);
+}
+
+std::uint8_t LoneWorker::word(const void* cell, unsigned size) {
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
+  if (offset + size > stride_) refuse("it uses an atomic outside its own memory");
+  Cell made{};
+  made.kind = Cell::Kind::kWord;
+  made.size = static_cast<std::uint8_t>(size);
+  made.offset = static_cast<std::uint32_t>(offset);
+  std::memcpy(&made.initial, cell, size);
+  return add_cell(made);
+}
+
+std::uint8_t LoneWorker::queue(const void* word, bool is_private) {
+  Cell made{};
+  made.kind = Cell::Kind::kQueue;
+  made.is_private = is_private;
+  made.offset = static_cast<std::uint32_t>(static_cast<const std::byte*>(word) - arena_);
+  made.process = is_private ? pid() : 0;
+  return add_cell(made);
+}
+
+std::uint64_t LoneWorker::load(const void* cell, unsigned size, std::memory_order order,
+                               Site site) {
+  Request request;
+  request.ask = Ask::kLoad;
+  request.size = static_cast<std::uint8_t>(size);
+  request.location = word(cell, size);
+  request.order = order;
+  request.site = site;
+  return ask(request);
+}
+
+void LoneWorker::store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
+                       Site site) {
+  Request request;
+  request.ask = Ask::kStore;
+  request.size = static_cast<std::uint8_t>(size);
+  request.location = word(cell, size);
+  request.order = order;
+  request.operand = value;
+  request.site = site;
+  ask(request);
+}
+
+std::uint64_t LoneWorker::read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
+                                            std::uint64_t operand, std::memory_order order,
+                                            Site site) {
+  Request request;
+  request.ask = Ask::kUpdate;
+  request.operation = operation;
+  request.size = static_cast<std::uint8_t>(size);
+  request.location = word(cell, size);
+  request.order = order;
+  request.operand = operand;
+  request.site = site;
+  return ask(request);
+}
+
+bool LoneWorker::compare_exchange(void* cell, unsigned size, std::uint64_t& expected,
+                                  std::uint64_t desired, std::memory_order success,
+                                  std::memory_order failure, bool weak, Site site) {
+  Request request;
+  request.size = static_cast<std::uint8_t>(size);
+  request.location = word(cell, size);
+  request.site = site;
+  request.expected = expected;
+  if (weak) {
+    request.ask = Ask::kChoice;
+    request.operand = 2;
+    request.weak = true;
+    if (ask(request) != 0) {
+      // It fails although the value is the expected one; with another it would fail anyway.
+      request.ask = Ask::kLoad;
+      request.order = failure;
+      if (ask(request) == expected) return false;
+      request.ask = Ask::kAwait;
+      ask(request);
+    }
+    request.weak = false;
+  }
+  request.ask = Ask::kCompare;
+  request.order = success;
+  request.failure = failure;
+  request.operand = desired;
+  const std::uint64_t seen = ask(request);
+  if (seen == expected) return true;
+  expected = seen;
+  return false;
+}
+
+void LoneWorker::fence(std::memory_order order, Site site) {
+  Request request;
+  request.ask = Ask::kFence;
+  request.order = order;
+  request.site = site;
+  ask(request);
+}
+
+WaitResult LoneWorker::futex_wait(void* futex, std::uint32_t expected, std::int64_t deadline_ns,
+                                  bool is_private, Site site) {
+  constexpr std::int64_t kSlackNs = 1'000'000;  // As the judge: rounding up to a tick.
+  if (deadline_ns != kNever &&
+      (deadline_ns < deadline_ns_ || deadline_ns > deadline_ns_ + kSlackNs)) {
+    refuse("it sleeps until another time than its caller's deadline");
+  }
+  Request request;
+  request.ask = Ask::kWait;
+  request.size = 4;
+  request.location = word(futex, 4);
+  request.queue = queue(futex, is_private);
+  request.may_time_out = deadline_ns != kNever;
+  request.order = std::memory_order_relaxed;
+  request.expected = expected;
+  request.site = site;
+  const auto result = static_cast<WaitResult>(ask(request));
+  if (result == WaitResult::kTimedOut) now_ns_ = std::max(now_ns_, deadline_ns);
+  return result;
+}
+
+int LoneWorker::futex_wake(void* futex, int n, bool is_private, Site site) {
+  Request request;
+  request.ask = Ask::kWake;
+  request.size = 4;
+  request.location = word(futex, 4);
+  request.queue = queue(futex, is_private);
+  request.operand = n < 0 ? 0 : static_cast<std::uint64_t>(n);
+  request.site = site;
+  return static_cast<int>(ask(request));
+}
+
+std::uint32_t LoneWorker::pid() {
+  return topology_ == Topology::kThreads ? 1000 : 1000 + id_of(worker_);
+}
+
+bool LoneWorker::alive(std::uint32_t id, Site) { return id >= 1 && id <= program_.workers.size(); }
+
+/// The clock: each worker sees its deadline come when the search wants it to.
+std::int64_t LoneWorker::now_ns() {
+  if (deadline_ns_ == kNever) refuse("it looks at the clock outside a timed call");
+  if (now_ns_ >= deadline_ns_) return now_ns_;
+  Request request;
+  request.ask = Ask::kChoice;
+  request.operand = 2;
+  if (ask(request) != 0) now_ns_ = deadline_ns_;
+  return now_ns_;
+}
+
+void LoneWorker::plain(unsigned lock, unsigned, bool write, Site site) {
+  Cell made{};
+  made.kind = Cell::Kind::kData;
+  made.offset = lock;
+  Request request;
+  request.ask = write ? Ask::kPlainWrite : Ask::kPlainRead;
+  request.location = add_cell(made);
+  request.site = site;
+  ask(request);
+}
+
+void LoneWorker::begins(int, const Step& step, std::int64_t deadline_ns) {
+  deadline_ns_ = step.verb == Verb::kTimed ? deadline_ns : kNever;
+  marks_.push_back({.begins = true, .early = false, .step = step, .outcome = Outcome::kAcquired});
+}
+
+void LoneWorker::ends(int, const Step& step, Outcome outcome) {
+  const bool early = outcome == Outcome::kTimedOut && now_ns_ < deadline_ns_;
+  deadline_ns_ = kNever;
+  marks_.push_back({.begins = false, .early = early, .step = step, .outcome = outcome});
+}
+
+void LoneWorker::work(int, unsigned lock, Mode mode) {
+  if (lock_.claims.semaphore && lock_.claims.permits > 1) return;
+  plain(lock, 0, false, Site::current());
+  if (mode == Mode::kExclusive) plain(lock, 0, true, Site::current());
+}
+
+}  // namespace hobbs::explore::graph

@@ -1,0 +1,146 @@
+// One worker of a program alone on a fibre, asked for one request at a time.
+//
+// Whatever the worker asks of the world it gets from whoever drives it: a LoneWorker has no memory,
+// no other workers and no clock of its own. So it can be led down any path of answers, and being
+// deterministic it asks the same again when led down the same path.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/explore/direct.h"
+#include "harness/explore/fibre.h"
+#include "harness/explore/graph/behaviour.h"
+#include "harness/explore/graph/clock.h"
+#include "harness/explore/interpreter.h"
+#include "harness/explore/machine.h"
+#include "harness/explore/thread_image.h"
+#include "locks/lock.h"
+
+namespace hobbs::explore::graph {
+
+/// A call of the lock begins, or has returned.
+struct Mark {
+  bool begins = false;
+  bool early = false;  // It timed out although its deadline had not passed.
+  Step step;
+  Outcome outcome = Outcome::kAcquired;  // If it has returned.
+};
+
+class LoneWorker final : private Machine {
+ public:
+  /// Why the workers of this program cannot be run each for itself; empty if they can.
+  static std::string unfit(const LockSpec& lock, const Program& program);
+
+  /// `lock` and `program` must outlive this.
+  LoneWorker(const LockSpec& lock, const Program& program, Topology topology);
+
+  enum class State : std::uint8_t {
+    kAsks,    // request() waits for answer().
+    kPauses,  // It has seen nothing new and lets others go first; go_on().
+    kDone,
+    kRefused,  // It does what cannot be answered: see refusal().
+  };
+  /// Worker `w` begins anew and runs to its first request.
+  void start(int w);
+  void answer(std::uint64_t value);
+  void go_on();
+
+  State state() const { return state_; }
+  const Request& request() const { return request_; }
+  /// Equal in equal states of the same worker.
+  std::uint64_t fingerprint() const { return fibres_.fingerprint(kFibre); }
+  /// Calls that began or ended since the marks were last cleared.
+  std::vector<Mark>& marks() { return marks_; }
+  const std::string& refusal() const { return refusal_; }
+
+  /// What the locations of requests stand for, in the order in which they were met.
+  struct Cell {
+    enum class Kind : std::uint8_t { kWord, kQueue, kData } kind;
+    std::uint8_t size;
+    bool is_private;        // kQueue.
+    std::uint32_t offset;   // In the arena; kData: which lock's.
+    std::uint32_t process;  // kQueue of a private futex.
+    std::uint64_t initial;
+  };
+  const std::vector<Cell>& cells() const { return cells_; }
+  std::uint32_t id_of(int w) const;
+
+  // What the interpreter asks of its host.
+  const Program& program() const { return program_; }
+  const LockOps& ops() const { return lock_.controlled; }
+  void* lock_at(unsigned lock) { return arena_ + lock * stride_; }
+  std::int64_t now() const { return now_ns_; }
+  void begins(int w, const Step& step, std::int64_t deadline_ns);
+  void ends(int w, const Step& step, Outcome outcome);
+  void work(int w, unsigned lock, Mode mode);
+  void breathe(int) {}
+  void meet(int, int) { refuse("workers meet"); }
+  void rest(int, std::int64_t ns) { now_ns_ += ns; }
+  bool await_hold(int, unsigned) { refuse("a worker releases what another holds"); }
+  void fork(int) { refuse("a worker forks"); }
+  void die(int) { refuse("a worker dies"); }
+  void destroy(int, unsigned) { refuse("the lock is destroyed"); }
+  void begin_block(int) {}
+  void end_block(int) {}
+
+ private:
+  static constexpr int kFibre = 0;
+  static constexpr int kDirectFibre = 1;
+  static constexpr std::int64_t kStartNs = 1'000'000'000;
+
+  std::uint64_t load(const void* cell, unsigned size, std::memory_order order, Site site) override;
+  void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
+             Site site) override;
+  std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
+                                  std::uint64_t operand, std::memory_order order,
+                                  Site site) override;
+  bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
+                        std::memory_order success, std::memory_order failure, bool weak,
+                        Site site) override;
+  void fence(std::memory_order order, Site site) override;
+  WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
+                        bool is_private, Site site) override;
+  int futex_wake(void* word, int n, bool is_private, Site site) override;
+  void pause(Site) override { leave(State::kPauses); }
+  void yield(Site site) override { pause(site); }
+  void file_point(Site) override {}
+  std::uint32_t self() override { return id_of(worker_); }
+  std::uint32_t pid() override;
+  bool alive(std::uint32_t id, Site) override;
+  std::int64_t now_ns() override;
+  void plain(unsigned lock, unsigned word, bool write, Site site) override;
+
+  static void enter(void* self);
+  void prepare();
+  void run();
+  void leave(State state);
+  std::uint64_t ask(const Request& request);
+  [[noreturn]] void refuse(const char* why);
+  std::uint8_t add_cell(const Cell& cell);
+  std::uint8_t word(const void* cell, unsigned size);
+  std::uint8_t queue(const void* word, bool is_private);
+
+  const LockSpec& lock_;
+  const Program& program_;
+  const Topology topology_;
+  Fibres fibres_;
+  ThreadImage thread_image_;
+  std::vector<std::byte> pristine_image_;
+  std::vector<std::byte> bytes_;  // Owns the arena.
+  std::byte* arena_ = nullptr;
+  std::size_t stride_ = 0;
+  std::vector<std::byte> snapshot_;  // Of the arena: no worker may change it but through requests.
+  std::vector<Cell> cells_;
+  Progress progress_;
+  int worker_ = 0;
+  State state_ = State::kDone;
+  Request request_;
+  std::uint64_t answer_ = 0;
+  std::vector<Mark> marks_;
+  std::int64_t now_ns_ = kStartNs;
+  std::int64_t deadline_ns_ = kNever;  // Of the timed call that it is in.
+  std::string refusal_;
+};
+
+}  // namespace hobbs::explore::graph

@@ -1,0 +1,220 @@
+#include "harness/explore/graph/worker_behaviour.h"
+
+#include <string_view>
+
+namespace hobbs::explore::graph {
+namespace {
+
+constexpr int kMostRounds = 5000;  // Longer than any bounded spin met; after that: for ever.
+
+bool same(const Request& a, const Request& b) {
+  return a.ask == b.ask && a.operation == b.operation && a.size == b.size &&
+         a.location == b.location && a.queue == b.queue && a.may_time_out == b.may_time_out &&
+         a.weak == b.weak && a.order == b.order && a.failure == b.failure &&
+         a.operand == b.operand && a.expected == b.expected && a.site.line() == b.site.line() &&
+         a.site.column() == b.site.column() &&
+         std::string_view(a.site.file_name()) == b.site.file_name();
+}
+
+enum class Effect { kNone, kSilent, kSome };
+
+/// What the request does to the world if it is answered so.
+Effect effect_of(const Request& request, std::uint64_t value) {
+  switch (request.ask) {
+    case Ask::kLoad:
+    case Ask::kFence:
+    case Ask::kChoice: return Effect::kNone;
+    case Ask::kUpdate:
+    case Ask::kCompare:
+      if (!request.writes(value)) return Effect::kNone;
+      return request.written(value) == value ? Effect::kSilent : Effect::kSome;
+    default: return Effect::kSome;
+  }
+}
+
+}  // namespace
+
+WorkerBehaviour::WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology)
+    : worker_(lock, program, topology) {
+  for (int w = 0; w < static_cast<int>(program.workers.size()); ++w) {
+    answers_.clear();
+    note(w, kNoNode, 0, kNoNode);
+    add_root(add({.ask = Ask::kMark}));
+  }
+}
+
+void WorkerBehaviour::wait_out_pauses() {
+  for (int i = 0; i < kMostRounds && worker_.state() == LoneWorker::State::kPauses; ++i) {
+    ++pauses_;
+    worker_.go_on();
+  }
+}
+
+void WorkerBehaviour::give(std::uint64_t value) {
+  asked_.push_back(worker_.request());
+  answers_.push_back(value);
+  worker_.answer(value);
+  wait_out_pauses();
+}
+
+/// Begins a worker and leads it down a path.
+void WorkerBehaviour::lead(int thread, const std::vector<std::uint64_t>& path) {
+  live_ = kNoNode;
+  answers_.clear();
+  asked_.clear();
+  worker_.start(thread);
+  wait_out_pauses();
+  for (const std::uint64_t value : path) {
+    if (worker_.state() != LoneWorker::State::kAsks) return;
+    give(value);
+  }
+}
+
+void WorkerBehaviour::go_to(Node node) {
+  if (live_ == node) return;
+  std::vector<std::uint64_t> path(paths_[node].depth);
+  std::size_t at = path.size();
+  for (Node n = node; paths_[n].parent != kNoNode; n = paths_[n].parent) {
+    for (std::uint32_t f = paths_[n].fed_end; f-- > paths_[n].fed_begin;) path[--at] = fed_[f];
+    if (at > 0) path[--at] = paths_[n].value;  // Nothing leads from a root to its child.
+  }
+  lead(paths_[node].thread, path);
+}
+
+void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node look) {
+  paths_.resize(size() + 1);
+  Path& path = paths_.back();
+  path.thread = thread;
+  path.parent = parent;
+  path.value = value;
+  path.depth = static_cast<std::uint32_t>(answers_.size());
+  path.look = look == kNoNode ? static_cast<Node>(size()) : look;
+  path.fed_begin = static_cast<std::uint32_t>(fed_.size());
+  if (parent != kNoNode) {
+    const std::uint32_t given = request(parent).ask == Ask::kMark ? 0 : 1;
+    fed_.insert(fed_.end(), answers_.begin() + paths_[parent].depth + given, answers_.end());
+  }
+  path.fed_end = static_cast<std::uint32_t>(fed_.size());
+  path.marks_begin = static_cast<std::uint32_t>(marks_.size());
+  marks_.insert(marks_.end(), worker_.marks().begin(), worker_.marks().end());
+  path.marks_end = static_cast<std::uint32_t>(marks_.size());
+}
+
+/// A node for where the worker is now.
+Node WorkerBehaviour::add_reached(int thread, Node parent, std::uint64_t value, Node look) {
+  note(thread, parent, value, look);
+  while (locations() < static_cast<int>(worker_.cells().size())) {
+    add_location(worker_.cells()[static_cast<std::size_t>(locations())].initial);
+  }
+  Request request;
+  if (worker_.state() == LoneWorker::State::kAsks) {
+    request = worker_.request();
+    paths_.back().fingerprint = worker_.fingerprint();
+    live_ = static_cast<Node>(size());
+  } else if (worker_.state() != LoneWorker::State::kDone) {
+    request.ask = Ask::kFail;
+  }
+  return add(request);
+}
+
+Node WorkerBehaviour::add_await(int thread, Node head) {
+  live_ = kNoNode;
+  worker_.marks().clear();
+  note(thread, kNoNode, 0, kNoNode);
+  return add({.ask = Ask::kAwait}, head);
+}
+
+Node WorkerBehaviour::extend(Node node, std::uint64_t value) {
+  const int thread = paths_[node].thread;
+  pauses_ = 0;
+  go_to(node);
+  live_ = kNoNode;
+  if (request(node).ask != Ask::kMark) {
+    worker_.marks().clear();
+    pauses_ = 0;
+    give(value);
+  }
+  const Effect effect = effect_of(request(node), value);
+  while (worker_.state() == LoneWorker::State::kAsks) {
+    const Request& asked = worker_.request();
+    if (asked.ask == Ask::kAwait) return add_await(thread, kNoNode);
+    const bool changed = effect == Effect::kSome || !worker_.marks().empty();
+    if (asked.ask == Ask::kChoice && asked.weak && failing_is_futile(node, changed)) {
+      give(0);
+      continue;
+    }
+    if (changed) break;
+    Node head = kNoNode;
+    const Spin spun = spin(node, head);
+    if (spun == Spin::kForEver) return add_await(thread, head);
+    if (spun == Spin::kNone) break;
+    pauses_ = 0;
+  }
+  const bool same_look = effect == Effect::kNone && worker_.marks().empty();
+  return add_reached(thread, node, value, same_look ? paths_[node].look : kNoNode);
+}
+
+/// The worker asks whether its weak compare-exchange fails for no reason: whether it would only
+/// come back if it did.
+bool WorkerBehaviour::failing_is_futile(Node node, bool changed) {
+  const std::vector<std::uint64_t> here = answers_;
+  const Request choice = worker_.request();
+  const std::uint64_t fingerprint = worker_.fingerprint();
+  const std::vector<Mark> marks = worker_.marks();
+  const int thread = paths_[node].thread;
+  pauses_ = 0;
+  give(1);
+  if (worker_.state() == LoneWorker::State::kAsks) give(choice.expected);
+  bool futile = false;
+  if (worker_.state() == LoneWorker::State::kAsks && worker_.marks().size() == marks.size()) {
+    const bool paused = pauses_ > 0;
+    const auto is_back_at = [&](const Request& request, std::uint64_t then) {
+      return same(request, worker_.request()) && (paused || then == worker_.fingerprint());
+    };
+    futile = is_back_at(choice, fingerprint);
+    for (Node n = node; !changed && !futile; n = paths_[n].parent) {
+      futile = is_back_at(request(n), paths_[n].fingerprint);
+      if (n == paths_[node].look) break;
+    }
+  }
+  lead(thread, here);
+  worker_.marks() = marks;
+  pauses_ = 0;
+  return futile;
+}
+
+/// Whether the worker, which has changed nothing since `node`, is back where it was since its look
+/// began: then it spins from `head` on.
+WorkerBehaviour::Spin WorkerBehaviour::spin(Node node, Node& head) {
+  for (head = node;; head = paths_[head].parent) {
+    if (same(request(head), worker_.request())) {
+      if (paths_[head].fingerprint == worker_.fingerprint()) return Spin::kForEver;
+      if (pauses_ > 0) return repeat(paths_[head].depth);
+    }
+    if (head == paths_[node].look) return Spin::kNone;
+  }
+}
+
+/// Answers all that was asked since `from` again and again.
+WorkerBehaviour::Spin WorkerBehaviour::repeat(std::size_t from) {
+  const std::size_t to = answers_.size();
+  std::uint64_t before = 0;
+  for (int round = 0; round < kMostRounds; ++round) {
+    const std::uint64_t now = worker_.fingerprint();
+    if (now == before) return Spin::kForEver;
+    before = now;
+    for (std::size_t i = from; i < to; ++i) {
+      if (worker_.state() != LoneWorker::State::kAsks || !worker_.marks().empty() ||
+          !same(asked_[i], worker_.request())) {
+        return Spin::kEnded;
+      }
+      give(answers_[i]);
+    }
+    if (worker_.state() != LoneWorker::State::kAsks || !worker_.marks().empty()) {
+      return Spin::kEnded;
+    }
+  }
+  return Spin::kForEver;
+}
+
+}  // namespace hobbs::explore::graph

@@ -1,0 +1,82 @@
+// What the workers of a program do with a lock, found out by leading each of them, alone, down the
+// paths that the search meets.
+//
+// Spinning. A worker that pauses, or comes back to a request in the very state in which it made it
+// before, without having changed anything since, spins. If it would spin for ever on the same
+// answers, it awaits others. If it gives up spinning after a while (bounded spins, growing delays),
+// it is led to the end of its patience at once, on the same answers: what the looks in between saw
+// has no effect, so only the last one counts.
+//
+// A weak compare-exchange that fails for no reason is a choice, but not where the worker would only
+// come back to it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "harness/explore/graph/behaviour.h"
+#include "harness/explore/graph/lone_worker.h"
+
+namespace hobbs::explore::graph {
+
+class WorkerBehaviour final : public Behaviour {
+ public:
+  /// The program must be fit: see LoneWorker::unfit(). Both must outlive this.
+  WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology);
+
+  /// Not empty: the workers did what cannot be searched, and what that was.
+  const std::string& refusal() const { return worker_.refusal(); }
+  /// The calls that began or ended between the request before `node` and `node`'s own.
+  std::span<const Mark> marks(Node node) const {
+    const Path& path = paths_[node];
+    return {marks_.data() + path.marks_begin, path.marks_end - path.marks_begin};
+  }
+  Node parent(Node node) const { return paths_[node].parent; }
+  const LoneWorker::Cell& cell(int location) const {
+    return worker_.cells()[static_cast<std::size_t>(location)];
+  }
+  std::uint32_t id_of(int worker) const { return worker_.id_of(worker); }
+
+ protected:
+  Node extend(Node node, std::uint64_t value) override;
+
+ private:
+  /// How a node is reached.
+  struct Path {
+    int thread = 0;
+    Node parent = kNoNode;
+    std::uint64_t value = 0;      // The parent's answer; then, without events ...
+    std::uint32_t fed_begin = 0;  // ... these.
+    std::uint32_t fed_end = 0;
+    std::uint32_t depth = 0;        // All answers on the way.
+    Node look = kNoNode;            // The earliest node since which nothing was changed.
+    std::uint64_t fingerprint = 0;  // Of the worker when it asks.
+    std::uint32_t marks_begin = 0;
+    std::uint32_t marks_end = 0;
+  };
+  enum class Spin { kNone, kForEver, kEnded };
+
+  void lead(int thread, const std::vector<std::uint64_t>& path);
+  void go_to(Node node);
+  void give(std::uint64_t value);
+  void wait_out_pauses();
+  bool failing_is_futile(Node node, bool changed);
+  Spin spin(Node node, Node& head);
+  Spin repeat(std::size_t from);
+  Node add_reached(int thread, Node parent, std::uint64_t value, Node look);
+  Node add_await(int thread, Node head);
+  void note(int thread, Node parent, std::uint64_t value, Node look);
+
+  LoneWorker worker_;
+  std::vector<Path> paths_;  // By node.
+  std::vector<std::uint64_t> fed_;
+  std::vector<Mark> marks_;
+  // Where the worker is.
+  Node live_ = kNoNode;  // It asks this; kNoNode: somewhere else.
+  std::vector<std::uint64_t> answers_;
+  std::vector<Request> asked_;  // What each answered.
+  int pauses_ = 0;
+};
+
+}  // namespace hobbs::explore::graph
