@@ -1,0 +1,51 @@
+#include "harness/free/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+namespace hobbs::gang {
+namespace {
+
+// Room on both sides of each lock, so that locks are not neighbours of each other or of the slots.
+constexpr std::size_t kApart = 256;
+
+std::size_t rounded_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
+
+std::size_t stride_of(const LockOps& ops) {
+  return rounded_up(ops.size, std::max(kApart, ops.align)) + kApart;
+}
+
+}  // namespace
+
+void* Arena::lock_at(std::size_t index) {
+  const std::size_t begin = rounded_up(sizeof(Arena), 4096);
+  return reinterpret_cast<char*>(this) + begin + index * lock_stride;
+}
+
+std::size_t Arena::bytes_for(const LockOps& ops, std::size_t locks) {
+  return rounded_up(sizeof(Arena), 4096) + locks * stride_of(ops);
+}
+
+SharedArena::SharedArena(const LockOps& ops, std::size_t locks)
+    : bytes_(Arena::bytes_for(ops, locks)) {
+  void* at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) {
+    throw std::system_error(errno, std::generic_category(), "mmap of the workers' shared memory");
+  }
+  arena_ = static_cast<Arena*>(at);  // Zero bytes are the initial value of every member.
+  arena_->lock_stride = stride_of(ops);
+}
+
+SharedArena::~SharedArena() { munmap(arena_, bytes_); }
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace hobbs::gang

@@ -1,0 +1,129 @@
+// What a gang of workers shares: plain memory that survives the death of any of them.
+//
+// The coordinator makes it, the workers inherit it. Everything that two processes touch is atomic
+// (lock-free, so also valid between processes); a worker's slot is written by that worker alone.
+// The witness of a lock stands on cache lines of its own, away from the lock.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "locks/lock.h"
+#include "scenarios/program.h"
+
+namespace hobbs::gang {
+
+/// Where a worker is. Only in kCalling and kMeeting does it wait for others by the lock's leave.
+enum class Stage : std::uint32_t {
+  kAbsent,   // Not started yet.
+  kWaiting,  // At a gate of the harness.
+  kMoving,   // In the harness's own code, or working inside a section.
+  kCalling,  // In a call to the lock.
+  kMeeting,  // Inside a section, until others are inside too.
+  kResting,  // Lets time pass outside any section.
+  kDone,     // Has left for good.
+};
+
+/// Slot::inside: how a worker is inside a lock's section.
+enum Inside : std::uint8_t { kOutside, kInsideExclusive, kInsideShared };
+
+/// One record of a worker's ring.
+struct Event {
+  enum class Kind : std::uint8_t { kCall, kReturn, kEnter, kLeave, kMeet, kDrain, kNote };
+  std::int64_t at_ns = 0;
+  std::uint32_t round = 0;
+  Kind kind = Kind::kNote;
+  Verb verb = Verb::kAcquire;
+  Mode mode = Mode::kExclusive;
+  std::uint8_t lock = 0;
+  Outcome outcome = Outcome::kAcquired;
+};
+static_assert(sizeof(Event) <= 24);
+
+inline constexpr std::uint32_t kEventsKept = 128;
+
+/// What one worker tells. Counters are monotone within a run.
+struct alignas(128) Slot {
+  std::atomic<std::uint64_t> progress;  // Any sign of life in the program: calls, returns, gates.
+  std::atomic<Stage> stage;
+  std::atomic<std::int32_t> process;
+  std::atomic<std::int32_t> thread;
+  std::atomic<std::uint32_t> id;               // Its platform id.
+  std::atomic<std::uint32_t> dying;            // 1: from here on it counts as dead.
+  std::atomic<std::int64_t> since_ns;          // When the stage began.
+  std::atomic<std::int64_t> deadline_ns;       // Of the call it is in; INT64_MAX without one.
+  std::atomic<std::uint8_t> verb, mode, lock;  // Of the call it is in.
+  std::atomic<std::uint8_t> inside[kMaxLocksPerProgram];  // By the witness: see Inside.
+  std::atomic<std::uint64_t> added[kMaxLocksPerProgram];  // Its share of each guarded counter.
+  std::atomic<std::uint64_t> acquired;
+  std::atomic<std::uint64_t> contended;  // Acquiring calls that began while somebody was inside.
+  std::atomic<std::uint64_t> refused;    // Tries that failed and timed calls that ran out.
+  std::atomic<std::uint64_t> signals;    // Handlers that ran.
+  std::atomic<std::uint64_t> delays;     // Hook points at which a delay struck.
+  std::atomic<std::uint32_t> written;    // Events so far.
+  Event events[kEventsKept];
+};
+
+/// The in-place witness of one lock: who is inside, told by one atomic word.
+struct alignas(128) Witness {
+  // Upper half: the id of the worker inside exclusively, or 0. Lower half: how many are inside
+  // shared (of a semaphore: at all).
+  std::atomic<std::uint64_t> word;
+  alignas(128) std::atomic<std::uint64_t> guarded;  // Read, dwelt on, written: relaxed, no RMW.
+};
+
+/// The first thing that went wrong.
+struct Violation {
+  std::atomic<std::uint32_t> claimed;
+  std::atomic<std::uint32_t> complete;
+  char rule[8];
+  char text[256];
+  std::uint32_t worker;  // Platform ids; 0: none.
+  std::uint32_t other;
+  std::int64_t at_ns;
+};
+
+struct Arena {
+  std::atomic<std::uint32_t> workers;   // How many take part.
+  std::atomic<std::uint32_t> expected;  // How many must arrive at the gate.
+  alignas(128) std::atomic<std::uint32_t> arrived;
+  alignas(128) std::atomic<std::uint32_t> round;  // Rounds begun; the gate's word.
+  std::atomic<std::uint32_t> rounds_wanted;
+  std::atomic<std::uint32_t> end_asked;          // The coordinator wants no further round.
+  std::atomic<std::uint32_t> ending;             // No further round begins.
+  std::atomic<std::uint32_t> over;               // Leave as soon as you can.
+  alignas(128) std::atomic<std::uint32_t> met;   // Arrivals at meets in this round.
+  alignas(128) std::atomic<std::uint32_t> done;  // Workers that have left; a futex word.
+  Violation violation;
+  Witness witnesses[kMaxLocksPerProgram];
+  Slot slots[kMaxWorkers];
+  std::size_t lock_stride;  // The locks follow.
+
+  void* lock_at(std::size_t index);
+  static std::size_t bytes_for(const LockOps& ops, std::size_t locks);
+};
+
+/// The mapping. Forked processes share it; nothing outlives the last of them.
+class SharedArena {
+ public:
+  /// Zeroed, with room for `locks` locks. Throws std::system_error.
+  SharedArena(const LockOps& ops, std::size_t locks);
+  ~SharedArena();
+  SharedArena(const SharedArena&) = delete;
+  SharedArena& operator=(const SharedArena&) = delete;
+
+  Arena* operator->() const { return arena_; }
+  Arena& operator*() const { return *arena_; }
+
+ private:
+  Arena* arena_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// CLOCK_MONOTONIC, the clock of every time here.
+std::int64_t now_ns();
+
+}  // namespace hobbs::gang

@@ -1,0 +1,310 @@
+#include "harness/free/free_driver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/free/gang.h"
+#include "harness/free/programs.h"
+#include "harness/free/shrink.h"
+#include "harness/glob.h"
+#include "reports/replay_case.h"
+
+namespace hobbs {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using gang::Family;
+using gang::Job;
+using gang::JobEnd;
+using gang::Nemesis;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstSlice{25};
+constexpr milliseconds kSliceMax{400};
+constexpr milliseconds kShrinkMin{1000};
+constexpr milliseconds kShrinkMax{4000};
+constexpr std::uint64_t kContendedFloor = 20;
+constexpr std::uint64_t kReplays = 10;
+constexpr milliseconds kReplayEach{2000};
+
+/// What was run of one family.
+struct Covered {
+  const Family* family = nullptr;
+  gang::Stats stats;
+  std::uint64_t runs = 0;
+  std::int64_t spent_ms = 0;
+  std::string unsure;
+};
+
+Result base_result(const LockSpec& lock, const std::string& scenario, std::string topology,
+                   std::string rule) {
+  Result result;
+  result.lock = lock.name;
+  result.scenario = scenario;
+  result.driver = "free";
+  result.topology = std::move(topology);
+  result.rule = std::move(rule);
+  return result;
+}
+
+std::string topology_words(const std::vector<Topology>& topologies) {
+  std::string words;
+  for (const Topology topology : topologies) {
+    words += (words.empty() ? "" : ",") + std::string(to_string(topology));
+  }
+  return words;
+}
+
+Result coverage_result(const LockSpec& lock, const Covered& covered) {
+  const Family& family = *covered.family;
+  const gang::Stats& stats = covered.stats;
+  Result result = base_result(lock, family.name, topology_words(family.topologies), family.rules);
+  result.executions = stats.rounds;
+  result.duration_ms = covered.spent_ms;
+  result.reason = fmt::format("{} acquisitions in {} rounds, {} contended ({:.0f} %), {} refused",
+                              stats.acquired, stats.rounds, stats.contended,
+                              stats.acquired == 0 ? 0.0
+                                                  : 100.0 * static_cast<double>(stats.contended) /
+                                                        static_cast<double>(stats.acquired),
+                              stats.refused);
+  if (covered.runs == 0) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "the budget ended before it ran";
+  } else if (!covered.unsure.empty()) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = covered.unsure + "; " + result.reason;
+  } else if (family.must_contend && stats.contended < kContendedFloor) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "too little contention to say anything: " + result.reason;
+  }
+  return result;
+}
+
+ReplayCase replay_case(const LockSpec& lock, const std::string& scenario, const Job& job,
+                       const std::string& rule) {
+  ReplayCase replay;
+  replay.lock = lock.name;
+  replay.claims = lock.claims;
+  replay.driver = "free";
+  replay.scenario = scenario;
+  replay.rule = rule;
+  replay.program = job.program;
+  replay.topology = to_string(job.topology);
+  replay.seed = job.seed;
+  replay.options["nemesis"] = to_string(job.nemesis);
+  return replay;
+}
+
+Finding finding_of(const gang::Confirmed& confirmed) {
+  Finding finding;
+  finding.summary = confirmed.breach.summary;
+  finding.program = to_text(confirmed.job.program);
+  finding.history = confirmed.breach.history;
+  finding.evidence = confirmed.breach.evidence;
+  finding.failed = confirmed.failed;
+  finding.of = confirmed.of;
+  return finding;
+}
+
+Result finding_result(const LockSpec& lock, const std::string& scenario,
+                      const gang::Confirmed& confirmed) {
+  Result result = base_result(lock, scenario, std::string(to_string(confirmed.job.topology)),
+                              confirmed.breach.rule);
+  result.executions = confirmed.of;
+  if (confirmed.failed == 0 && !confirmed.breach.proven) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = fmt::format("seen once, and not in {} repetitions, so nothing is claimed: {}",
+                                confirmed.of, confirmed.breach.summary);
+    return result;
+  }
+  result.verdict = Verdict::kFail;
+  result.finding = finding_of(confirmed);
+  if (confirmed.failed == 0) {
+    result.finding->evidence.push_back(
+        fmt::format("seen once; {} repetitions did not show it again", confirmed.of));
+  }
+  result.finding->replay_json = to_json(replay_case(lock, scenario, confirmed.job, result.rule));
+  return result;
+}
+
+/// One thing to do, again and again with growing slices of time.
+struct Duty {
+  std::size_t family = 0;
+  std::size_t program = 0;
+  Topology topology = Topology::kFork;
+  Nemesis::Kind nemesis = Nemesis::Kind::kNone;
+};
+
+class Campaigner {
+ public:
+  Campaigner(const LockSpec& lock, const Request& request)
+      : lock_(lock), request_(request), families_(gang::families_of(lock)), seed_(request.seed) {
+    std::erase_if(families_, [&](const Family& family) {
+      return !glob_match(request.scenarios, family.name) ||
+             !glob_match_any(request.rules, family.rules);
+    });
+    for (const Family& family : families_) covered_.push_back({&family, {}, 0, 0, {}});
+    plan();
+  }
+
+  std::vector<Result> run() {
+    auto left = request_.until - Clock::now();
+    hunt_until_ = request_.until - std::min<Clock::duration>(left / 4, kShrinkMax);
+    milliseconds slice = kFirstSlice;
+    bool over = duties_.empty();
+    while (!over && Clock::now() < hunt_until_) {
+      for (const Duty& duty : duties_) {
+        if (Clock::now() >= hunt_until_) break;
+        if (over = run_duty(duty, slice); over) break;
+      }
+      slice = std::min(2 * slice, kSliceMax);
+    }
+    std::vector<Result> results;
+    for (const Covered& covered : covered_) {
+      if (found_ && (covered.family == found_family_ || covered.runs == 0)) continue;
+      results.push_back(coverage_result(lock_, covered));
+    }
+    if (found_) results.push_back(std::move(*found_));
+    return results;
+  }
+
+ private:
+  /// Every program under some topology and nemesis first, then under others: the first turn of
+  /// all is the widest.
+  void plan() {
+    std::size_t variants = 0;
+    for (const Family& family : families_) {
+      variants = std::max(variants, family.topologies.size() * family.nemeses.size());
+    }
+    for (std::size_t v = 0; v < variants; ++v) {
+      for (std::size_t f = 0; f < families_.size(); ++f) {
+        const Family& family = families_[f];
+        if (v >= family.topologies.size() * family.nemeses.size()) continue;
+        for (std::size_t p = 0; p < family.programs.size(); ++p) {
+          const std::size_t pick = v + p;
+          duties_.push_back(
+              {f, p, family.topologies[pick % family.topologies.size()],
+               family.nemeses[(pick / family.topologies.size() + pick) % family.nemeses.size()]});
+        }
+      }
+    }
+  }
+
+  bool run_duty(const Duty& duty, milliseconds slice) {
+    const Family& family = families_[duty.family];
+    Covered& covered = covered_[duty.family];
+    Job job{&lock_,
+            family.programs[duty.program],
+            duty.topology,
+            duty.nemesis,
+            ++seed_,
+            UINT32_MAX,
+            std::min(hunt_until_, Clock::now() + slice),
+            request_.work_directory};
+    request_.progress(fmt::format("{} {} {}, {}", family.name, to_string(duty.topology),
+                                  to_string(duty.nemesis), lock_.name));
+    const auto begin = Clock::now();
+    JobEnd end = gang::run_job(job);
+    const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
+    covered.stats += end.stats;
+    covered.spent_ms += took.count();
+    ++covered.runs;
+    if (!end.unsure.empty()) covered.unsure = end.unsure;
+    if (!end.breach) return false;
+    const auto until = std::max(request_.until, Clock::now() + kShrinkMin);
+    const gang::Confirmed confirmed = gang::shrink(
+        job, *end.breach, took, std::min<Clock::time_point>(until, Clock::now() + kShrinkMax));
+    Result result = finding_result(lock_, family.name, confirmed);
+    if (result.verdict != Verdict::kFail) {
+      covered.unsure = result.reason;
+      return false;
+    }
+    result.executions += covered.stats.rounds;
+    result.duration_ms = covered.spent_ms;
+    request_.found(result);
+    found_ = std::move(result);
+    found_family_ = &family;
+    return true;
+  }
+
+  const LockSpec& lock_;
+  const Request& request_;
+  std::vector<Family> families_;
+  std::vector<Covered> covered_;
+  std::vector<Duty> duties_;
+  Clock::time_point hunt_until_;
+  std::uint64_t seed_;
+  std::optional<Result> found_;
+  const Family* found_family_ = nullptr;
+};
+
+std::string read_job(const LockSpec& lock, std::string_view json, Job& job, ReplayCase& replay) {
+  ReplayParse parsed = parse_replay(json);
+  if (!parsed.error.empty()) return parsed.error;
+  replay = std::move(parsed.replay);
+  job.lock = &lock;
+  job.program = replay.program;
+  job.seed = replay.seed;
+  if (!gang::fits(lock, job.program)) {
+    return "the program asks for calls or meetings that this lock or these workers do not offer";
+  }
+  bool known = replay.topology.empty();
+  for (const Topology topology :
+       {Topology::kFork, Topology::kSpawn, Topology::kThreads, Topology::kMixed}) {
+    if (to_string(topology) != replay.topology) continue;
+    job.topology = topology;
+    known = true;
+  }
+  if (!known) return "topology '" + replay.topology + "' is none of fork, spawn, threads, mixed";
+  const auto nemesis = replay.options.find("nemesis");
+  if (nemesis != replay.options.end() && !gang::parse_nemesis(nemesis->second, job.nemesis)) {
+    return "there is no nemesis '" + nemesis->second + "'";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string FreeDriver::unfit(const LockSpec& lock) const {
+  if (!lock.real.available()) return "it has no calls on the machine itself";
+  if (gang::topologies_of(lock).empty()) {
+    return "its claims leave no place for two workers: neither threads nor processes share it";
+  }
+  return "";
+}
+
+std::vector<ScenarioInfo> FreeDriver::scenarios(const LockSpec& lock) const {
+  std::vector<ScenarioInfo> list;
+  for (const Family& family : gang::families_of(lock)) {
+    list.push_back({family.name, family.rules, family.about});
+  }
+  return list;
+}
+
+std::vector<Result> FreeDriver::run(const LockSpec& lock, const Request& request) {
+  return Campaigner(lock, request).run();
+}
+
+ReplayOutcome FreeDriver::replay(const LockSpec& lock, std::string_view replay_json,
+                                 const Request& request) {
+  ReplayOutcome outcome;
+  gang::Confirmed confirmed;
+  ReplayCase replay;
+  outcome.error = unfit(lock);
+  if (outcome.error.empty()) outcome.error = read_job(lock, replay_json, confirmed.job, replay);
+  if (!outcome.error.empty()) return outcome;
+  confirmed.job.directory = request.work_directory;
+  confirmed.breach.rule = replay.rule;
+  gang::repeat(confirmed, kReplays, kReplayEach, request.until);
+  outcome.failed = confirmed.failed;
+  outcome.of = confirmed.of;
+  outcome.result = base_result(lock, replay.scenario, replay.topology, replay.rule);
+  outcome.result.executions = confirmed.of;
+  if (confirmed.failed == 0) return outcome;
+  outcome.result.verdict = Verdict::kFail;
+  outcome.result.finding = finding_of(confirmed);
+  return outcome;
+}
+
+}  // namespace hobbs

@@ -1,0 +1,57 @@
+// Runs one program with real workers: starts them, disturbs them, watches them, ends them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/free/worker.h"
+#include "reports/result.h"
+
+namespace hobbs::gang {
+
+/// One run: the program, round after round, each round from all outside to all outside.
+struct Job {
+  const LockSpec* lock = nullptr;
+  Program program;
+  Topology topology = Topology::kFork;
+  Nemesis::Kind nemesis = Nemesis::Kind::kNone;
+  std::uint64_t seed = 1;
+  std::uint32_t rounds = UINT32_MAX;  // At most.
+  std::chrono::steady_clock::time_point until;
+  std::string directory;  // For locks on a path.
+};
+
+struct Stats {
+  std::uint64_t rounds = 0;
+  std::uint64_t acquired = 0;
+  std::uint64_t contended = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t strikes = 0;  // How often the nemesis really hit.
+
+  Stats& operator+=(const Stats& other);
+};
+
+/// A rule that did not hold, with what was seen.
+struct Breach {
+  std::string rule;
+  std::string summary;
+  std::vector<Moment> history;
+  std::vector<std::string> evidence;
+  // The witness or the kernel's word proves it; otherwise (workers spun in vain) it must recur.
+  bool proven = true;
+};
+
+struct JobEnd {
+  std::optional<Breach> breach;
+  std::string unsure;  // Why the run says nothing; empty if it ended as it should.
+  Stats stats;
+};
+
+/// Call it while the process has one thread. Throws std::system_error if the system refuses.
+/// Whatever happens, no worker is left when it returns.
+JobEnd run_job(const Job& job);
+
+}  // namespace hobbs::gang

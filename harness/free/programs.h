@@ -1,0 +1,33 @@
+// The programs that the free driver runs on a lock: chosen by its claims and its calls alone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/free/nemesis.h"
+#include "locks/lock.h"
+#include "scenarios/program.h"
+
+namespace hobbs::gang {
+
+/// A scenario: programs that look for the same kind of fault.
+struct Family {
+  std::string name;   // "burst/exclusion"
+  std::string rules;  // What it can break, comma-separated.
+  std::string about;
+  std::vector<Program> programs;
+  std::vector<Topology> topologies;
+  std::vector<Nemesis::Kind> nemeses;
+  bool must_contend = true;  // A pass without contention would be vacuous.
+};
+
+std::vector<Family> families_of(const LockSpec& lock);
+
+/// Whether the lock offers and allows every step; a program made smaller may ask for meetings that
+/// nobody comes to.
+bool fits(const LockSpec& lock, const Program& program);
+
+/// Where the lock's claims let its workers be.
+std::vector<Topology> topologies_of(const LockSpec& lock);
+
+}  // namespace hobbs::gang

@@ -1,0 +1,120 @@
+#include "harness/free/shrink.h"
+
+#include <algorithm>
+
+#include "harness/free/programs.h"
+
+namespace hobbs::gang {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kEachMin{60};
+constexpr milliseconds kEachMax{1500};
+constexpr std::uint64_t kRepetitions = 5;
+
+/// A little longer than it took, as the next time may be less lucky.
+milliseconds patience(milliseconds took) { return std::clamp(4 * took, kEachMin, kEachMax); }
+
+/// Removes the section that begins at `at`: the acquiring step, and the release that matches it.
+std::vector<Step> without_section(const std::vector<Step>& steps, std::size_t at) {
+  std::vector<Step> kept;
+  int depth = -1;  // Of sections inside the one that goes; -1: not in it.
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Verb verb = steps[i].verb;
+    const bool opens = verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
+    if (i == at) {
+      depth = 0;
+      continue;
+    }
+    if (depth >= 0 && opens) ++depth;
+    if (depth >= 0 && verb == Verb::kRelease && depth-- == 0) continue;
+    kept.push_back(steps[i]);
+  }
+  return kept;
+}
+
+std::vector<Job> smaller(const Job& job) {
+  std::vector<Job> list;
+  const auto add = [&](auto&& change) {
+    Job next = job;
+    change(next);
+    if (!(next.program == job.program && next.nemesis == job.nemesis &&
+          next.topology == job.topology)) {
+      list.push_back(std::move(next));
+    }
+  };
+  if (job.program.workers.size() > 1) {
+    for (std::size_t w = 0; w < job.program.workers.size(); ++w) {
+      add([w](Job& j) {
+        j.program.workers.erase(j.program.workers.begin() + static_cast<std::ptrdiff_t>(w));
+      });
+    }
+  }
+  add([](Job& j) { j.nemesis = Nemesis::Kind::kNone; });
+  add([](Job& j) { j.program.repeat = 1; });
+  add([](Job& j) { j.program.first_id = 1; });
+  add([](Job& j) { j.program.preset = 0; });
+  for (std::size_t w = 0; w < job.program.workers.size(); ++w) {
+    const std::vector<Step>& steps = job.program.workers[w];
+    for (std::size_t s = 0; s < steps.size(); ++s) {
+      const Verb verb = steps[s].verb;
+      const bool opens = verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
+      if (opens) {
+        add([&](Job& j) { j.program.workers[w] = without_section(steps, s); });
+      } else if (verb != Verb::kRelease) {
+        add([&](Job& j) {
+          auto& kept = j.program.workers[w];
+          kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(s));
+        });
+      }
+    }
+  }
+  std::erase_if(list, [](const Job& j) {
+    return !fits(*j.lock, j.program) ||
+           std::any_of(j.program.workers.begin(), j.program.workers.end(),
+                       [](const auto& steps) { return steps.empty(); });
+  });
+  return list;
+}
+
+}  // namespace
+
+void repeat(Confirmed& confirmed, std::uint64_t times, milliseconds each, Clock::time_point until) {
+  for (std::uint64_t i = 0; i < times && Clock::now() < until; ++i) {
+    Job job = confirmed.job;
+    job.seed += confirmed.of;
+    job.until = std::min(until, Clock::now() + each);
+    JobEnd end = run_job(job);
+    ++confirmed.of;
+    if (!end.breach || end.breach->rule != confirmed.breach.rule) continue;
+    ++confirmed.failed;
+    confirmed.breach = std::move(*end.breach);
+  }
+}
+
+Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock::time_point until) {
+  Confirmed best{job, breach, 0, 0};
+  const auto shrink_until = Clock::now() + (until - Clock::now()) * 2 / 3;
+  const milliseconds each = patience(took);
+  for (bool progress = true; progress && Clock::now() < shrink_until;) {
+    progress = false;
+    for (const Job& candidate : smaller(best.job)) {
+      if (Clock::now() >= shrink_until) break;
+      Confirmed tried{candidate, best.breach, 0, 0};
+      // Without the nemesis one hit may be luck, and the replay would hardly show it.
+      const std::uint64_t wanted = candidate.nemesis != best.job.nemesis ? 3 : 1;
+      repeat(tried, wanted, each, shrink_until);
+      if (tried.failed < wanted) continue;
+      best = std::move(tried);
+      progress = true;
+      break;
+    }
+  }
+  best.failed = best.of = 0;
+  repeat(best, kRepetitions, each, until);
+  return best;
+}
+
+}  // namespace hobbs::gang

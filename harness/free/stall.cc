@@ -1,0 +1,155 @@
+#include "harness/free/stall.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/free/story.h"
+
+namespace hobbs::gang {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSuspect{50};
+constexpr milliseconds kLookEvery{8};
+constexpr milliseconds kLate{60};  // A look that comes later tells nothing of the workers.
+constexpr int kLooksNeeded = 12;   // In time, since the suspicion began.
+constexpr int kAsleepLooks = 12;   // Asleep in a row, without having run.
+constexpr milliseconds kInVainMin{1000};
+constexpr std::int64_t kInVainNs = 80'000'000;  // Of the processor's time, in one call.
+constexpr std::int64_t kInVainTurns = 16;       // Or so many times given the processor.
+constexpr std::int64_t kPastDeadlineNs = 200'000'000;
+constexpr milliseconds kHopeless{10'000};
+
+}  // namespace
+
+std::uint64_t StallWatch::progress() const {
+  std::uint64_t sum = arena_.round.load();
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    sum += arena_.slots[i].progress.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+bool StallWatch::hopeless() const { return suspicious_ && Clock::now() - moved_ > kHopeless; }
+
+StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
+  switch (slot.stage.load()) {
+    case Stage::kWaiting:
+    case Stage::kDone: return Standing::kAtGate;
+    case Stage::kMeeting: return Standing::kMeets;
+    case Stage::kCalling: break;
+    default: return Standing::kGoesOn;
+  }
+  const std::int64_t deadline = slot.deadline_ns.load();
+  if (deadline != INT64_MAX && now_ns() < deadline + kPastDeadlineNs) return Standing::kGoesOn;
+  const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
+  if (story.last.rest == Rest::kWaits && story.looks >= kAsleepLooks) return Standing::kAsleep;
+  const bool tried = story.run_ns >= kInVainNs || story.turns >= kInVainTurns;
+  return tried && Clock::now() - suspected_ >= kInVainMin ? Standing::kInVain : Standing::kGoesOn;
+}
+
+std::optional<Breach> StallWatch::look(const std::vector<pid_t>& processes) {
+  const auto now = Clock::now();
+  const std::uint64_t sum = progress();
+  if (sum != last_progress_) {
+    last_progress_ = sum;
+    moved_ = now;
+    suspicious_ = false;
+    return std::nullopt;
+  }
+  if (now - moved_ < kSuspect) return std::nullopt;
+  if (!suspicious_) {
+    suspicious_ = true;
+    suspected_ = last_look_ = now;
+    looks_in_time_ = 0;
+    watch_ = Watch();
+    watch_.look(processes);
+    return std::nullopt;
+  }
+  if (now - last_look_ < kLookEvery) return std::nullopt;
+  if (now - last_look_ < kLate) ++looks_in_time_;
+  last_look_ = now;
+  watch_.look(processes);
+  if (looks_in_time_ < kLooksNeeded) return std::nullopt;
+  std::vector<Standing> standings;
+  bool any_call = false;
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    standings.push_back(standing_of(arena_.slots[i]));
+    if (standings.back() == Standing::kGoesOn) return std::nullopt;
+    any_call |= standings.back() == Standing::kAsleep || standings.back() == Standing::kInVain;
+  }
+  if (!any_call || progress() != last_progress_) return std::nullopt;
+  return breach(standings);
+}
+
+/// Which promise is broken: told by where the callers wait and who is inside.
+std::string StallWatch::rule_of(const std::vector<Standing>& standings,
+                                std::string* summary) const {
+  bool meeting = false, releasing = false, trying = false, somebody_inside = false;
+  std::string callers;
+  for (std::size_t i = 0; i < standings.size(); ++i) {
+    const Slot& slot = arena_.slots[i];
+    meeting |= standings[i] == Standing::kMeets;
+    for (const auto& inside : slot.inside) somebody_inside |= inside.load() != kOutside;
+    if (standings[i] != Standing::kAsleep && standings[i] != Standing::kInVain) continue;
+    const Verb verb = static_cast<Verb>(slot.verb.load());
+    trying |= verb == Verb::kTry || verb == Verb::kTryUpgrade;
+    releasing |= verb == Verb::kRelease || verb == Verb::kDowngrade;
+    callers += fmt::format("{}worker {} in {}", callers.empty() ? "" : ", ", slot.id.load(),
+                           call_words(verb, static_cast<Mode>(slot.mode.load()), slot.lock.load()));
+  }
+  if (trying) {
+    *summary = fmt::format("a try waits, and nobody moves: {}", callers);
+    return "TR-1";
+  }
+  if (releasing) {
+    *summary = fmt::format("a release never ends, and nobody moves: {}", callers);
+    return "LV-2";
+  }
+  if (meeting) {
+    *summary = fmt::format("those who may be inside together are not let in together: {}", callers);
+    return lock_.claims.semaphore ? "LV-1" : "RW-2";
+  }
+  if (!somebody_inside) {
+    *summary = fmt::format("nobody is inside, and who waits is never woken: {}", callers);
+    return "LV-1";
+  }
+  *summary = fmt::format("the workers wait for each other for ever: {}", callers);
+  return "LV-2";
+}
+
+Breach StallWatch::breach(const std::vector<Standing>& standings) const {
+  Breach breach;
+  breach.rule = rule_of(standings, &breach.summary);
+  const auto waited =
+      std::chrono::duration_cast<milliseconds>(Clock::now() - suspected_ + kSuspect).count();
+  for (std::size_t i = 0; i < standings.size(); ++i) {
+    const Slot& slot = arena_.slots[i];
+    const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
+    std::string doing;
+    switch (standings[i]) {
+      case Standing::kAtGate: doing = "has nothing left to do in this round"; break;
+      case Standing::kMeets: doing = "is inside and waits for others to come in"; break;
+      default:
+        doing = fmt::format("in {} for {} ms, {}{}",
+                            call_words(static_cast<Verb>(slot.verb.load()),
+                                       static_cast<Mode>(slot.mode.load()), slot.lock.load()),
+                            (now_ns() - slot.since_ns.load()) / 1'000'000, story.last.where,
+                            standings[i] == Standing::kAsleep
+                                ? fmt::format(", not having run in {} looks", story.looks)
+                                : fmt::format(", {} ms of processor in {} turns in vain",
+                                              story.run_ns / 1'000'000, story.turns));
+        breach.proven = breach.proven && standings[i] == Standing::kAsleep;
+    }
+    breach.evidence.push_back(
+        fmt::format("worker {} (thread {}): {}", slot.id.load(), slot.thread.load(), doing));
+  }
+  breach.evidence.push_back(
+      fmt::format("nothing moved for {} ms; the watching process was on time at {} looks of that",
+                  waited, looks_in_time_));
+  return breach;
+}
+
+}  // namespace hobbs::gang
