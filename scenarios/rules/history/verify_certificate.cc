@@ -8,10 +8,20 @@ namespace {
 
 struct Hold {
   std::uint32_t worker;
+  long life;               // How many of that id were killed before.
   std::int64_t opened_ns;  // Invocation of the acquire that it goes back to.
   bool exclusive;
   std::int64_t possible_from, certain_from, certain_to, possible_to;
 };
+
+long life_of(const Operation& call, const History& history) {
+  return std::count_if(history.disturbances.begin(), history.disturbances.end(),
+                       [&](const Disturbance& d) {
+                         return d.kind == Disturbance::Kind::kKill && d.worker == call.worker &&
+                                d.from_ns < call.invoked_ns &&
+                                d.to_ns - 2 * history.clock_error_ns < call.invoked_ns;
+                       });
+}
 
 bool same(const Operation& a, const Operation& b) {
   return a.worker == b.worker && a.lock == b.lock && a.verb == b.verb &&
@@ -29,13 +39,16 @@ std::vector<Hold> holds_of(const History& history, std::uint8_t lock, const Clai
   int depth = 0;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const Operation& call = calls[i];
-    if (i == 0 || calls[i - 1].worker != call.worker) depth = 0;
+    const long life = life_of(call, history);
+    if (i == 0 || calls[i - 1].worker != call.worker || life_of(calls[i - 1], history) != life) {
+      depth = 0;
+    }
     if (call.verb == Verb::kAcquire || call.verb == Verb::kTry || call.verb == Verb::kTimed) {
       if (!call.pending && !holds(call.outcome)) continue;
       if (depth++ > 0) continue;
       const std::int64_t certain = call.pending ? INT64_MAX : call.returned_ns;
-      found.push_back({call.worker, call.invoked_ns, call.mode == Mode::kExclusive, call.invoked_ns,
-                       certain, INT64_MAX, INT64_MAX});
+      found.push_back({call.worker, life, call.invoked_ns, call.mode == Mode::kExclusive,
+                       call.invoked_ns, certain, INT64_MAX, INT64_MAX});
     } else if (call.verb == Verb::kRelease && depth > 0) {
       const bool exclusive = found.back().exclusive;
       if (exclusive != (call.mode == Mode::kExclusive) && !(exclusive && claims.reentrant))
@@ -50,20 +63,24 @@ std::vector<Hold> holds_of(const History& history, std::uint8_t lock, const Clai
     } else if (depth > 0 && !call.pending && call.verb == Verb::kDowngrade) {
       found.back().certain_to = call.invoked_ns;
       found.back().possible_to = call.returned_ns;
-      found.push_back({call.worker, found.back().opened_ns, false, call.invoked_ns, call.invoked_ns,
-                       INT64_MAX, INT64_MAX});
+      found.push_back({call.worker, life, found.back().opened_ns, false, call.invoked_ns,
+                       call.invoked_ns, INT64_MAX, INT64_MAX});
     } else if (depth > 0 && !call.pending && holds(call.outcome)) {
-      found.push_back({call.worker, found.back().opened_ns, true, call.invoked_ns, call.returned_ns,
-                       INT64_MAX, INT64_MAX});
+      found.push_back({call.worker, life, found.back().opened_ns, true, call.invoked_ns,
+                       call.returned_ns, INT64_MAX, INT64_MAX});
     }
   }
   for (Hold& hold : found) {  // The dead hold nothing certainly, once they may be dead.
     for (const Disturbance& d : history.disturbances) {
       if (d.kind != Disturbance::Kind::kKill || d.worker != hold.worker) continue;
-      if (claims.crash == CrashBehaviour::kStuck) continue;
+      const long earlier = std::count_if(
+          history.disturbances.begin(), history.disturbances.end(), [&](const Disturbance& other) {
+            return other.kind == d.kind && other.worker == d.worker && other.from_ns < d.from_ns;
+          });
+      if (claims.crash == CrashBehaviour::kStuck || earlier != hold.life) continue;
       std::int64_t alive_until = d.from_ns;
       for (const Operation& call : calls) {
-        if (call.worker != hold.worker) continue;
+        if (call.worker != hold.worker || life_of(call, history) != hold.life) continue;
         alive_until = std::max(alive_until, call.pending ? call.invoked_ns : call.returned_ns + 1);
       }
       hold.certain_to = std::min(hold.certain_to, std::max(alive_until, hold.certain_from));
@@ -77,7 +94,8 @@ std::vector<Hold> holds_of(const History& history, std::uint8_t lock, const Clai
 bool overlap(const Hold& a, const Hold& b, std::int64_t margin) {
   const std::int64_t from = std::max(a.certain_from, b.certain_from);
   const std::int64_t to = std::min(a.certain_to, b.certain_to);
-  if (a.worker == b.worker || !(a.exclusive || b.exclusive) || from >= to) return false;
+  if ((a.worker == b.worker && a.life == b.life) || !(a.exclusive || b.exclusive) || from >= to)
+    return false;
   return margin == INT64_MAX || to == INT64_MAX || to - from >= margin;
 }
 
