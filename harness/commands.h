@@ -16,6 +16,12 @@ int run_command(const Options& options, const Catalog& catalog, const Drivers& d
 /// Conformance cases on an agent's locks, as a campaign.
 int conform_command(const Options& options, const std::string& program);
 
+/// Measures locks under contention; 1 if one lets two in at once, 3 if one could not be measured.
+int bench_command(const Options& options, const Catalog& catalog);
+
+/// Google Benchmark's JSON in the format that the options ask for.
+std::string render_bench(const Options& options, const std::string& json);
+
 /// Serves the reference locks over a socket until the other side is done.
 int agent_command(const Options& options);
 

@@ -29,7 +29,8 @@ int dispatch(const Options& options, const Catalog& catalog, const Drivers& driv
   if (options.command == "replay") return replay_command(options, catalog, drivers, program);
   if (options.command == "agent") return agent_command(options);
   if (options.command == "conform") return conform_command(options, program);
-  if (options.command == "bench" || options.command == "compare") {
+  if (options.command == "bench") return bench_command(options, catalog);
+  if (options.command == "compare") {
     throw NothingToRun("`" + options.command + "` is not part of this version");
   }
   return run_command(options, catalog, drivers, program);

@@ -106,6 +106,16 @@ void add_search(CLI::App& app, Options& o) {
   app.add_option("--strategy", o.strategy, "Search strategy, by name")->type_name("NAME");
 }
 
+void add_bench(CLI::App& app, Options& o) {
+  app.add_flag("--full", o.full, "The whole sweep of workloads, not only the tour");
+  app.add_option("--repetitions", o.repetitions, "How often to measure each case")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1000u));
+  app.add_flag("--throughput-only", o.throughput_only, "No rounds with latency probes");
+  app.add_option("--baseline", o.baseline, "The lock that ratios are against")->type_name("LOCK");
+  app.add_option("arguments", o.arguments, "For Google Benchmark, after --");
+}
+
 void add_runners(CLI::App& app, Options& o, std::string& budget) {
   for (const CommandWords& words : kRunners) {
     CLI::App* sub = app.add_subcommand(words.name, words.about);
@@ -122,8 +132,7 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
       sub->add_option("--agent", o.agent, "Whose locks: cpp, python or exec:COMMAND")
           ->type_name("cpp|python|exec:COMMAND");
     }
-    if (name == "bench")
-      sub->add_option("arguments", o.arguments, "For Google Benchmark, after --");
+    if (name == "bench") add_bench(*sub, o);
   }
 }
 

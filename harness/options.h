@@ -42,6 +42,11 @@ struct Options {
   bool random = false;
   std::string agent = "cpp";
   std::vector<std::string> arguments;  // The rest: an agent's socket, what bench gets.
+  // bench and compare.
+  bool full = false;              // The whole sweep instead of the default tour.
+  std::uint32_t repetitions = 0;  // 0: the command's default.
+  bool throughput_only = false;   // No rounds with latency probes.
+  std::string baseline;           // The lock that ratios are against.
   // replay and report.
   std::string file;
 };

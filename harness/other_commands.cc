@@ -11,6 +11,7 @@
 #include "harness/machine.h"
 #include "harness/output.h"
 #include "harness/report_sink.h"
+#include "reports/bench_run.h"
 #include "reports/json.h"
 
 namespace hobbs {
@@ -55,6 +56,13 @@ int agent_command(const Options& options) {
 int report_command(const Options& options) {
   const FileText file = read_file(options.file);
   if (!file.error.empty()) throw UsageError(file.error);
+  if (is_bench_json(file.text)) {
+    const std::string text = render_bench(options, file.text);
+    const std::string error =
+        options.output.empty() ? write_stdout(text) : write_file(options.output, text);
+    if (!error.empty()) throw std::runtime_error(error);
+    return kExitPass;
+  }
   const RunParse parsed = parse_run(file.text);
   if (!parsed.error.empty()) throw UsageError(options.file + ": " + parsed.error);
   return ReportSink(options).write(parsed.run, exit_code_of(parsed.run.results));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
 
@@ -66,40 +67,36 @@ struct Context {
   const Plan& plan;
 };
 
-void run_one(benchmark::State& state, const Context& context, const LockSpec& lock,
-             const Workload& workload) {
-  if (Clock::now() >= context.until) {
-    state.SkipWithError("not run: the budget was over");
-    return;
-  }
+std::string measure_once(benchmark::State& state, const Context& context, const LockSpec& lock,
+                         const Workload& workload) {
+  if (Clock::now() >= context.until) return "not run: the budget was over";
   context.plan.progress(lock.name + " " + label(workload));
   const Measurement measurement =
       context.bench.measure(lock, workload, context.round, context.plan.latency);
   if (!measurement.error.empty()) {
-    state.SkipWithError(
-        ((measurement.broken ? "broken: " : "failed: ") + measurement.error).c_str());
-    return;
+    return (measurement.broken ? "broken: " : "failed: ") + measurement.error;
   }
   for (auto _ : state) state.SetIterationTime(measurement.ns_per_operation * 1e-9);
   for (const auto& [name, value] : measurement.metrics) state.counters[name] = value;
+  return "";
 }
 
 void register_one(const Context& context, const LockSpec& lock, const Workload& workload) {
   const std::string name = lock.name + "/" + label(workload);
   const std::string why = refusal(lock, workload);
-  if (!why.empty()) {
-    benchmark::RegisterBenchmark(name.c_str(), [why](benchmark::State& state) {
-      state.SkipWithError(("refused: " + why).c_str());
-    })->Iterations(1);
-    return;
-  }
+  // What went wrong in an earlier repetition: a second try would only cost time, and Google
+  // Benchmark 1.7.1 aborts if the first repetition has an error and a later one has not.
+  const auto trouble = std::make_shared<std::string>(why.empty() ? "" : "refused: " + why);
   benchmark::RegisterBenchmark(name.c_str(),
-                               [&context, &lock, &workload](benchmark::State& state) {
-                                 run_one(state, context, lock, workload);
+                               [trouble, &context, &lock, &workload](benchmark::State& state) {
+                                 if (trouble->empty()) {
+                                   *trouble = measure_once(state, context, lock, workload);
+                                 }
+                                 if (!trouble->empty()) state.SkipWithError(trouble->c_str());
                                })
       ->UseManualTime()
       ->Iterations(1)
-      ->Repetitions(context.plan.repetitions)
+      ->Repetitions(why.empty() ? context.plan.repetitions : 1)
       ->ReportAggregatesOnly(false)
       ->Unit(benchmark::kNanosecond);
 }

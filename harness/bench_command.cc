@@ -1,0 +1,154 @@
+// bench: from options to a plan, and from Google Benchmark's JSON to a report and an exit code.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "harness/bench/google.h"
+#include "harness/commands.h"
+#include "harness/exit_code.h"
+#include "harness/glob.h"
+#include "harness/janitor.h"
+#include "harness/machine.h"
+#include "harness/output.h"
+#include "harness/progress.h"
+#include "reports/bench_run.h"
+#include "reports/bench_table.h"
+#include "reports/replay_case.h"
+
+namespace hobbs {
+namespace {
+
+using bench::Workload;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kBudgetMax{105'000};  // The default call takes less than two minutes.
+constexpr milliseconds kBudgetFullMax{1'800'000};
+constexpr milliseconds kBudgetPerCase{1'500};
+
+std::vector<Workload> choose_workloads(const Options& options) {
+  const unsigned cores = usable_cores();
+  const std::vector<Workload> all =
+      options.full ? bench::full_workloads(cores) : bench::default_workloads(cores);
+  std::vector<Workload> chosen;
+  std::vector<std::string> names;
+  for (const Workload& workload : all) {
+    const std::string label = bench::label(workload);
+    names.push_back(workload.name);
+    if (glob_match(options.scenarios, workload.name) || glob_match(options.scenarios, label)) {
+      chosen.push_back(workload);
+    }
+  }
+  if (chosen.empty()) {
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    throw NothingToRun(fmt::format("no workload matches '{}'; there are: {}{}", options.scenarios,
+                                   fmt::join(names, ", "),
+                                   options.full ? "" : " (--full has more)"));
+  }
+  return chosen;
+}
+
+milliseconds default_budget(const bench::Plan& plan, bool full) {
+  std::int64_t cases = 0;
+  for (const LockSpec& lock : plan.locks) {
+    for (const Workload& workload : plan.workloads) cases += bench::refusal(lock, workload).empty();
+  }
+  return std::min(full ? kBudgetFullMax : kBudgetMax, kBudgetPerCase * cases);
+}
+
+bench::Plan plan_of(const Options& options, const Catalog& catalog) {
+  bench::Plan plan;
+  plan.locks = choose_locks(catalog, options.locks, true);
+  plan.workloads = choose_workloads(options);
+  plan.repetitions =
+      options.repetitions != 0 ? static_cast<int>(options.repetitions) : (options.full ? 5 : 3);
+  plan.latency = !options.throughput_only;
+  plan.budget = options.budget.value_or(default_budget(plan, options.full));
+  plan.arguments = options.arguments;
+  plan.context = machine_facts();
+  plan.context.emplace_back("hobbs_version", kVersion);
+  return plan;
+}
+
+std::string list_plan(const bench::Plan& plan) {
+  std::string out;
+  for (const Workload& workload : plan.workloads) {
+    for (const LockSpec& lock : plan.locks) {
+      const std::string why = bench::refusal(lock, workload);
+      out += fmt::format("{}/{}{}\n", lock.name, bench::label(workload),
+                         why.empty() ? "" : "  refused: " + why);
+    }
+  }
+  return out;
+}
+
+int exit_code_of(const BenchRun& run) {
+  bool measured = false;
+  bool open = false;
+  for (const BenchCase& one : run.cases) {
+    if (one.state == BenchState::kBroken) return kExitFinding;
+    measured |= one.state == BenchState::kMeasured;
+    open |= one.state == BenchState::kFailed || one.state == BenchState::kNotRun;
+  }
+  return open ? kExitInconclusive : measured ? kExitPass : kExitNothingRan;
+}
+
+void deliver(const Options& options, const std::string& text) {
+  const std::string error =
+      options.output.empty() ? write_stdout(text) : write_file(options.output, text);
+  if (!error.empty()) throw std::runtime_error(error);
+}
+
+std::string run_with_progress(bench::Plan& plan) {
+  // What a killed call leaves behind (files, named objects) goes with the janitor.
+  const Janitor janitor;
+  plan.directory = janitor.directory();
+  Progress progress;
+  std::size_t begun = 0;
+  plan.progress = [&](const std::string& line) {
+    progress.update(fmt::format("bench {}: {}", ++begun, line));
+  };
+  std::string json = bench::run_plan(plan);
+  progress.clear();
+  return json;
+}
+
+}  // namespace
+
+std::string render_bench(const Options& options, const std::string& json) {
+  const BenchParse parsed = parse_bench(json);
+  if (!parsed.error.empty()) throw std::runtime_error(parsed.error);
+  if (options.format == "json") return json;
+  if (options.format == "text") {
+    return render_bench_table(parsed.run,
+                              {.baseline = options.baseline, .verbose = options.verbose});
+  }
+  throw UsageError("a benchmark has no format '" + options.format + "'; choose from text|json");
+}
+
+int bench_command(const Options& options, const Catalog& catalog) {
+  if (!options.output.empty()) {
+    if (const std::string error = check_writable(options.output); !error.empty()) {
+      throw UsageError(error);
+    }
+  }
+  bench::Plan plan = plan_of(options, catalog);
+  if (options.list) {
+    deliver(options, list_plan(plan));
+    return kExitPass;
+  }
+  std::string json;
+  try {
+    json = run_with_progress(plan);
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
+  const BenchParse parsed = parse_bench(json);
+  if (!parsed.error.empty()) throw std::runtime_error(parsed.error);
+  deliver(options, render_bench(options, json));
+  return exit_code_of(parsed.run);
+}
+
+}  // namespace hobbs
