@@ -76,7 +76,12 @@ BenchRun read_run(const Json& json) {
     run.context.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
     if (key == "date") run.date = run.context.back().second;
   }
-  for (const Json& entry : json.at("benchmarks")) {
+  std::vector<Json> entries = json.at("benchmarks");
+  // Repetitions may have been run in random order; families are numbered as they were registered.
+  std::stable_sort(entries.begin(), entries.end(), [](const Json& a, const Json& b) {
+    return a.value("family_index", 0) < b.value("family_index", 0);
+  });
+  for (const Json& entry : entries) {
     if (entry.value("run_type", "iteration") != "iteration") continue;
     BenchCase& into = case_of(run, entry.value("run_name", entry.at("name").get<std::string>()));
     if (entry.value("error_occurred", false)) {

@@ -25,7 +25,12 @@ constexpr nanoseconds kDeathsCost = milliseconds(60);  // One repetition of cras
 class WorkersJson : public benchmark::JSONReporter {
  public:
   void ReportRuns(const std::vector<Run>& runs) override {
-    std::vector<Run> corrected = runs;
+    std::vector<Run> corrected;
+    for (const Run& run : runs) {
+      // Aggregates can be computed again, and a counter that is 0 throughout makes one of them
+      // NaN, which is no JSON.
+      if (run.run_type == Run::RT_Iteration) corrected.push_back(run);
+    }
     for (Run& run : corrected) {
       const auto cpu = run.counters.find("cpu_ns_per_operation");
       if (cpu == run.counters.end()) continue;
