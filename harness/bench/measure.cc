@@ -123,7 +123,8 @@ void tell_latency(Measurement& into, const Arena& arena, const Totals& totals) {
   if (handoff.count() != 0) {
     tell(metrics, "handoff", handoff);
     metrics["handoff_share"] =
-        static_cast<double>(totals.handoffs) / static_cast<double>(totals.exclusive);
+        // The first had nobody to take it over from.
+        static_cast<double>(totals.handoffs) / static_cast<double>(totals.exclusive - 1);
   }
   const Histogram& bypass = merged(arena, &WorkerSlot::bypass);
   if (bypass.count() != 0) {

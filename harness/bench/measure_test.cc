@@ -55,11 +55,15 @@ TEST_F(BenchTest, EveryShapeAndTopologyGivesNumbers) {
 }
 
 TEST_F(BenchTest, PingPongHandsOverEveryTime) {
-  const Measurement result =
-      measure(spec_of<FutexMutex>("futex"), workload_of(Shape::kPingPong, 2, 1));
-  ASSERT_EQ(result.error, "");
-  EXPECT_GT(result.metrics.at("handoff_share"), 0.9);
-  EXPECT_NEAR(result.metrics.at("jain"), 1, 0.1);
+  const Workload workload = workload_of(Shape::kPingPong, 2, 1);
+  Bench bench({workload}, testing::TempDir());
+  Measurement result;
+  // A loaded machine may let nobody hand over within a round; never does one fail to alternate.
+  for (std::int64_t ms = 10; ms <= 10'000 && result.metrics.count("handoff_share") == 0; ms *= 4) {
+    result = bench.measure(spec_of<FutexMutex>("futex"), workload, milliseconds(ms), true);
+    ASSERT_EQ(result.error, "");
+  }
+  EXPECT_EQ(result.metrics.at("handoff_share"), 1);
 }
 
 TEST_F(BenchTest, ReadersAreMeasuredToo) {
