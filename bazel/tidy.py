@@ -47,7 +47,7 @@ BANS = [
     Ban("sleep", r".*_test\.sh$", r"^\s*sleep\b",
         "a sleep in a test hides a race: wait for the event"),
     Ban("effects", NOT_A_TEST + r"(scenarios|reports)/.*\.(cc|h)$",
-        r"(?<![\w.>])(fork|kill|mmap|shm_open|clock_gettime|ptrace)\("
+        r"(^\s*|[=(!,;&|]\s*|\breturn |\W::)(fork|kill|mmap|shm_open|clock_gettime|ptrace)\("
         r"|\b(steady|system)_clock::now\(|\bint main\(",
         "has an effect: those are for harness/ only"),
     Ban("platform", NOT_A_TEST + r"locks/reference/.*\.h$", r"std::(this_thread|thread|jthread)\b",

@@ -42,6 +42,8 @@ CASES = [
     ("harness/b_test.cc", '  run("sleep(x,0)");\n', None),
     ("bazel/x_test.sh", "#!/bin/sh\n  sleep 1\n", "sleep"),
     ("scenarios/c.cc", "int x = fork();\n", "effects"),
+    ("scenarios/c.cc", "  if (::kill(pid, 9) != 0) return;\n", "effects"),
+    ("scenarios/c.cc", "void Judge::kill(int process) {\n}\n", None),
     ("scenarios/c.cc", "auto x = std::chrono::steady_clock::now();\n", "effects"),
     ("harness/b.cc", "auto x = std::chrono::steady_clock::now();\n", None),
     ("locks/reference/e.h", "// E.\n#pragma once\nvoid f() { std::this_thread::yield(); }\n",

@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "harness/commands.h"
 #include "harness/drivers.h"
@@ -23,7 +26,7 @@ int complain(const std::string& sentence, int exit_code) {
 
 int dispatch(const Options& options, const Catalog& catalog, const Drivers& drivers,
              const std::string& program) {
-  if (options.command == "list") return list_command(options, catalog);
+  if (options.command == "list") return list_command(options, catalog, drivers);
   if (options.command == "doctor") return doctor_command(options);
   if (options.command == "report") return report_command(options);
   if (options.command == "replay") return replay_command(options, catalog, drivers, program);
@@ -65,6 +68,19 @@ int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& driv
 
 int main_with(int argc, char** argv, Catalog catalog) {
   return main_with(argc, argv, catalog, all_drivers());
+}
+
+int test_main(int argc, char** argv, Catalog catalog, const std::vector<const char*>& words) {
+  std::vector<char*> all(argv, argv + argc);
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  const bool about_itself = first == "-h" || first == "--help" || first == "--version";
+  if (argc <= 1 || (first.starts_with('-') && !about_itself)) {
+    // The words are only read: parsing takes const char*.
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      all.insert(all.begin() + 1 + static_cast<std::ptrdiff_t>(i), const_cast<char*>(words[i]));
+    }
+  }
+  return main_with(static_cast<int>(all.size()), all.data(), std::move(catalog));
 }
 
 }  // namespace hobbs
