@@ -28,7 +28,7 @@ int agent_command(const Options& options);
 int replay_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                    const std::string& program);
 int report_command(const Options& options);
-int list_command(const Options& options, const Catalog& catalog);
+int list_command(const Options& options, const Catalog& catalog, const Drivers& drivers);
 int doctor_command(const Options& options);
 
 /// main_with() over other drivers than this version's own: what the tests drive.

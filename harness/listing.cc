@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string_view>
 #include <vector>
 
 #include "harness/glob.h"
+#include "scenarios/rules/catalog.h"
 
 namespace hobbs {
 namespace {
@@ -93,7 +95,10 @@ std::string operations_words(const LockSpec& lock) {
 std::string list_locks(const Catalog& locks) {
   std::string out;
   for (const LockSpec& lock : locks) {
-    fmt::format_to(std::back_inserter(out), "{}{}\n", lock.name, lock.seed ? "  (seed)" : lock.peer ? "  (peer)" : "");
+    fmt::format_to(std::back_inserter(out), "{}{}\n", lock.name,
+                   lock.seed   ? "  (seed)"
+                   : lock.peer ? "  (peer)"
+                               : "");
     if (!lock.summary.empty()) fmt::format_to(std::back_inserter(out), "    {}\n", lock.summary);
     fmt::format_to(std::back_inserter(out), "    claims: {}\n", claims_words(lock));
     fmt::format_to(std::back_inserter(out), "    offers: {}\n", operations_words(lock));
@@ -106,6 +111,72 @@ std::string list_locks(const Catalog& locks) {
   }
   fmt::format_to(std::back_inserter(out), "{} lock{}\n", locks.size(),
                  locks.size() == 1 ? "" : "s");
+  return out;
+}
+
+namespace {
+
+/// Driver by driver, the scenarios that check a rule.
+using Checkers = std::map<std::string, std::set<std::string>>;
+
+std::map<std::string, Checkers> checkers_by_rule(const Catalog& locks, const Drivers& drivers) {
+  std::map<std::string, Checkers> by_rule;
+  for (const DriverEntry& entry : drivers) {
+    for (const LockSpec& lock : locks) {
+      if (!entry.driver->unfit(lock).empty()) continue;
+      for (const ScenarioInfo& info : entry.driver->scenarios(lock)) {
+        for (const std::string& rule : split_commas(info.rules)) {
+          by_rule[rule][std::string(entry.driver->name())].insert(info.name);
+        }
+      }
+    }
+  }
+  return by_rule;
+}
+
+std::string coverage_words(const Checkers& checkers, bool verbose) {
+  std::vector<std::string> words;
+  for (const auto& [driver, scenarios] : checkers) {
+    words.push_back(verbose ? fmt::format("{} ({})", driver, fmt::join(scenarios, " ")) : driver);
+  }
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+}  // namespace
+
+std::string list_rules(const Catalog& locks, const Drivers& drivers, bool verbose) {
+  constexpr std::string_view kOwn = "HX";  // Rules for hobbs: no scenario of a lock shows them.
+  const auto by_rule = checkers_by_rule(locks, drivers);
+  std::string out;
+  std::size_t core = 0, core_checked = 0, checked = 0, own = 0;
+  std::string_view family;
+  for (const Rule& rule : all_rules()) {
+    const std::string_view prefix = rule.id.substr(0, rule.id.find('-'));
+    if (prefix != family) {
+      family = prefix;
+      const auto named = std::ranges::find(rule_families(), prefix, &RuleFamily::prefix);
+      fmt::format_to(std::back_inserter(out), "{}\n", named->name);
+    }
+    const auto found = by_rule.find(std::string(rule.id));
+    const bool is_checked = found != by_rule.end();
+    std::string coverage = is_checked       ? coverage_words(found->second, verbose)
+                           : prefix == kOwn ? "hobbs's tests"
+                                            : "not checked";
+    fmt::format_to(std::back_inserter(out), "  {:<6} {:<4} {:<20} {}\n", rule.id,
+                   rule.core ? "core" : "", coverage, rule.sentence);
+    if (prefix == kOwn) {
+      ++own;
+      continue;
+    }
+    core += rule.core ? 1 : 0;
+    core_checked += rule.core && is_checked ? 1 : 0;
+    checked += is_checked ? 1 : 0;
+  }
+  fmt::format_to(std::back_inserter(out),
+                 "{} rules: {} of the {} core ones and {} others are checked on these locks, {} "
+                 "are not; {} are for hobbs itself\n",
+                 all_rules().size(), core_checked, core, checked - core_checked,
+                 all_rules().size() - own - checked, own);
   return out;
 }
 

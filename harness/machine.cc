@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -24,6 +25,9 @@
 #include <sstream>
 #include <string_view>
 #include <system_error>
+
+#include "harness/conform/agent_command.h"
+#include "harness/janitor.h"
 
 namespace hobbs {
 namespace {
@@ -130,14 +134,42 @@ Ability limit(const char* name, int resource, rlim_t wanted, const char* without
           without};
 }
 
-Ability command(const char* name, const char* words, const char* without) {
-  const int failed = errno_in_child([words] {
-    const int null = open("/dev/null", O_RDWR);
-    for (int fd = 0; fd <= 2; ++fd) dup2(null, fd);
-    execlp("python3", "python3", "-c", words, static_cast<char*>(nullptr));
-    return errno;
+Ability writable_directory() {
+  const std::string directory = scratch_directory();
+  const bool there = access(directory.c_str(), W_OK | X_OK) == 0;
+  const std::string why = there ? "" : ": " + std::generic_category().message(errno);
+  return {"scratch directory", there, directory + why,
+          "nothing runs: campaigns keep their files there; set TMPDIR"};
+}
+
+/// Takes and gives back a record lock; 0 or the errno.
+int try_record_lock(int fd, int command) {
+  struct flock range {};
+  range.l_type = F_WRLCK;
+  if (fcntl(fd, command, &range) != 0) return errno;
+  range.l_type = F_UNLCK;
+  return fcntl(fd, command, &range) == 0 ? 0 : errno;
+}
+
+/// File locks of all three kinds, which some file systems refuse.
+Ability file_locks() {
+  const int failed = errno_in_child([] {
+    const int fd = open(scratch_directory().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) return errno;
+    if (const int error = try_record_lock(fd, F_SETLK); error != 0) return error;
+    if (const int error = try_record_lock(fd, F_OFD_SETLK); error != 0) return error;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
   });
-  return {name, failed == 0, failed == 0 ? "found" : "not found", without};
+  return {"file locks", failed == 0,
+          failed == 0 ? "fcntl, OFD and flock" : std::generic_category().message(failed),
+          "locks on a path cannot be tested; set TMPDIR to a directory of a local file system"};
+}
+
+/// What the Python agent needs, in the Python that it would use.
+Ability python_module(const std::string& python, const char* name, const char* line,
+                      const char* without) {
+  const bool there = !python.empty() && python_runs(python, line);
+  return {name, there, there ? "in " + python : "not found", without};
 }
 
 }  // namespace
@@ -162,21 +194,25 @@ std::vector<std::pair<std::string, std::string>> machine_facts() {
 }
 
 std::vector<Ability> abilities() {
+  const std::string python = find_python();
   return {
       cores(),
       time_stamp_counter(),
       ptrace_ability(),
       user_namespaces(),
       shared_memory(),
+      writable_directory(),
+      file_locks(),
       robust_futexes(),
       limit("processes (ulimit -u)", RLIMIT_NPROC, 256, "large topologies fail; ulimit -u 256"),
       limit("open files (ulimit -n)", RLIMIT_NOFILE, 256, "large topologies fail; ulimit -n 1024"),
-      command("python3", "pass",
-              "the Python agent and interoperation tests are skipped; apt-get install python3"),
-      command("fasteners", "import fasteners",
-              "Python's file locks are skipped; apt-get install python3-fasteners"),
-      command("multiprocessing_utils", "import multiprocessing_utils",
-              "Python's shared locks are skipped; it is not a Debian package"),
+      python_module(python, "python3", "pass",
+                    "the Python agent and interoperation tests are skipped; "
+                    "apt-get install python3, or set HOBBS_PYTHON"),
+      python_module(python, "fasteners", "import fasteners",
+                    "Python's file locks are skipped; apt-get install python3-fasteners"),
+      python_module(python, "multiprocessing_utils", "import multiprocessing_utils",
+                    "Python's shared locks are skipped; it is not a Debian package"),
   };
 }
 

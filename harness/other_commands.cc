@@ -24,8 +24,9 @@ void print(const std::string& text) {
 
 }  // namespace
 
-int list_command(const Options& options, const Catalog& catalog) {
-  print(list_locks(choose_locks(catalog, options.locks, true)));
+int list_command(const Options& options, const Catalog& catalog, const Drivers& drivers) {
+  const Catalog locks = choose_locks(catalog, options.locks, true);
+  print(options.list_rules ? list_rules(locks, drivers, options.verbose) : list_locks(locks));
   return kExitPass;
 }
 

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "reports/json_words.h"
+
 namespace hobbs {
 namespace {
 
@@ -144,6 +146,8 @@ RunParse parse_run(std::string_view text) {
   RunParse result;
   try {
     result.run = read_run(Json::parse(text));
+  } catch (const Json::exception& error) {
+    result.error = "not a hobbs result file: " + plain_words(error);
   } catch (const std::exception& error) {
     result.error = std::string("not a hobbs result file: ") + error.what();
   }

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "reports/json_words.h"
+
 namespace hobbs {
 namespace {
 
@@ -11,8 +13,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::array kReleasers{"anyone", "process", "thread"};
 constexpr std::array kCrashes{"stuck", "released-by-system", "owner-died", "takeover"};
-constexpr std::array kFairness{"none", "bounded-bypass", "fifo", "reader-preference",
-                               "writer-preference", "phase-fair"};
+constexpr std::array kFairness{
+    "none", "bounded-bypass", "fifo", "reader-preference", "writer-preference", "phase-fair"};
 constexpr std::array kForks{"shared", "private-copy"};
 
 template <class Enum, std::size_t n>
@@ -70,35 +72,43 @@ Claims read_claims(const Json& json) {
   return c;
 }
 
+void read_member(const std::string& key, const Json& value, ReplayCase& replay) {
+  if (key == "lock") {
+    value.get_to(replay.lock);
+  } else if (key == "claims") {
+    replay.claims = read_claims(value);
+  } else if (key == "driver") {
+    value.get_to(replay.driver);
+  } else if (key == "scenario") {
+    value.get_to(replay.scenario);
+  } else if (key == "rule") {
+    value.get_to(replay.rule);
+  } else if (key == "program") {
+    ParseResult parsed = parse_program(value.get<std::string>());
+    if (!parsed.error.empty()) throw std::invalid_argument(parsed.error);
+    replay.program = std::move(parsed.program);
+  } else if (key == "topology") {
+    value.get_to(replay.topology);
+  } else if (key == "schedule") {
+    value.get_to(replay.schedule);
+  } else if (key == "seed") {
+    value.get_to(replay.seed);
+  } else if (key == "version") {
+    value.get_to(replay.version);
+  } else if (key == "options") {
+    value.get_to(replay.options);
+  } else {
+    throw std::invalid_argument("unknown key '" + key + "'");
+  }
+}
+
 ReplayCase read_case(const Json& json) {
   ReplayCase replay;
   for (const auto& [key, value] : json.items()) {
-    if (key == "lock") {
-      value.get_to(replay.lock);
-    } else if (key == "claims") {
-      replay.claims = read_claims(value);
-    } else if (key == "driver") {
-      value.get_to(replay.driver);
-    } else if (key == "scenario") {
-      value.get_to(replay.scenario);
-    } else if (key == "rule") {
-      value.get_to(replay.rule);
-    } else if (key == "program") {
-      ParseResult parsed = parse_program(value.get<std::string>());
-      if (!parsed.error.empty()) throw std::invalid_argument(parsed.error);
-      replay.program = std::move(parsed.program);
-    } else if (key == "topology") {
-      value.get_to(replay.topology);
-    } else if (key == "schedule") {
-      value.get_to(replay.schedule);
-    } else if (key == "seed") {
-      value.get_to(replay.seed);
-    } else if (key == "version") {
-      value.get_to(replay.version);
-    } else if (key == "options") {
-      value.get_to(replay.options);
-    } else {
-      throw std::invalid_argument("unknown key '" + key + "'");
+    try {
+      read_member(key, value, replay);
+    } catch (const Json::exception& error) {
+      throw std::invalid_argument("the value of \"" + key + "\": " + plain_words(error));
     }
   }
   return replay;
@@ -132,6 +142,8 @@ ReplayParse parse_replay(std::string_view text) {
       }
     }
     result.replay = read_case(json);
+  } catch (const Json::exception& error) {
+    result.error = "not a replay file: " + plain_words(error);
   } catch (const std::exception& error) {
     result.error = std::string("not a replay file: ") + error.what();
   }

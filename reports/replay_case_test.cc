@@ -29,6 +29,8 @@ TEST(ReplayCase, NamesWhatIsWrong) {
   EXPECT_NE(
       parse_replay(R"({"lock":"a","driver":"free","program":"lock","x":1})").error.find("'x'"),
       std::string::npos);
+  EXPECT_EQ(parse_replay(R"({"lock":"a","driver":"free","program":"lock","seed":"x"})").error,
+            "not a replay file: the value of \"seed\": type must be number, but is string");
 }
 
 }  // namespace

@@ -144,7 +144,7 @@ TEST_F(StoreTest, KillLosesNothingThatWasCommittedAndLeavesNoHalfRuns) {
     for (int saved = 0; saved < 3 && read(ends[0], &id, sizeof id) == sizeof id; ++saved) {
       ++committed;
     }
-    usleep(static_cast<useconds_t>(kill_number * 150));
+    usleep(static_cast<useconds_t>(kill_number * 150));  // tidy: the moment is what is tested.
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     while (read(ends[0], &id, sizeof id) == sizeof id) ++committed;

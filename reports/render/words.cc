@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "scenarios/rules/catalog.h"
+
 namespace hobbs {
 namespace {
 
@@ -19,7 +21,10 @@ std::size_t index_or_add(Container& container, const Value& value) {
 
 }  // namespace
 
-std::string rule_sentence(std::string_view) { return {}; }
+std::string rule_sentence(std::string_view rule) {
+  const Rule* known = find_rule(rule);
+  return known == nullptr ? std::string() : std::string(known->sentence);
+}
 
 std::string duration_words(std::int64_t duration_ms) {
   if (duration_ms < 1000) return fmt::format("{} ms", duration_ms);

@@ -10,7 +10,7 @@
 
 namespace hobbs {
 
-/// What a rule demands in one sentence, or empty for a rule that is not known here.
+/// What a rule demands in one sentence without a full stop; empty for several rules or none.
 std::string rule_sentence(std::string_view rule);
 
 /// "300 ms", "4.2 s", "3 min 5 s".
