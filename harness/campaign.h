@@ -1,6 +1,8 @@
 // A campaign: locks x drivers x seeds within one budget, each piece in a child process of its own.
 #pragma once
 
+#include <signal.h>
+
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -25,6 +27,24 @@ struct CampaignPlan {
   std::uint32_t shards = 1;
   std::chrono::milliseconds budget{30'000};
   unsigned jobs = 1;
+  // The signals blocked in the children: those before SignalHold. Absent: as they are now.
+  std::optional<sigset_t> child_signals;
+};
+
+/// Blocks the signals that end a campaign early, for as long as it lives: one that comes before
+/// run_campaign() is obeyed there, and one that comes after does not keep the report from being
+/// written.
+class SignalHold {
+ public:
+  SignalHold();
+  ~SignalHold();
+  SignalHold(const SignalHold&) = delete;
+  SignalHold& operator=(const SignalHold&) = delete;
+
+  const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
 };
 
 struct CampaignOutcome {

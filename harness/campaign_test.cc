@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,6 +191,20 @@ TEST(Janitor, ClearsTheDirectoryAndSharedMemory) {
   }
   EXPECT_FALSE(std::filesystem::exists(directory));
   EXPECT_FALSE(std::filesystem::exists(object));
+}
+
+TEST(Janitor, RemovesTheSemaphoreSetsThatItsFilesName) {
+  const int named = semget(IPC_PRIVATE, 1, 0600);
+  const int unnamed = semget(IPC_PRIVATE, 1, 0600);
+  ASSERT_GE(named, 0);
+  {
+    const Janitor janitor;
+    std::ofstream(janitor.directory() + "/lock") << "sysv-semaphore:" << named;
+    std::ofstream(janitor.directory() + "/other") << unnamed;
+  }
+  EXPECT_EQ(semctl(named, 0, GETVAL), -1);
+  EXPECT_EQ(semctl(unnamed, 0, GETVAL), 0);
+  semctl(unnamed, 0, IPC_RMID);
 }
 
 TEST(Janitor, OutlivesASigkillOfItsOwner) {

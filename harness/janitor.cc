@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,14 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kPatienceMs = 2000;  // For survivors to die by themselves before they are killed.
-
-std::string scratch_root() {
-  for (const char* name : {"TEST_TMPDIR", "TMPDIR"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr && *value != '\0') return value;
-  }
-  return "/tmp";
-}
 
 /// Kills every process that has the pipe open. Those are descendants of the call: nobody else
 /// can have inherited it.
@@ -62,6 +55,20 @@ bool wait_for_end(int pipe_fd, int timeout_ms) {
   }
 }
 
+/// A lock that made a kernel object without a name in the file system says its id in its file.
+void remove_semaphore_set(const fs::path& path) {
+  constexpr std::string_view kMark = "sysv-semaphore:";
+  char text[64] = {};
+  const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return;
+  const ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0 || !std::string_view(text).starts_with(kMark)) return;
+  char* end = nullptr;
+  const long id = std::strtol(text + kMark.size(), &end, 10);
+  if (end != text + kMark.size()) semctl(static_cast<int>(id), 0, IPC_RMID);
+}
+
 void remove_everything(const std::string& directory) {
   std::error_code error;
   // Scenarios take permissions away; the owner can always give them back.
@@ -71,6 +78,8 @@ void remove_everything(const std::string& directory) {
     std::error_code ignored;
     if (it->is_directory(ignored) && !it->is_symlink(ignored)) {
       fs::permissions(it->path(), fs::perms::owner_all, fs::perm_options::add, ignored);
+    } else if (it->is_regular_file(ignored) && !it->is_symlink(ignored)) {
+      remove_semaphore_set(it->path());
     }
   }
   fs::remove_all(directory, error);
@@ -92,10 +101,8 @@ void close_all_but(int low, int high) {
   close_range(static_cast<unsigned>(high) + 1, ~0u, 0);
 }
 
+/// Every signal but SIGKILL is blocked here: only the work's end ends the janitor.
 [[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, const std::string& directory) {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGQUIT}) {
-    signal(number, SIG_IGN);
-  }
   prctl(PR_SET_NAME, "hobbs-janitor");
   // Nothing of the caller's may stay open here: whoever reads from it would wait for the janitor.
   close_all_but(std::min(pipe_fd, parent_pidfd), std::max(pipe_fd, parent_pidfd));
@@ -112,23 +119,37 @@ void close_all_but(int low, int high) {
 
 }  // namespace
 
+std::string scratch_directory() {
+  for (const char* name : {"TEST_TMPDIR", "TMPDIR"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return "/tmp";
+}
+
 Janitor::Janitor() {
-  directory_ = scratch_root() + "/hobbs-" + std::to_string(getpid()) + "-XXXXXX";
+  directory_ = scratch_directory() + "/hobbs-" + std::to_string(getpid()) + "-XXXXXX";
   if (mkdtemp(directory_.data()) == nullptr) {
     throw std::system_error(errno, std::generic_category(),
-                            "cannot make a scratch directory in " + scratch_root());
+                            "cannot make a scratch directory in " + scratch_directory());
   }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     throw std::system_error(errno, std::generic_category(), "pipe");
   }
   const int self = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
+  // A Ctrl-C for the whole group must find the janitor deaf or not yet there.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
   pid_ = fork();
-  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid_ == 0) {
     close(ends[1]);
     run_janitor(ends[0], self, directory_);
   }
+  const int failed = pid_ < 0 ? errno : 0;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (failed != 0) throw std::system_error(failed, std::generic_category(), "fork");
   close(ends[0]);
   if (self >= 0) close(self);
   lifeline_ = ends[1];

@@ -2,7 +2,8 @@
 //
 // The janitor is a child that does nothing but wait. It holds the read end of a pipe whose write
 // end every forked process of the call inherits, so it sees when the last of them is gone. Then it
-// removes the directory and every object in /dev/shm whose name contains the directory's name.
+// removes the directory, every object in /dev/shm whose name contains the directory's name, and
+// every System V semaphore set that a small file of the directory names as "sysv-semaphore:ID".
 // If the call itself is killed (even with SIGKILL), the janitor kills the processes that still
 // hold the pipe first. An ordinary end takes the same path: there is one way to clean up.
 #pragma once
@@ -13,9 +14,12 @@
 
 namespace hobbs {
 
+/// Where scratch directories are made: $TEST_TMPDIR, $TMPDIR or /tmp.
+std::string scratch_directory();
+
 class Janitor {
  public:
-  /// Makes a fresh directory under $TEST_TMPDIR, $TMPDIR or /tmp and starts the janitor. Call it
+  /// Makes a fresh directory in scratch_directory() and starts the janitor. Call it
   /// while the process has one thread. Throws std::system_error if the system refuses.
   Janitor();
   /// Waits until everything is cleared away.

@@ -1,12 +1,15 @@
 #include "harness/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <sstream>
+#include <utility>
 
 #include "harness/exit_code.h"
+#include "harness/glob.h"
 #include "reports/render/reporter.h"
 #include "reports/replay_case.h"
 
@@ -151,10 +154,37 @@ void add_others(CLI::App& app, Options& o, std::string& budget) {
   CLI::App* agent = app.add_subcommand("agent", "Serve locks to another program over a socket");
   agent->add_option("socket", o.arguments, "The path of a Unix socket, or fd:N")->required();
   CLI::App* list = app.add_subcommand("list", "List the locks and what they claim");
-  list->add_flag("--rules", o.list_rules, "List the rules instead");
+  list->add_flag("--rules", o.list_rules, "List the rules, and which drivers check each");
+  list->add_flag("-v,--verbose", o.verbose, "With --rules: name the scenarios too");
   list->add_option("--locks", o.locks, "Which locks")->type_name("GLOB[,GLOB]");
   CLI::App* doctor = app.add_subcommand("doctor", "Say what this machine lets hobbs do");
   doctor->add_option("--color,--colour", o.colour, "auto, always or never");
+}
+
+/// What each command's help ends with: a call that works, and what its end means.
+void add_footers(CLI::App& app) {
+  constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
+      {"verify", "verify --locks 'rw_*,ticket' --budget 1m"},
+      {"conform", "conform --cases my.cases --agent python"},
+      {"stress", "stress --locks futex_mutex --budget 10s --seeds 4"},
+      {"explore", "explore --locks mcs --workers 3 --acquisitions 1 --memory tso"},
+      {"step", "step --locks pthread.mutex"},
+      {"crash", "crash --locks robust_mutex"},
+      {"bench", "bench --locks futex_mutex,std.mutex"},
+      {"compare", "compare before.json after.json"},
+      {"report", "report result.json --format html --output result.html"},
+      {"replay", "replay hobbs-out/my_lock.explore.ME-1.0123abcd.json"},
+      {"agent", "agent /tmp/locks.socket"},
+      {"list", "list --rules"},
+      {"doctor", "doctor"},
+  };
+  for (CLI::App* command : app.get_subcommands(nullptr)) {
+    const auto example = std::ranges::find(kExamples, command->get_name(),
+                                           &std::pair<std::string_view, std::string_view>::first);
+    std::string footer;
+    if (example != std::end(kExamples)) footer = "Example: hobbs " + std::string(example->second);
+    command->footer(footer + kFooter);
+  }
 }
 
 std::optional<double> parse_number(std::string_view text) {
@@ -162,6 +192,22 @@ std::optional<double> parse_number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
+}
+
+/// What was wrong, in one sentence.
+std::string complaint(const CLI::App& app, int argc, const char* const* argv,
+                      const CLI::ParseError& error) {
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  if (!first.empty() && first[0] != '-' && std::ranges::find(names, first) == names.end()) {
+    const std::vector<std::string> near = near_matches(first, names);
+    return "there is no command '" + std::string(first) + "'" +
+           (near.empty() ? "; --help shows all" : "; near: " + near.front());
+  }
+  std::string words = error.what();
+  std::ranges::replace(words, '\n', ' ');
+  return words;
 }
 
 }  // namespace
@@ -193,8 +239,11 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.footer(kFooter);
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
+  // A script's defaults can be followed by one's own words.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_runners(app, o, budget);
   add_others(app, o, budget);
+  add_footers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -202,7 +251,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::ostringstream errors;
     const bool asked_for = app.exit(error, out, errors) == 0;
     parsed.exit_code = asked_for ? kExitPass : kExitUsage;
-    parsed.message = asked_for ? out.str() : std::string("hobbs: ") + error.what() + "\n";
+    parsed.message = asked_for ? out.str() : "hobbs: " + complaint(app, argc, argv, error) + "\n";
     return parsed;
   }
   const CLI::App* chosen = app.get_subcommands().front();

@@ -30,6 +30,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kGraceMin{3000};  // How long a slice may overstay its share.
 constexpr int kPollMs = 100;
+constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
 /// Routes the signals a campaign understands to a descriptor, for as long as it lives.
 class Signals {
@@ -37,7 +38,8 @@ class Signals {
   Signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD}) sigaddset(&set, number);
+    for (const int number : kEndingSignals) sigaddset(&set, number);
+    for (const int number : {SIGUSR1, SIGCHLD}) sigaddset(&set, number);
     sigprocmask(SIG_BLOCK, &set, &before_);
     fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
@@ -145,7 +147,8 @@ class CampaignRun {
       return driver->run(*lock, asked);
     };
     running_.push_back(
-        {planned, std::make_unique<Slice>(work, signals_.before()), until, false, is_retry});
+        {planned, std::make_unique<Slice>(work, plan_.child_signals.value_or(signals_.before())),
+         until, false, is_retry});
   }
 
   void wait_for_news() {
@@ -343,6 +346,15 @@ class CampaignRun {
 };
 
 }  // namespace
+
+SignalHold::SignalHold() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : kEndingSignals) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, &before_);
+}
+
+SignalHold::~SignalHold() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
 CampaignOutcome run_campaign(const CampaignPlan& plan) { return CampaignRun(plan).run(); }
 

@@ -132,6 +132,8 @@ int run_command(const Options& options, const Catalog& catalog, const Drivers& d
   run.machine = machine_facts();
   run.seed = plan.request.seed;
   const auto begin = std::chrono::steady_clock::now();
+  const SignalHold hold;
+  plan.child_signals = hold.before();
   {
     const Janitor janitor;
     plan.request.work_directory = janitor.directory();

@@ -15,7 +15,14 @@
 namespace hobbs {
 namespace {
 
-/// Whether `python` runs this one line of Python without an error.
+std::string this_program() {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string();
+}
+
+}  // namespace
+
 bool python_runs(const std::string& python, const char* line) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -52,14 +59,6 @@ std::string find_python() {
   }
   return first;
 }
-
-std::string this_program() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string();
-}
-
-}  // namespace
 
 AgentCommand find_agent(std::string_view agent, const std::string& cpp_agent) {
   AgentCommand command;

@@ -21,4 +21,11 @@ struct AgentCommand {
 ///   exec:COMMAND  a command line of the shell, which gets the socket's path as its last argument
 AgentCommand find_agent(std::string_view agent, const std::string& cpp_agent = {});
 
+
+/// The Python of the agent "python"; empty if there is none.
+std::string find_python();
+
+/// Whether `python` runs this one line of Python without an error.
+bool python_runs(const std::string& python, const char* line);
+
 }  // namespace hobbs

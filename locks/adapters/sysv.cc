@@ -31,9 +31,9 @@ class SystemVLock {
       : resource_(path,
                   [] {
                     const int made = ::semget(IPC_PRIVATE, 1, 0600);
-                    return made < 0 ? std::string() : std::to_string(made);
+                    return made < 0 ? std::string() : kMark + std::to_string(made);
                   }),
-        set_(resource_.name().empty() ? -1 : std::atoi(resource_.name().c_str())) {}
+        set_(resource_.name().empty() ? -1 : std::stoi(resource_.name().substr(kMark.size()))) {}
   ~SystemVLock() {
     resource_.leave([this](const std::string&) { ::semctl(set_, 0, IPC_RMID); });
   }
@@ -60,6 +60,8 @@ class SystemVLock {
 
  private:
   static constexpr short kUndo = undo ? SEM_UNDO : 0;
+  // Who finds the file after everybody was killed can tell what to remove.
+  static inline const std::string kMark = "sysv-semaphore:";
 
   Outcome acquire(int flags, const timespec* patience) {
     sembuf take[] = {

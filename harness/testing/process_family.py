@@ -1,0 +1,95 @@
+"""Runs a command so that whatever it leaves behind is seen: processes, files, shared memory."""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+PR_SET_CHILD_SUBREAPER = 36
+PATIENCE_S = 60  # For the last process of a killed command to go; then it counts as left behind.
+
+
+def become_subreaper():
+    """From now on orphans of our descendants become our children, so that we can wait for them."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")
+
+
+def children_of(pid):
+    """The pids of a process's living children."""
+    pids = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                pids += [int(word) for word in file.read().split()]
+    return pids
+
+
+def name_of(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().strip()
+    return ""
+
+
+def reap_all():
+    """Waits until no descendant is left; returns the names of those that do not go."""
+
+    def too_late(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(PATIENCE_S)
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        return []
+    except TimeoutError:
+        left = children_of(os.getpid())
+        names = [f"{pid} {name_of(pid)}" for pid in left]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        return names
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def semaphore_sets():
+    """The ids of all System V semaphore sets of this machine (or namespace)."""
+    with open("/proc/sysvipc/sem", encoding="ascii") as file:
+        return {line.split()[1] for line in file.readlines()[1:]}
+
+
+class Family:
+    """A command, everything it starts, and a scratch directory that is all its own."""
+
+    def __init__(self, command, environment=None, **popen):
+        self.directory = tempfile.mkdtemp(prefix="family-")
+        self._sets = semaphore_sets()
+        self.environment = {"PATH": os.environ["PATH"], "TMPDIR": self.directory,
+                            **(environment or {})}
+        self.process = subprocess.Popen(
+            command, env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
+        self.pid = self.process.pid
+
+    def result(self):
+        """Waits for the end; (exit code or minus the signal, standard output, standard error)."""
+        out, err = self.process.communicate(timeout=PATIENCE_S * 2)
+        return self.process.returncode, (out or b"").decode(), (err or b"").decode()
+
+    def left_behind(self):
+        """What is left, in words, once everything that still goes by itself has gone."""
+        left = [f"process {name}" for name in reap_all()]
+        left += [f"file {name}" for name in os.listdir(self.directory)
+                 if name.startswith("hobbs-") and name != "hobbs-out"]
+        left += [f"/dev/shm/{name}" for name in os.listdir("/dev/shm")
+                 if f"hobbs-{self.pid}-" in name]
+        left += [f"semaphore set {identity}" for identity in semaphore_sets() - self._sets]
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return left
