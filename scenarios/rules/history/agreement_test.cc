@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "scenarios/rules/history/frontier.h"
 #include "scenarios/rules/history/judge.h"
 #include "scenarios/rules/history/owned_sweep.h"
 #include "scenarios/rules/history/plain_search.h"
@@ -14,7 +15,9 @@
 namespace hobbs {
 namespace {
 
-constexpr std::uint64_t kHistories = 100'000;  // Of each kind.
+constexpr std::uint64_t kHistories = 1'000'000;  // Of each kind.
+
+constexpr std::uint64_t kSearchBudget = 1'000'000;
 
 std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
@@ -40,13 +43,20 @@ std::string show(const LockLogs& lock) {
   return text;
 }
 
+PlainVerdict verdict_of(const SearchResult& found) {
+  EXPECT_NE(found.kind, SearchResult::Kind::kUndecided);
+  return found.kind == SearchResult::Kind::kLegal     ? PlainVerdict::kLegal
+         : found.kind == SearchResult::Kind::kIllegal ? PlainVerdict::kIllegal
+                                                      : PlainVerdict::kOutside;
+}
+
 PlainVerdict verdict_of(const Ledger& ledger) {
   if (ledger.accuses()) return PlainVerdict::kIllegal;
   return ledger.silenced_from_ns() != INT64_MAX ? PlainVerdict::kOutside : PlainVerdict::kLegal;
 }
 
 /// The whole way from a History to a certificate that somebody else believes.
-void expect_proof(const SmallHistory& small, const Claims& claims) {
+void expect_proof(const SmallHistory& small, const Claims& claims, PlainVerdict truth) {
   History history;
   for (const auto& log : small.logs) {
     for (const LoggedCall& call : log) {
@@ -60,30 +70,37 @@ void expect_proof(const SmallHistory& small, const Claims& claims) {
                                     .to_ns = death.to_ns});
   }
   const Judgement judgement = judge_history(history, claims);
-  ASSERT_TRUE(judgement.illegal());
+  ASSERT_EQ(judgement.illegal(), truth == PlainVerdict::kIllegal);
+  ASSERT_EQ(judgement.legal(), truth == PlainVerdict::kLegal);
+  if (!judgement.illegal()) return;
   const Violation& first = judgement.earliest.front();
   EXPECT_EQ(flaw_in(first, history, claims), "") << to_string(first.breach);
   EXPECT_GT(judgement.counts[static_cast<std::size_t>(first.breach)], 0u);
 }
 
 /// Compares on this shard's share of the histories.
-void expect_agreement(const HistoryShape& shape, std::uint64_t salt) {
+void expect_agreement(const std::vector<HistoryShape>& shapes, std::uint64_t salt) {
   const std::uint64_t histories = number_from("HOBBS_HISTORIES", kHistories);
   std::uint64_t legal = 0, illegal = 0, outside = 0, undecided = 0;
   for (std::uint64_t i = 0; i < histories; ++i) {
+    const HistoryShape& shape = shapes[i % shapes.size()];
     Dice dice(salt * 1'000'000'007u + i);
     const SmallHistory history = HistoryMaker(shape, dice).make();
     const LockLogs lock = history.view();
     const PlainVerdict truth = PlainSearch(shape.claims, Home::kMemory, lock).run();
     (truth == PlainVerdict::kLegal ? legal : truth == PlainVerdict::kIllegal ? illegal : outside)++;
+    const SearchResult found = search_history(shape.claims, Home::kMemory, lock, kSearchBudget);
+    ASSERT_EQ(verdict_of(found), truth) << "search, history " << i << "\n" << show(lock);
     Ledger ledger;
+    if (!owned_sweep_applies(shape.claims, lock)) continue;
     sweep_owned(shape.claims, Home::kMemory, lock, ledger);
     if (!ledger.accuses() && ledger.search_needed()) {
+      expect_proof(history, shape.claims, truth);
       ++undecided;
       continue;
     }
     const PlainVerdict said = verdict_of(ledger);
-    if (said == PlainVerdict::kIllegal) expect_proof(history, shape.claims);
+    if (said == PlainVerdict::kIllegal) expect_proof(history, shape.claims, said);
     if (testing::Test::HasFailure()) {
       FAIL() << "history " << i << "\n" << show(lock);
     }
@@ -101,44 +118,63 @@ void expect_agreement(const HistoryShape& shape, std::uint64_t salt) {
   EXPECT_LT(undecided, histories / 2);
 }
 
-TEST(Agreement, Mutex) { expect_agreement({.claims = {}}, 1); }
-TEST(Agreement, MutexWithDeaths) { expect_agreement({.claims = {}, .deaths = true}, 2); }
-TEST(Agreement, MutexThatRefusesMisuse) {
-  expect_agreement({.claims = {.checks_misuse = true}}, 3);
-}
-TEST(Agreement, Reentrant) { expect_agreement({.claims = {.reentrant = true}, .deaths = true}, 4); }
-TEST(Agreement, AnyoneReleasesButNobodyElseDoes) {
-  expect_agreement({.claims = {.releaser = Releaser::kAnyone}, .deaths = true}, 5);
-}
-
-TEST(Agreement, ReadersWriter) {
-  expect_agreement({.claims = {}, .shared = true, .deaths = true}, 6);
-}
-TEST(Agreement, ReadersFirst) {
+TEST(Agreement, Mutex) {
   expect_agreement(
-      {.claims = {.fairness = Fairness::kReaderPreference}, .shared = true, .deaths = true}, 7);
+      {{.claims = {}}, {.claims = {}, .deaths = true}, {.claims = {.checks_misuse = true}}}, 1);
 }
-TEST(Agreement, ReadersWriterReentrant) {
-  expect_agreement({.claims = {.reentrant = true, .fairness = Fairness::kReaderPreference},
-                    .shared = true,
-                    .deaths = true},
-                   8);
+TEST(Agreement, MutexThatAnyoneReleases) {
+  const Claims claims{.releaser = Releaser::kAnyone};
+  expect_agreement({{.claims = claims, .deaths = true},
+                    {.claims = claims, .deaths = true, .foreign = true},
+                    {.claims = claims, .shared = true}},
+                   2);
 }
-TEST(Agreement, Conversions) {
-  expect_agreement({.claims = {}, .shared = true, .conversions = true, .fails = false}, 9);
+TEST(Agreement, Reentrant) {
+  expect_agreement({{.claims = {.reentrant = true}, .deaths = true},
+                    {.claims = {.reentrant = true, .checks_misuse = true}}},
+                   3);
+}
+TEST(Agreement, Semaphore) {
+  const Claims plain{.releaser = Releaser::kAnyone, .semaphore = true, .permits = 2};
+  Claims bounded = plain, counting = plain, undone = plain;
+  bounded.bounded_release = true;
+  counting.counts_above_permits = true;
+  counting.permits = 1;
+  undone.crash = CrashBehaviour::kReleasedBySystem;
+  expect_agreement({{.claims = plain, .deaths = true, .foreign = true},
+                    {.claims = bounded, .deaths = true, .foreign = true},
+                    {.claims = counting, .foreign = true},
+                    {.claims = undone, .deaths = true}},
+                   4);
+}
+TEST(Agreement, ReadersWriter) {
+  expect_agreement(
+      {{.claims = {}, .shared = true, .deaths = true},
+       {.claims = {.fairness = Fairness::kReaderPreference}, .shared = true, .deaths = true},
+       {.claims = {.crash = CrashBehaviour::kReleasedBySystem}, .shared = true, .deaths = true}},
+      5);
+}
+TEST(Agreement, SharedReentrant) {
+  expect_agreement({{.claims = {.reentrant = true, .fairness = Fairness::kReaderPreference},
+                     .shared = true,
+                     .deaths = true},
+                    {.claims = {.reentrant = true, .crash = CrashBehaviour::kOwnerDied},
+                     .shared = true,
+                     .deaths = true}},
+                   6);
 }
 TEST(Agreement, Robust) {
-  expect_agreement({.claims = {.crash = CrashBehaviour::kOwnerDied}, .deaths = true}, 10);
-}
-TEST(Agreement, Takeover) {
-  expect_agreement({.claims = {.crash = CrashBehaviour::kTakeover}, .deaths = true}, 11);
-}
-TEST(Agreement, ReleasedBySystem) {
-  expect_agreement({.claims = {.crash = CrashBehaviour::kReleasedBySystem}, .deaths = true}, 12);
-}
-TEST(Agreement, ReadersWriterReleasedBySystem) {
   expect_agreement(
-      {.claims = {.crash = CrashBehaviour::kReleasedBySystem}, .shared = true, .deaths = true}, 13);
+      {{.claims = {.crash = CrashBehaviour::kOwnerDied}, .deaths = true},
+       {.claims = {.crash = CrashBehaviour::kTakeover}, .deaths = true},
+       {.claims = {.crash = CrashBehaviour::kReleasedBySystem}, .deaths = true},
+       {.claims = {.reentrant = true, .crash = CrashBehaviour::kOwnerDied}, .deaths = true}},
+      7);
+}
+TEST(Agreement, Conversions) {
+  expect_agreement({{.claims = {}, .shared = true, .conversions = true, .fails = false},
+                    {.claims = {}, .shared = true, .conversions = true, .deaths = true}},
+                   8);
 }
 
 }  // namespace

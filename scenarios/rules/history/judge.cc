@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "scenarios/rules/history/frontier.h"
 #include "scenarios/rules/history/ledger.h"
 #include "scenarios/rules/history/owned_sweep.h"
 
@@ -116,6 +117,72 @@ void merge_into(Judgement& all, Judgement one, std::uint8_t number) {
                                          : Judgement::Kind::kLegal;
 }
 
+/// Calls whose holds were certain when this call returned: what it stands against.
+std::vector<LoggedCall> certain_holds(const LockLogs& lock, const LoggedCall& culprit) {
+  std::vector<LoggedCall> found;
+  for (const auto& log : lock.logs) {
+    const LoggedCall* holding = nullptr;
+    for (const LoggedCall& call : log) {
+      if (call.pending() || call.returned_ns > culprit.returned_ns) break;
+      if (&call != &culprit && hobbs::holds(call.outcome) && is_acquire(call.verb())) {
+        holding = &call;
+      }
+      if (is_release(call.verb())) holding = nullptr;
+    }
+    if (holding == nullptr || holding->invoked_ns == culprit.invoked_ns) continue;
+    const auto next = std::find_if(log.begin(), log.end(), [&](const LoggedCall& call) {
+      return call.invoked_ns > holding->invoked_ns && is_release(call.verb());
+    });
+    if (next == log.end() || next->invoked_ns >= culprit.returned_ns) found.push_back(*holding);
+  }
+  return found;
+}
+
+Judgement judgement_of(const SearchResult& found, const Claims& claims, const LockLogs& lock,
+                       std::uint8_t number) {
+  Judgement result;
+  result.calls = lock.size();
+  switch (found.kind) {
+    case SearchResult::Kind::kLegal: break;
+    case SearchResult::Kind::kIllegal: {
+      constexpr std::size_t kCallsMax = 5;
+      const LoggedCall& culprit = found.culprit;
+      std::vector<LoggedCall> others = certain_holds(lock, culprit);
+      const std::size_t holders = others.size();
+      if (others.size() > kCallsMax - 1) others.resize(kCallsMax - 1);
+      const bool crowded = claims.semaphore && !culprit.pending() &&
+                           hobbs::holds(culprit.outcome) && holders >= claims.permits;
+      Violation violation;
+      violation.breach = crowded ? Breach::kTooManyHolders : Breach::kNoOrder;
+      violation.at_ns = found.at_ns;
+      const auto add = [&](const LoggedCall& call) {
+        const std::uint32_t id = call.worker < lock.platform_id.size()
+                                     ? lock.platform_id[call.worker]
+                                     : call.worker + 1u;
+        violation.certificate.push_back(to_operation(call, id, number));
+      };
+      for (const LoggedCall& call : others) add(call);
+      add(culprit);
+      result.counts[static_cast<std::size_t>(violation.breach)] = 1;
+      result.earliest.push_back(std::move(violation));
+      result.kind = Judgement::Kind::kIllegal;
+      break;
+    }
+    case SearchResult::Kind::kOutside:
+      result.kind = Judgement::Kind::kInconclusive;
+      result.inconclusive = "up to " + std::to_string(found.at_ns) +
+                            " ns: a call was made that the contract leaves undefined";
+      break;
+    case SearchResult::Kind::kUndecided:
+      result.kind = Judgement::Kind::kInconclusive;
+      result.inconclusive = "from " + std::to_string(found.at_ns) +
+                            " ns on: the search was given up after " +
+                            std::to_string(found.states) + " states";
+      break;
+  }
+  return result;
+}
+
 }  // namespace
 
 Judgement judge_lock(const LockLogs& lock, const Claims& claims, const JudgeOptions& options,
@@ -125,11 +192,8 @@ Judgement judge_lock(const LockLogs& lock, const Claims& claims, const JudgeOpti
     sweep_owned(claims, options.home, lock, ledger);
     if (ledger.accuses() || !ledger.search_needed()) return ledger.judgement(lock, number);
   }
-  Judgement unknown;
-  unknown.kind = Judgement::Kind::kInconclusive;
-  unknown.calls = lock.size();
-  unknown.inconclusive = "these calls are beyond what intervals decide";
-  return unknown;
+  const SearchResult found = search_history(claims, options.home, lock, options.search_budget);
+  return judgement_of(found, claims, lock, number);
 }
 
 Judgement judge_history(const History& history, const Claims& claims, const JudgeOptions& options) {

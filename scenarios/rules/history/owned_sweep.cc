@@ -106,6 +106,7 @@ class OwnedSweep {
     if (call.outcome == Outcome::kOwnerDied && !tells_deaths()) {
       ledger_.record(Breach::kOwnerDeathInvented, call.returned_ns, 0, {&call});
     }
+    if (call.outcome == Outcome::kOwnerDied && call.mode() == Mode::kShared) ledger_.needs_search();
     me.acquire = &call;
     me.ai = call.invoked_ns;
     me.ar = me.ar_shared = call.returned_ns;
@@ -159,7 +160,9 @@ class OwnedSweep {
         return;
       default: return ledger_.record(Breach::kWrongOutcome, call.returned_ns, 0, {&call});
     }
-    if (me.acquire == nullptr) wants_ground(call);
+    if (me.acquire == nullptr) return wants_ground(call);
+    const bool own_hold_explains = call.mode() == Mode::kExclusive || me.mode == Mode::kExclusive;
+    if (!owned_ && !own_hold_explains) ledger_.wrong_engine();
   }
 
   /// The caller holds the lock already. True if that is all there is to say.
@@ -345,6 +348,11 @@ class OwnedSweep {
   /// Whether this section was told of its predecessor's death, as it must be.
   void check_told(const Section& section) {
     const bool told = section.acquire->outcome == Outcome::kOwnerDied;
+    const bool readers = any_shared_ || std::any_of(optional_.begin(), optional_.end(),
+                                                    [](const OptionalHold& dead) {
+                                                      return dead.call->mode() == Mode::kShared;
+                                                    });
+    if (readers && (told || last_.died || last_.may_have_died)) return ledger_.needs_search();
     const bool may_have_died = last_.may_have_died && last_.dies_from <= section.ar;
     if (told && !last_.died && !may_have_died) {
       OptionalHold* best = nullptr;

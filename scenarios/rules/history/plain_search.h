@@ -57,6 +57,7 @@ class PlainSearch {
       return a.at != b.at ? a.at < b.at : a.end < b.end;
     });
     reached_.assign(1, {});
+    reached_.reserve(64);
     for (const Event& event : events) {
       if (!event.end) {
         open_ |= bit(event.step);
@@ -101,10 +102,10 @@ class PlainSearch {
   void take_effect(std::size_t from, int s) {
     const Step& step = steps_[static_cast<std::size_t>(s)];
     const std::uint64_t done = reached_[from].done;
-    const ModelState state = reached_[from].state;
     const bool previous_pends =
         step.after >= 0 && steps_[static_cast<std::size_t>(step.after)].call->pending();
     if (step.after >= 0 && (done & bit(step.after)) == 0 && !previous_pends) return;
+    const ModelState state = reached_[from].state;
     if (step.call == nullptr) {
       ModelState next = state;
       model_.die(next, step.worker, previous_pends);
