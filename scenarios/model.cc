@@ -80,15 +80,11 @@ Expectation Model::expect(const ModelState& state, const Call& call) const {
       return claims_.semaphore ? expect_permit(state, call) : expect_acquire(state, call);
     case Verb::kRelease:
     case Verb::kPost:
-    case Verb::kMisuse:
-      return claims_.semaphore ? expect_post(state) : expect_release(state, call);
+    case Verb::kMisuse: return claims_.semaphore ? expect_post(state) : expect_release(state, call);
     case Verb::kUpgrade:
-    case Verb::kTryUpgrade:
-      return expect_upgrade(state, call);
-    case Verb::kDowngrade:
-      return expect_downgrade(state, call);
-    default:
-      abort_on("asked about a step that does not call the lock");
+    case Verb::kTryUpgrade: return expect_upgrade(state, call);
+    case Verb::kDowngrade: return expect_downgrade(state, call);
+    default: abort_on("asked about a step that does not call the lock");
   }
 }
 
@@ -304,11 +300,12 @@ void Model::give_back(ModelState& state, const Call& call) const {
 
 void Model::die(ModelState& state, std::uint32_t worker, bool inside_call) const {
   state.dead |= bit_of(worker);
-  if (claims_.crash == CrashBehaviour::kStuck && inside_call) state.damaged = 1;
+  // A lock file that promises nothing may stay, be freed by the system, or be found stale.
+  const bool unsaid = claims_.crash == CrashBehaviour::kStuck && home_ == Home::kPath;
+  if (claims_.crash == CrashBehaviour::kStuck && (inside_call || unsaid)) state.damaged = 1;
   const std::uint32_t process = process_of_[worker];
-  if (claims_.crash != CrashBehaviour::kReleasedBySystem || !process_is_dead(state, process)) {
-    return;
-  }
+  const bool frees = claims_.crash == CrashBehaviour::kReleasedBySystem || unsaid;
+  if (!frees || !process_is_dead(state, process)) return;
   for (std::uint32_t w = 1; w <= kMaxWorkers; ++w) {
     if (process_of_[w] != process) continue;
     if (claims_.semaphore) {  // As semop(2): an undo takes no permit that is not there.
@@ -355,17 +352,13 @@ void Model::look_at(const ModelState& state, std::uint32_t holder, Obstacle& fou
                         ? process_is_dead(state, process_of_[holder])
                         : is_dead(state, holder);
   switch (claims_.crash) {
-    case CrashBehaviour::kStuck:
-      found.living = true;
-      break;
+    case CrashBehaviour::kStuck: found.living = true; break;
     case CrashBehaviour::kReleasedBySystem:
       // A thread of a process that lives on: whether that ends the hold differs between systems.
       (is_dead(state, holder) ? found.loose : found.living) = true;
       break;
     case CrashBehaviour::kOwnerDied:
-    case CrashBehaviour::kTakeover:
-      (gone ? found.died : found.living) = true;
-      break;
+    case CrashBehaviour::kTakeover: (gone ? found.died : found.living) = true; break;
   }
 }
 
@@ -382,12 +375,9 @@ bool Model::process_is_dead(const ModelState& state, std::uint32_t process) cons
 
 bool Model::may_release(std::uint32_t holder, std::uint32_t worker) const {
   switch (claims_.releaser) {
-    case Releaser::kAnyone:
-      return true;
-    case Releaser::kProcess:
-      return process_of_[holder] == process_of_[worker];
-    case Releaser::kThread:
-      return holder == worker;
+    case Releaser::kAnyone: return true;
+    case Releaser::kProcess: return process_of_[holder] == process_of_[worker];
+    case Releaser::kThread: return holder == worker;
   }
   return false;
 }

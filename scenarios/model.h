@@ -87,7 +87,8 @@ struct ModelState {
                               // posted above the initial permits.
   std::uint64_t sharers = 0;  // Bit id-1: holds shared.
   std::uint64_t dead = 0;     // Bit id-1: died.
-  std::uint64_t damaged = 0;  // 1: a worker died inside a call of a lock that need not survive it.
+  std::uint64_t damaged = 0;  // 1: a worker died, and the lock need not survive that: inside
+                              // a call, or (on a path) holding it.
   std::array<std::int16_t, kMaxWorkers> holds{};  // Shared holds of each worker; of a semaphore
                                                   // whose permits the system returns: its balance.
   bool operator==(const ModelState&) const = default;

@@ -17,14 +17,13 @@ void DirectMachine::write(void* cell, unsigned size, std::uint64_t value) {
   std::memcpy(cell, &value, size);
 }
 
-void DirectMachine::store(void* cell, unsigned size, std::uint64_t value, std::memory_order,
-                          Site) {
+void DirectMachine::store(void* cell, unsigned size, std::uint64_t value, std::memory_order, Site) {
   write(cell, size, value);
 }
 
-std::uint64_t DirectMachine::read_modify_write(void* cell, unsigned size,
-                                               ReadModifyWrite operation, std::uint64_t operand,
-                                               std::memory_order, Site site) {
+std::uint64_t DirectMachine::read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
+                                               std::uint64_t operand, std::memory_order,
+                                               Site site) {
   const std::uint64_t old = load(cell, size, std::memory_order_seq_cst, site);
   write(cell, size, apply(operation, old, operand, size));
   return old;
@@ -42,13 +41,22 @@ bool DirectMachine::compare_exchange(void* cell, unsigned size, std::uint64_t& e
   return true;
 }
 
-WaitResult DirectMachine::futex_wait(void* word, std::uint32_t expected,
-                                     std::int64_t deadline_ns, bool, Site site) {
+WaitResult DirectMachine::futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
+                                     bool, Site site) {
   if (load(word, 4, std::memory_order_seq_cst, site) != expected) return WaitResult::kMismatch;
   if (deadline_ns == kNever) give_up();
   lose_patience();
   if (deadline_ns > now_ns_) now_ns_ = deadline_ns;
   return WaitResult::kTimedOut;
+}
+
+long DirectMachine::file_call(const FileCall& call) {
+  lose_patience();
+  const std::uint64_t before = files_.changes();
+  const long result = call.perform(call, files_, kFirstOutsider + id_);
+  if (files_.changes() != before) patience_ = kPatience;
+  if (result == FileSystem::kBlocks) give_up();
+  return result;
 }
 
 }  // namespace hobbs::explore

@@ -13,7 +13,8 @@ class DirectMachine final : public Machine {
  public:
   /// `fibre`: the fibre of `fibres` that calls run on, so that a call that would wait for somebody
   /// can be left where it is.
-  DirectMachine(Fibres& fibres, int fibre) : fibres_(fibres), fibre_(fibre) {}
+  DirectMachine(Fibres& fibres, int fibre, FileSystem& files)
+      : fibres_(fibres), fibre_(fibre), files_(files) {}
 
   /// Calls `job` as worker `id`; false if it would wait for ever.
   template <class Job>
@@ -54,16 +55,22 @@ class DirectMachine final : public Machine {
   void yield(Site) override { lose_patience(); }
   void file_point(Site) override {}
   std::uint32_t self() override { return id_; }
-  std::uint32_t pid() override { return 1000 + id_; }
+  std::uint32_t pid() override { return kFirstPid + id_; }
   bool alive(std::uint32_t id, Site) override { return (dead_ >> id & 1) == 0; }
   std::int64_t now_ns() override { return now_ns_; }
+  long file_call(const FileCall& call) override;
+  bool process_runs(std::uint32_t process) override {
+    return process <= kFirstPid || process > kFirstPid + 64 || alive(process - kFirstPid, {});
+  }
   void plain(unsigned, unsigned, bool, Site) override {}
 
   /// Bit i: worker id i is dead.
   void set_dead(std::uint64_t ids) { dead_ = ids; }
 
  private:
-  static constexpr int kPatience = 20'000;  // Operations in a row that change nothing.
+  static constexpr std::uint32_t kFirstPid = 1000;
+  static constexpr std::uint32_t kFirstOutsider = 3000;  // Processes that are no worker's.
+  static constexpr int kPatience = 20'000;               // Operations in a row that change nothing.
   void give_up() { fibres_.switch_to(Fibres::kMain); }
   void lose_patience() {
     if (--patience_ <= 0) give_up();
@@ -72,6 +79,7 @@ class DirectMachine final : public Machine {
 
   Fibres& fibres_;
   const int fibre_;
+  FileSystem& files_;
   std::uint32_t id_ = 1;
   std::int64_t now_ns_ = 0;
   std::uint64_t dead_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "harness/explore/operations.h"
 
@@ -9,6 +10,7 @@ namespace hobbs::explore {
 namespace {
 
 constexpr std::byte kPoison{0xdb};
+constexpr std::size_t kProbers = 2;
 constexpr std::size_t kArenaAlignment = 4096;
 
 std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
@@ -31,10 +33,11 @@ bool offers(const LockOps& ops, const Step& step) {
 
 template <MemoryModel kModel>
 Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
-    : Scheduler(lock, topology), direct_(fibres_, kMaxFibres) {
+    : Scheduler(lock, topology), direct_(fibres_, kMaxFibres, files_) {
   exact_ = kModel == MemoryModel::kSc;
   stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
-  arena_bytes_ = stride_ * kMaxLocksPerProgram;
+  const std::size_t objects = on_path() ? kMaxFibres + kProbers : 1;
+  arena_bytes_ = stride_ * kMaxLocksPerProgram * objects;
   bytes_.resize(arena_bytes_ + kArenaAlignment);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
   arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
@@ -50,6 +53,9 @@ std::string Execution<kModel>::unrunnable(const Program& program) const {
     for (const Step& step : steps) {
       if (!offers(ops(), step)) return "the lock lacks a call of the program";
       if (step.lock >= kMaxLocksPerProgram) return "the program uses too many locks";
+      if (on_path() && (step.verb == Verb::kFork || step.verb == Verb::kDestroy)) {
+        return "forks and destruction of locks on a path are not modelled";
+      }
     }
   }
   return "";
@@ -73,7 +79,9 @@ std::string Execution<kModel>::load(const Program& program) {
 template <MemoryModel kModel>
 void Execution<kModel>::prepare(const Program& program) {
   std::memset(arena_, 0, arena_bytes_);
+  files_.reset();
   thread_image_.save(pristine_image_.data());
+  if (on_path()) return;  // Each worker makes its own objects.
   direct_.set_dead(0);
   direct_.run(1, kStartNs, [this] {
     for (int l = 0; l < n_locks_; ++l) ops().construct(lock_at(static_cast<unsigned>(l)), nullptr);
@@ -97,7 +105,11 @@ void Execution<kModel>::prepare(const Program& program) {
 
 template <MemoryModel kModel>
 void Execution<kModel>::begin_memory(int workers) {
-  std::memcpy(arena_, snapshot_.data(), snapshot_.size());
+  if (on_path()) {
+    files_.reset();
+  } else {
+    std::memcpy(arena_, snapshot_.data(), snapshot_.size());
+  }
   memory_.begin(workers);
   for (int l = 0; l < n_locks_; ++l) guarded_[l] = {};
   destroyed_ = 0;
@@ -105,7 +117,26 @@ void Execution<kModel>::begin_memory(int workers) {
 
 template <MemoryModel kModel>
 void Execution<kModel>::run_worker(int w) {
+  if (on_path()) construct_on_path();
   Interpreter<Execution>::run(*this, w, workers_[w].script, workers_[w].progress);
+  if (on_path()) destroy_on_path();
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::construct_on_path() {
+  static constexpr const char* kPaths[] = {"/lock0", "/lock1", "/lock2", "/lock3",
+                                           "/lock4", "/lock5", "/lock6", "/lock7"};
+  static_assert(std::size(kPaths) == kMaxLocksPerProgram);
+  for (int l = 0; l < n_locks_; ++l) {
+    void* const at = lock_at(static_cast<unsigned>(l));
+    std::memset(at, 0, ops().size);
+    ops().construct(at, kPaths[l]);
+  }
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::destroy_on_path() {
+  for (int l = 0; l < n_locks_; ++l) ops().destroy(lock_at(static_cast<unsigned>(l)));
 }
 
 template <MemoryModel kModel>
@@ -115,7 +146,8 @@ void Execution<kModel>::begins(int w, const Step& step, std::int64_t deadline_ns
     workers_[w].call_deadline_ns = deadline_ns;
     update_clock();
   }
-  if (told()) tell({.kind = Event::Kind::kCall, .worker = static_cast<std::int8_t>(w), .step = step});
+  if (told())
+    tell({.kind = Event::Kind::kCall, .worker = static_cast<std::int8_t>(w), .step = step});
   if (!judge_.begins(w, step, now_ns_, deadline_ns)) fail(judge_.broken());
 }
 
@@ -128,7 +160,9 @@ void Execution<kModel>::ends(int w, const Step& step, Outcome outcome) {
     update_clock();
   }
   if (told()) {
-    tell({.kind = Event::Kind::kReturn, .worker = static_cast<std::int8_t>(w), .step = step,
+    tell({.kind = Event::Kind::kReturn,
+          .worker = static_cast<std::int8_t>(w),
+          .step = step,
           .outcome = outcome});
   }
   if (memory_.exhausted()) [[unlikely]] {
@@ -151,8 +185,9 @@ void Execution<kModel>::work(int w, unsigned lock, Mode mode) {
     data.value = value + 1;
     ++data.expected;
   } else if (data.value != value) {
-    fail("RW-1", "worker " + std::to_string(w + 1) + " holds the lock shared and sees the data "
-                                                     "change");
+    fail("RW-1", "worker " + std::to_string(w + 1) +
+                     " holds the lock shared and sees the data "
+                     "change");
   }
 }
 
@@ -181,6 +216,15 @@ void Execution<kModel>::destroy(int w, unsigned lock) {
 template <MemoryModel kModel>
 void Execution<kModel>::at_death(int w) {
   drain_all(w);
+  bool last = true;
+  for (int u = 0; u < n_workers_; ++u) {
+    last &=
+        u == w || workers_[u].process != workers_[w].process || workers_[u].state == State::kDead;
+  }
+  if (last) {
+    files_.end_process(workers_[w].process);
+    files_changed(w);
+  }
   // Whoever finds out about the death comes after it: the dead race with nobody.
   for (int l = 0; l < n_locks_; ++l) {
     if (guarded_[l].writer == w) guarded_[l].writer = -1;
@@ -194,8 +238,8 @@ void Execution<kModel>::at_end() {
     const Guarded& data = guarded_[l];
     if (data.value != data.expected) {
       return note(Ending::Kind::kBroken, "ME-2",
-                  "the counter that the lock guards is " + std::to_string(data.value) +
-                      " after " + std::to_string(data.expected) + " increments");
+                  "the counter that the lock guards is " + std::to_string(data.value) + " after " +
+                      std::to_string(data.expected) + " increments");
     }
   }
   if (destroyed_ != 0) {
@@ -209,7 +253,7 @@ void Execution<kModel>::at_end() {
   if (n_locks_ != 1) return;
   const bool died = judge_.anybody_died();
   if (died ? lock_.claims.crash == CrashBehaviour::kStuck : judge_.any_held()) return;
-  if (lock_.claims.pristine_when_free && !died &&
+  if (lock_.claims.pristine_when_free && !died && !on_path() &&
       std::memcmp(arena_, pristine_.data(), ops().size) != 0) {
     return note(Ending::Kind::kBroken, "AB-4", "the lock is free but is not as it was when new");
   }
@@ -221,6 +265,7 @@ void Execution<kModel>::at_end() {
 /// that are not atomic follow from the same words closely enough: each is written under the lock.)
 template <MemoryModel kModel>
 bool Execution<kModel>::known_good_end() {
+  if (on_path()) return false;
   std::uint64_t hash = 0x9e3779b97f4a7c15ull;
   for (int word = 0; word < memory_.words(); ++word) {
     hash = (hash ^ memory_.newest(word)) * 0xff51afd7ed558ccdull;
@@ -247,7 +292,9 @@ typename Execution<kModel>::Got Execution<kModel>::take_as(std::uint32_t id) {
   Outcome outcome = Outcome::kSystemError;
   thread_image_.restore(pristine_image_.data());  // A new thread, whoever went before.
   const bool returned = direct_.run(id, now_ns_, [this, &outcome] {
-    outcome = ops().try_acquire != nullptr ? ops().try_acquire(arena_) : ops().acquire(arena_);
+    if (on_path()) construct_on_path();
+    void* const lock = lock_at(0);
+    outcome = ops().try_acquire != nullptr ? ops().try_acquire(lock) : ops().acquire(lock);
   });
   if (!returned) return Got::kWaits;
   return holds(outcome) ? Got::kYes : Got::kNo;
@@ -271,6 +318,7 @@ void Execution<kModel>::probe() {
   direct_.set_dead(dead);
   const std::uint32_t first = spare_id(0);
   if (first == 0) return;
+  prober_ = 0;
   const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
   for (std::uint32_t i = 0; i < permits; ++i) {
     const Got got = take_as(first);
@@ -281,6 +329,7 @@ void Execution<kModel>::probe() {
   }
   const std::uint32_t second = lock_.claims.semaphore ? first : spare_id(first);
   if (second == 0 || ops().try_acquire == nullptr) return;
+  prober_ = 1;
   if (take_as(second) == Got::kYes) {
     note(Ending::Kind::kBroken, lock_.claims.semaphore ? "ME-6" : "ME-1",
          "all workers are done; now more than " + std::to_string(permits) +

@@ -22,11 +22,17 @@ class Execution final : public Scheduler, public Machine {
 
   // The rest of what the interpreter asks of its host.
   const LockOps& ops() const { return lock_.controlled; }
-  void* lock_at(unsigned lock) { return arena_ + lock * stride_; }
+  /// The lock in memory that all share; of a lock on a path, the current worker's own object.
+  void* lock_at(unsigned lock) {
+    std::byte* const base =
+        on_path() ? arena_ + stride_ * kMaxLocksPerProgram * object_slot() : arena_;
+    return base + lock * stride_;
+  }
   void begins(int w, const Step& step, std::int64_t deadline_ns);
   void ends(int w, const Step& step, Outcome outcome);
   void work(int w, unsigned lock, Mode mode);
   void fork(int w) { add_worker(w); }
+  void exec(int w) { files_.exec_child(workers_[w].process); }
   void destroy(int w, unsigned lock);
   void begin_block(int w) {
     block_owner_ = w;
@@ -58,6 +64,8 @@ class Execution final : public Scheduler, public Machine {
   bool alive(std::uint32_t id, Site site) override;
   std::int64_t now_ns() override;
   void plain(unsigned lock, unsigned word, bool write, Site site) override;
+  long file_call(const FileCall& call) override;
+  bool process_runs(std::uint32_t process) override;
 
  private:
   static constexpr std::size_t kProbeCache = 256;
@@ -65,7 +73,7 @@ class Execution final : public Scheduler, public Machine {
   /// The data that one lock guards, and who touched it last.
   struct Guarded {
     std::int64_t value = 0;
-    std::int64_t expected = 0;   // What it must be when all is over.
+    std::int64_t expected = 0;  // What it must be when all is over.
     int writer = -1;
     Lane written = 0;
     std::array<Lane, kMaxFibres> read{};
@@ -81,6 +89,15 @@ class Execution final : public Scheduler, public Machine {
   void at_end() override;
 
   int me() const { return fibres_.current(); }
+  bool on_path() const { return lock_.home == Home::kPath; }
+  /// A worker's objects, and those of the two that probe when all is over.
+  std::size_t object_slot() const {
+    const int current = me();
+    return static_cast<std::size_t>(current == kMaxFibres ? kMaxFibres + prober_ : current);
+  }
+  void construct_on_path();
+  void destroy_on_path();
+  void files_changed(int w);
   int find(const void* cell, unsigned size);
   void drain_all(int w);
   int choose(int w, Choice choice, int n);
@@ -93,21 +110,23 @@ class Execution final : public Scheduler, public Machine {
   Got take_as(std::uint32_t id);
   std::uint32_t spare_id(std::uint32_t other_than) const;
   const char* rule_of_residue() const;
-  void report(Event::Kind kind, int word, std::memory_order order, Site site,
-              std::uint64_t before, std::uint64_t after, int back, std::uint64_t newest);
+  void report(Event::Kind kind, int word, std::memory_order order, Site site, std::uint64_t before,
+              std::uint64_t after, int back, std::uint64_t newest);
 
   Memory<kModel> memory_;
+  FileSystem files_;
   DirectMachine direct_;
-  std::vector<std::byte> bytes_;      // Owns the arena.
+  int prober_ = 0;
+  std::vector<std::byte> bytes_;  // Owns the arena.
   std::byte* arena_ = nullptr;
   std::size_t stride_ = 0;
   std::size_t arena_bytes_ = 0;
   int n_locks_ = 1;
-  std::vector<std::byte> snapshot_;   // Before the workers start, after the preset.
-  std::vector<std::byte> pristine_;   // A new lock.
+  std::vector<std::byte> snapshot_;  // Before the workers start, after the preset.
+  std::vector<std::byte> pristine_;  // A new lock.
   Broken preset_broken_;
   std::array<Guarded, kMaxLocksPerProgram> guarded_;
-  std::uint32_t destroyed_ = 0;       // By lock.
+  std::uint32_t destroyed_ = 0;  // By lock.
   std::array<std::uint64_t, kProbeCache> good_ends_{};
 };
 

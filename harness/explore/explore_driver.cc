@@ -133,9 +133,6 @@ std::string ExploreDriver::unfit(const LockSpec& lock) const {
   if (!lock.controlled.available()) {
     return "no template over Platform: its operations cannot be controlled from source";
   }
-  if (lock.home == Home::kPath) {
-    return "a lock on files or names: its system calls are not modelled";
-  }
   return "";
 }
 

@@ -42,7 +42,7 @@ struct Ending {
 struct Event {
   enum class Kind : std::uint8_t {
     kLoad, kStore, kUpdate, kFailedUpdate, kFence, kFutexWait, kFutexReturn, kFutexWake, kPause,
-    kAsk, kCall, kReturn, kWork, kDrain, kTime, kSpurious, kDeath, kFork, kMeet, kDestroy, kEnd,
+    kAsk, kFileCall, kCall, kReturn, kWork, kDrain, kTime, kSpurious, kDeath, kFork, kMeet, kDestroy, kEnd,
   };
   Kind kind = Kind::kLoad;
   std::int8_t worker = -1;            // -1: the environment.
@@ -56,6 +56,7 @@ struct Event {
   std::uint32_t line = 0;
   Step step = {};                     // kCall, kReturn.
   Outcome outcome = Outcome::kAcquired;
+  const char* call = "";              // kFileCall.
 };
 
 class Explorer {

@@ -98,8 +98,9 @@ class Interpreter {
         return host.destroy(w, step.lock);
       case Verb::kRest:
         return host.rest(w, step.amount);
-      case Verb::kExec:
-        return;  // Nothing in a modelled process can be inherited by another program.
+      case Verb::kExec:  // Another program inherits nothing but open files.
+        if constexpr (requires { host.exec(w); }) host.exec(w);
+        return;
     }
   }
 

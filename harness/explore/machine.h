@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "harness/explore/file_system.h"
 #include "locks/controlled_platform.h"
 
 namespace hobbs::explore {
@@ -16,6 +17,13 @@ using controlled::kNever;
 using controlled::ReadModifyWrite;
 using controlled::Site;
 using controlled::WaitResult;
+
+/// One system call on files: what it does to the modelled file system, as a step.
+struct FileCall {
+  const char* name;  // "flock", for the story; good for ever.
+  /// Performs it for a process; returns as FileSystem's calls do.
+  long (*perform)(const FileCall& call, FileSystem& files, std::uint32_t process);
+};
 
 /// See locks/controlled_platform.h for what each operation means; sizes are 1, 2, 4 or 8 bytes and
 /// values travel zero-extended. Called on the fibre of the worker whose operation it is; a call may
@@ -44,6 +52,12 @@ class Machine {
   virtual std::uint32_t pid() = 0;
   virtual bool alive(std::uint32_t id, Site site) = 0;
   virtual std::int64_t now_ns() = 0;
+
+  /// A system call on files, made by the lock directly. Returns its result or -errno, having waited
+  /// where it does; -ENOSYS if this machine models no files.
+  virtual long file_call(const FileCall& call);
+  /// Whether `process` runs. Asked by kill(pid, 0).
+  virtual bool process_runs(std::uint32_t process);
 
   /// A non-atomic access to word `word` of the data that lock `lock` guards: what two workers may
   /// only do one after the other, with happens-before between them.

@@ -1,6 +1,8 @@
 // What the Platform's operations do in an execution: definitions for execution.cc alone.
 #pragma once
 
+#include <cerrno>
+
 #include "harness/explore/execution.h"
 
 namespace hobbs::explore {
@@ -8,7 +10,8 @@ namespace hobbs::explore {
 template <MemoryModel kModel>
 int Execution<kModel>::find(const void* cell, unsigned size) {
   const int word = memory_.locate(cell, size);
-  if (word < 0) [[unlikely]] refuse(memory_.refusal());
+  if (word < 0) [[unlikely]]
+    refuse(memory_.refusal());
   return word;
 }
 
@@ -47,9 +50,16 @@ template <MemoryModel kModel>
 void Execution<kModel>::report(Event::Kind kind, int word, std::memory_order order, Site site,
                                std::uint64_t before, std::uint64_t after, int back,
                                std::uint64_t newest) {
-  tell({.kind = kind, .worker = static_cast<std::int8_t>(me()),
-        .word = static_cast<std::int16_t>(word), .order = order, .back = back, .before = before,
-        .after = after, .newest = newest, .file = site.file_name(), .line = site.line()});
+  tell({.kind = kind,
+        .worker = static_cast<std::int8_t>(me()),
+        .word = static_cast<std::int16_t>(word),
+        .order = order,
+        .back = back,
+        .before = before,
+        .after = after,
+        .newest = newest,
+        .file = site.file_name(),
+        .line = site.line()});
 }
 
 template <MemoryModel kModel>
@@ -58,7 +68,8 @@ std::uint64_t Execution<kModel>::load(const void* cell, unsigned size, std::memo
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kLoad, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  if (destroyed_ != 0) [[unlikely]]
+    check_destroyed(memory_.offset_of(word));
   int back = 0;
   if constexpr (kModel == MemoryModel::kC11) {
     const int n = memory_.choices(w, word, order);
@@ -78,7 +89,8 @@ void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kStore, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  if (destroyed_ != 0) [[unlikely]]
+    check_destroyed(memory_.offset_of(word));
   if constexpr (kModel == MemoryModel::kTso) {
     if (order == std::memory_order_seq_cst) {
       drain_all(w);
@@ -103,13 +115,13 @@ void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
 
 template <MemoryModel kModel>
 std::uint64_t Execution<kModel>::read_modify_write(void* cell, unsigned size,
-                                                   ReadModifyWrite operation,
-                                                   std::uint64_t operand, std::memory_order order,
-                                                   Site site) {
+                                                   ReadModifyWrite operation, std::uint64_t operand,
+                                                   std::memory_order order, Site site) {
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  if (destroyed_ != 0) [[unlikely]]
+    check_destroyed(memory_.offset_of(word));
   drain_all(w);
   const std::uint64_t old = memory_.peek(w, word, 0);
   const std::uint64_t value = apply(operation, old, operand, size);
@@ -126,7 +138,8 @@ bool Execution<kModel>::compare_exchange(void* cell, unsigned size, std::uint64_
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  if (destroyed_ != 0) [[unlikely]]
+    check_destroyed(memory_.offset_of(word));
   drain_all(w);
   int back = 0;
   if constexpr (kModel == MemoryModel::kC11) {
@@ -140,8 +153,7 @@ bool Execution<kModel>::compare_exchange(void* cell, unsigned size, std::uint64_
   }
   const std::uint64_t old = memory_.peek(w, word, back);
   looked(w, word, back != 0);
-  const bool refuses =
-      weak && old == expected && back == 0 && choose(w, Choice::kWeak, 2) != 0;
+  const bool refuses = weak && old == expected && back == 0 && choose(w, Choice::kWeak, 2) != 0;
   if (old != expected || refuses) {
     memory_.load(w, word, failure, back);
     if (told()) {
@@ -171,7 +183,8 @@ WaitResult Execution<kModel>::futex_wait(void* futex, std::uint32_t expected,
   const int w = me();
   const int word = find(futex, 4);
   point(w, {Pending::Kind::kFutexWait, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]] check_destroyed(memory_.offset_of(word));
+  if (destroyed_ != 0) [[unlikely]]
+    check_destroyed(memory_.offset_of(word));
   // The kernel compares and sleeps in one step, behind a full barrier.
   drain_all(w);
   const std::uint64_t value = memory_.load(w, word, std::memory_order_relaxed, 0);
@@ -243,7 +256,49 @@ std::int64_t Execution<kModel>::now_ns() {
 }
 
 template <MemoryModel kModel>
+void Execution<kModel>::files_changed(int w) {
+  changed_environment(w);
+  wake_futex(w, &files_, kMaxFibres, false);
+}
+
+template <MemoryModel kModel>
+long Execution<kModel>::file_call(const FileCall& call) {
+  const int w = me();
+  point(w, {Pending::Kind::kCall, -1});
+  while (true) {
+    const std::uint64_t before = files_.changes();
+    const long result = call.perform(call, files_, workers_[w].process);
+    looked_at_environment(w);
+    if (files_.changes() != before) files_changed(w);
+    if (told()) {
+      tell({.kind = Event::Kind::kFileCall,
+            .worker = static_cast<std::int8_t>(w),
+            .after = static_cast<std::uint64_t>(result),
+            .call = call.name});
+    }
+    if (result != FileSystem::kBlocks) return result;
+    sleep(w, &files_, false, kNever);
+    if (workers_[w].woken == Worker::Woken::kInterrupted) return -EINTR;
+    looked_at_environment(w);
+  }
+}
+
+template <MemoryModel kModel>
+bool Execution<kModel>::process_runs(std::uint32_t process) {
+  const int w = me();
+  point(w, {Pending::Kind::kAsk, -1});
+  looked_at_environment(w);
+  bool runs = false;
+  for (int u = 0; u < n_workers_; ++u) {
+    runs |= workers_[u].process == process && workers_[u].state != State::kDead;
+  }
+  if (told()) report(Event::Kind::kAsk, -1, std::memory_order_relaxed, {}, process, runs, 0, 0);
+  return runs;
+}
+
+template <MemoryModel kModel>
 void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
+  if (on_path()) return;  // System calls order what is before them.
   const int w = me();
   Guarded& data = guarded_[lock];
   const auto race = [&](int other, const char* what) {

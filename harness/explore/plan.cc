@@ -67,6 +67,8 @@ void Plan::make_jobs() {
     ++covered.programs;
   }
   for (const MemoryModel model : models_of(request_.memory)) {
+    // The order of system calls is one for all: there is nothing weak about files.
+    if (lock_.home == Home::kPath && model != MemoryModel::kSc) continue;
     for (const ControlledProgram& program : programs_) jobs_.push_back({&program, model, 1});
   }
 }
@@ -106,13 +108,12 @@ bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   if (!explorer.load(job.program->program).empty()) return false;
   // Strategies find different bugs: the random walk most, priorities the rare deep ones.
-  const bool prioritised =
-      request_.strategy.empty() ? number % 3 == 2 : request_.strategy == "pct";
+  const bool prioritised = request_.strategy.empty() ? number % 3 == 2 : request_.strategy == "pct";
   RandomWalk walk(++seed_);
   Priorities priorities(++seed_, 2 + static_cast<int>(number % 4));
   Strategy& strategy = prioritised ? static_cast<Strategy&>(priorities) : walk;
-  Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
-                         strategy, executions, until);
+  Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology, strategy,
+                         executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
   return note(job, std::move(stretch));
 }
@@ -155,8 +156,8 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
 bool Plan::round(std::uint32_t number, std::uint64_t executions) {
   for (Job& job : jobs_) {
     if (Clock::now() >= hunt_until_) return true;
-    const bool over = job.program->kills ? run_kills(job, number, executions)
-                                         : run_job(job, number, executions);
+    const bool over =
+        job.program->kills ? run_kills(job, number, executions) : run_job(job, number, executions);
     if (over) return true;
   }
   return false;

@@ -478,9 +478,7 @@ void Scheduler::die(int w) {
     if (goes && workers_[u].state != State::kDead && workers_[u].state != State::kDone) end_of(u);
   }
   update_clock();
-  for (int u = 0; u < n_workers_; ++u) {
-    if ((workers_[u].reads & kEnvironment) != 0) notice(u);
-  }
+  changed_environment(w);
   if (block_owner_ == w) leave_block();
   decide(w);
   __builtin_unreachable();

@@ -113,6 +113,14 @@ class Scheduler : public Explorer {
     }
     stalled_time_moves_ = 0;
   }
+  /// Something outside memory is different now: files, who lives.
+  void changed_environment(int w) {
+    workers_[w].idle = 0;
+    for (int u = 0; u < n_workers_; ++u) {
+      if (u != w && (workers_[u].reads & kEnvironment) != 0) notice(u);
+    }
+    stalled_time_moves_ = 0;
+  }
   void looked(int w, int word, bool stale) {
     Worker& me = workers_[w];
     me.reads |= fold(word);

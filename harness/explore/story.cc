@@ -1,7 +1,10 @@
 #include "harness/explore/story.h"
 
+#include <cstring>
 #include <string>
 #include <string_view>
+
+#include "harness/explore/file_system.h"
 
 namespace hobbs::explore {
 namespace {
@@ -38,7 +41,8 @@ std::string memory_text(const Event& event, const std::string& word) {
     case Event::Kind::kLoad: {
       std::string text = "reads " + word + " = " + hex(event.after) + order;
       if (event.back != 0) {
-        text += ", a stale value: " + hex(event.newest) + " is the newest, but nothing that this "
+        text += ", a stale value: " + hex(event.newest) +
+                " is the newest, but nothing that this "
                 "worker has synchronised with came after it";
       }
       return text;
@@ -49,15 +53,21 @@ std::string memory_text(const Event& event, const std::string& word) {
       return "updates " + word + ": " + hex(event.before) + " -> " + hex(event.after) + order;
     case Event::Kind::kFailedUpdate:
       return "compare-exchange of " + word + " fails: it is " + hex(event.before) + order;
-    case Event::Kind::kDrain:
-      return "its oldest buffered store reaches memory";
+    case Event::Kind::kDrain: return "its oldest buffered store reaches memory";
     case Event::Kind::kFutexWait:
       return "futex wait on " + word + " for " + hex(event.after) + "; it is " + hex(event.before);
     case Event::Kind::kFutexWake:
       return "futex wake on " + word + ": wakes " + std::to_string(event.after);
-    default:
-      return "";
+    default: return "";
   }
+}
+
+std::string file_call_text(const Event& event) {
+  const auto result = static_cast<long>(event.after);
+  std::string text = std::string(event.call) + "(): ";
+  if (result == FileSystem::kBlocks) return text + "waits";
+  if (result >= 0) return text + std::to_string(result);
+  return text + "fails: " + std::strerror(static_cast<int>(-result));
 }
 
 std::string text_of(const Event& event, const Explorer& explorer) {
@@ -68,6 +78,7 @@ std::string text_of(const Event& event, const Explorer& explorer) {
     case Event::Kind::kFutexReturn: return "comes back from the futex wait";
     case Event::Kind::kPause: return "pauses: nothing has changed";
     case Event::Kind::kAsk: return "asks whether a worker is alive";
+    case Event::Kind::kFileCall: return file_call_text(event);
     case Event::Kind::kCall: return "calls " + step_name(event.step);
     case Event::Kind::kReturn:
       return step_name(event.step) + ": " + std::string(to_string(event.outcome));

@@ -29,6 +29,8 @@ class Collection {
     if (!parsed.error.empty()) std::abort();  // The texts are ours.
     made.program = std::move(parsed.program);
     made.kills = !made.program.faults.empty();
+    if (!lock_.claims.process_shared) made.topology = Topology::kThreads;
+    if (made.topology == Topology::kThreads && !lock_.claims.thread_shared) return;
     if (fits(made.program)) programs_.push_back(std::move(made));
   }
   void add_all(std::string_view family, std::string_view rules,
@@ -130,6 +132,16 @@ void add_lifetime(Collection& c) {
             {"lock work unlock destroy | lock work unlock destroy",
              "lock work unlock destroy | lock work unlock destroy | lock work unlock destroy",
              "lock work unlock destroy | try work unlock destroy"});
+}
+
+/// What only locks on a path can get wrong: what is inherited, and what is left behind.
+void add_path_programs(Collection& c) {
+  c.add_all("inherited", "FK-5,LV-1",
+            {"lock exec unlock | lock work unlock", "lock exec unlock rest(1ms) lock unlock"});
+  c.add_all("stale", "ST-3,CR-5",
+            {"lock die | lock work unlock | lock work unlock",
+             "lock die | try work unlock | lock work unlock | lock work unlock",
+             "lock die | lock work unlock try work unlock | lock work unlock"});
 }
 
 void add_nested(Collection& c) {
@@ -270,7 +282,9 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_exclusion(c);
     add_tries(c);
     add_timed(c);
-    if (claims.destroyable && !lock.controlled.has_shared()) add_lifetime(c);
+    const bool in_memory = lock.home == Home::kMemory;
+    if (claims.destroyable && in_memory && !lock.controlled.has_shared()) add_lifetime(c);
+    if (!in_memory) add_path_programs(c);
   }
   if (claims.semaphore) {
     add_posts(c);
@@ -283,7 +297,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
   }
   if (claims.crash != CrashBehaviour::kStuck) add_crashes(c, claims.reentrant);
   if (claims.reentrant && claims.fork == ForkBehaviour::kShared) add_forks(c);
-  add_wraps(c);
+  if (lock.home == Home::kMemory) add_wraps(c);
   return c.take();
 }
 
