@@ -53,7 +53,13 @@ LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology to
 
 /// What every worker starts from: a new lock, after the program's preset pairs.
 void LoneWorker::prepare() {
-  DirectMachine direct(fibres_, kDirectFibre);
+  if (lock_.home == Home::kPath) {
+    refusal_ = "files are not part of an execution graph";
+    return;
+  }
+  FileSystem files;
+  files.reset();
+  DirectMachine direct(fibres_, kDirectFibre, files);
   const bool done = direct.run(1, kStartNs, [this] {
     ops().construct(lock_at(0), nullptr);
     for (std::uint32_t pair = 0; pair < program_.preset; ++pair) {
