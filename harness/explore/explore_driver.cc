@@ -79,14 +79,28 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
   result.duration_ms = covered.duration_ns / 1'000'000;
   if (covered.executions == 0) {
     result.verdict = Verdict::kInconclusive;
-    result.reason = "the budget ended before any execution";
+    result.reason = covered.not_exhausted.empty() ? "the budget ended before any execution"
+                                                  : covered.not_exhausted;
   } else if (2 * covered.cut > covered.executions) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "most executions were cut by the limit of steps";
   } else {
     result.reason = std::to_string(covered.executions) + " executions of " +
                     std::to_string(covered.programs) + " programs";
-    if (covered.preemptions >= 0) {
+    result.complete = covered.exhausted == covered.pairs;
+    if (covered.exhausted > 0) {
+      result.reason += "; all executions of " +
+                       (result.complete ? "these programs under each memory model"
+                                        : std::to_string(covered.exhausted) + " of " +
+                                              std::to_string(covered.pairs) +
+                                              " programs under a memory model") +
+                       ": " + std::to_string(covered.all_executions);
+    }
+    if (covered.exhaustive && !result.complete) {
+      result.verdict = Verdict::kInconclusive;
+      result.reason += "; of others not all: " + covered.not_exhausted;
+    }
+    if (covered.preemptions >= 0 && !result.complete) {
       result.reason += "; all executions with at most " + std::to_string(covered.preemptions) +
                        " preemptions of " + std::to_string(covered.searched) +
                        " programs under a memory model";

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harness/explore/bounded_search.h"
+#include "harness/explore/graph/exhaust.h"
 #include "harness/explore/guided.h"
 #include "harness/explore/random_walk.h"
 #include "harness/glob.h"
@@ -15,6 +16,8 @@ constexpr std::uint64_t kSliceMax = 1 << 16;
 constexpr std::uint32_t kKillPointsMax = 160;
 constexpr std::uint64_t kExecutionsPerKillPoint = 12;
 constexpr std::chrono::milliseconds kShrinkTime{1500};
+constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at first.
+constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
 
 }  // namespace
 
@@ -64,12 +67,18 @@ void Plan::make_jobs() {
   for (const ControlledProgram& program : programs_) {
     Coverage& covered = coverage(program.family);
     covered.rules = program.rules;
+    covered.exhaustive = request_.strategy == "exhaustive";
     ++covered.programs;
   }
   for (const MemoryModel model : models_of(request_.memory)) {
     // The order of system calls is one for all: there is nothing weak about files.
     if (lock_.home == Home::kPath && model != MemoryModel::kSc) continue;
-    for (const ControlledProgram& program : programs_) jobs_.push_back({&program, model, 1});
+    for (const ControlledProgram& program : programs_) {
+      Job& job = jobs_.emplace_back();
+      job.program = &program;
+      job.model = model;
+      ++coverage(program.family).pairs;
+    }
   }
 }
 
@@ -196,16 +205,70 @@ bool Plan::search_systematically() {
   return false;
 }
 
+/// All executions of one program under one model; true if the plan is over.
+bool Plan::exhaust_job(Job& job, Clock::time_point until) {
+  const auto start = Clock::now();
+  Coverage& covered = coverage(job.program->family);
+  Explorer& explorer = this->explorer(job.model, job.program->topology);
+  if (!explorer.load(job.program->program).empty() || explorer.preset_broken() != nullptr) {
+    job.exhaustible = false;
+    return false;
+  }
+  graph::Exhausted found = graph::exhaust(lock_, job.program->program, job.model,
+                                          job.program->topology, explorer, until);
+  job.exhausted = found.complete;
+  job.exhaustible = found.timed_out;
+  job.sleeps = found.sleeps;
+  if (found.complete) {
+    ++covered.exhausted;
+    covered.all_executions += found.executions;
+  } else {
+    covered.not_exhausted = found.why_not;
+  }
+  covered.duration_ns += (Clock::now() - start).count();
+  Stretch stretch;
+  stretch.executions = found.executions;
+  stretch.caught = std::move(found.caught);
+  return note(job, std::move(stretch));
+}
+
+/// All executions of every program, as far as that takes no longer than `slice` for one.
+bool Plan::exhaust(Clock::duration slice) {
+  for (Job& job : jobs_) {
+    if (job.exhausted || !job.exhaustible) continue;
+    const auto now = Clock::now();
+    if (now >= hunt_until_) return true;
+    if (exhaust_job(job, std::min(hunt_until_, now + slice))) return true;
+  }
+  return false;
+}
+
+/// Whether all executions were judged. (A futex wait that ends for no reason is not among them.)
+bool Plan::nothing_left() const {
+  return std::all_of(jobs_.begin(), jobs_.end(),
+                     [](const Job& job) { return job.exhausted && !job.sleeps; });
+}
+
 PlanOutcome Plan::run() {
   if (jobs_.empty()) return std::move(outcome_);
   if (request_.strategy == "bounded" || request_.preemptions >= 0) {
     search_systematically();
     return std::move(outcome_);
   }
+  Clock::duration exhaustion = kFirstExhaustion;
+  if (request_.strategy == "exhaustive") {
+    const auto tries = [](const Job& job) { return !job.exhausted && job.exhaustible; };
+    while (std::any_of(jobs_.begin(), jobs_.end(), tries) && !exhaust(exhaustion)) exhaustion *= 8;
+    return std::move(outcome_);
+  }
   std::uint64_t slice = kFirstSlice;
   for (std::uint32_t number = 0;; ++number) {
     request_.progress("explore " + lock_.name + ", round " + std::to_string(number + 1));
     if (round(number, slice)) break;
+    if (request_.strategy.empty() && number % 2 == kRoundOfExhaustion) {
+      if (exhaust(exhaustion) || nothing_left()) break;
+      exhaustion *= 2;
+    }
     if (number == 2 && search_systematically()) break;
     slice = std::min(2 * slice, kSliceMax);
   }

@@ -19,10 +19,15 @@ namespace hobbs::explore {
 struct Coverage {
   std::string rules;
   std::uint64_t executions = 0;
-  std::uint64_t cut = 0;           // Executions that the step limit ended.
+  std::uint64_t cut = 0;  // Executions that the step limit ended.
   std::uint32_t programs = 0;
-  std::uint32_t searched = 0;      // Program × model pairs of which nothing is left ...
-  int preemptions = -1;            // ... up to this many preemptions; -1: none was searched.
+  std::uint32_t searched = 0;   // Program × model pairs of which nothing is left ...
+  int preemptions = -1;         // ... up to this many preemptions; -1: none was searched.
+  std::uint32_t pairs = 0;      // Program × model pairs there are, and of how many of them ...
+  std::uint32_t exhausted = 0;  // ... all executions were judged ...
+  std::uint64_t all_executions = 0;  // ... which are so many.
+  std::string not_exhausted;         // Why some were not.
+  bool exhaustive = false;           // That all were was asked for.
   std::int64_t duration_ns = 0;
 };
 
@@ -30,7 +35,7 @@ struct PlanOutcome {
   std::vector<std::pair<std::string, Coverage>> families;  // In the order of the programs.
   std::optional<Catch> caught;
   std::string caught_family;
-  std::string refused;             // Not empty: the lock cannot be modelled, and why.
+  std::string refused;  // Not empty: the lock cannot be modelled, and why.
 };
 
 /// Runs everything that the request asks for, until something is caught or the time is up.
@@ -44,12 +49,18 @@ class Plan {
     const ControlledProgram* program;
     MemoryModel model;
     std::uint32_t kill_point = 1;
+    bool exhausted = false;   // All its executions were judged ...
+    bool exhaustible = true;  // ... or it is of no use to try again ...
+    bool sleeps = false;      // ... and it waits on a futex.
   };
   void make_jobs();
   bool round(std::uint32_t number, std::uint64_t executions);
   bool run_job(Job& job, std::uint32_t number, std::uint64_t executions);
   bool run_kills(Job& job, std::uint32_t number, std::uint64_t executions);
   bool search_systematically();
+  bool exhaust(Clock::duration slice);
+  bool exhaust_job(Job& job, Clock::time_point until);
+  bool nothing_left() const;
   bool note(const Job& job, Stretch&& stretch);
   Explorer& explorer(MemoryModel model, Topology topology);
   Coverage& coverage(const std::string& family);

@@ -47,6 +47,7 @@ struct Request {
   std::uint8_t location = 0;
   std::uint8_t queue = 0;     // kWait, kWake: the location that stands for the futex's queue.
   bool may_time_out = false;  // kWait: has a deadline.
+  bool own_step = true;       // Whether others may move right before it.
   bool weak = false;          // kChoice: whether a weak compare-exchange fails for no reason.
   std::memory_order order = std::memory_order_seq_cst;
   std::memory_order failure = std::memory_order_seq_cst;  // kCompare: when the values differ.

@@ -158,7 +158,7 @@ Explorer::Step Explorer::read(int thread, Place at, Index source) {
 bool Explorer::attach(Index event, Index source) {
   Graph& g = graph();
   const Event& e = g[event];
-  const Request& request = behaviour_.request(e.node);
+  const Request request = behaviour_.request(e.node);  // next() may move the nodes.
   const std::uint64_t seen = g.value(e.location, source);
   std::uint8_t flags = kExclusive | kLocked | kAcquire;  // The futex queue.
   Node next = kNoNode;

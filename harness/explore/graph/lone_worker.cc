@@ -35,6 +35,7 @@ std::string LoneWorker::unfit(const LockSpec& lock, const Program& program) {
       if (step.lock != 0) return "there is more than one lock";
     }
   }
+  if (lock.home == Home::kPath) return "files are not part of an execution graph";
   return lock.controlled.available() ? "" : "the lock cannot be controlled";
 }
 
@@ -53,10 +54,6 @@ LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology to
 
 /// What every worker starts from: a new lock, after the program's preset pairs.
 void LoneWorker::prepare() {
-  if (lock_.home == Home::kPath) {
-    refusal_ = "files are not part of an execution graph";
-    return;
-  }
   FileSystem files;
   files.reset();
   DirectMachine direct(fibres_, kDirectFibre, files);
@@ -225,15 +222,18 @@ bool LoneWorker::compare_exchange(void* cell, unsigned size, std::uint64_t& expe
     request.ask = Ask::kChoice;
     request.operand = 2;
     request.weak = true;
+    request.own_step = false;
     if (ask(request) != 0) {
       // It fails although the value is the expected one; with another it would fail anyway.
       request.ask = Ask::kLoad;
+      request.own_step = true;
       request.order = failure;
       if (ask(request) == expected) return false;
       request.ask = Ask::kAwait;
       ask(request);
     }
     request.weak = false;
+    request.own_step = true;
   }
   request.ask = Ask::kCompare;
   request.order = success;
@@ -298,19 +298,25 @@ std::int64_t LoneWorker::now_ns() {
   Request request;
   request.ask = Ask::kChoice;
   request.operand = 2;
+  request.own_step = false;
   if (ask(request) != 0) now_ns_ = deadline_ns_;
   return now_ns_;
 }
 
 void LoneWorker::plain(unsigned lock, unsigned, bool write, Site site) {
+  touch(write ? Ask::kPlainWrite : Ask::kPlainRead, lock, false, site);
+}
+
+void LoneWorker::touch(Ask ask, unsigned lock, bool own_step, Site site) {
   Cell made{};
   made.kind = Cell::Kind::kData;
   made.offset = lock;
   Request request;
-  request.ask = write ? Ask::kPlainWrite : Ask::kPlainRead;
+  request.ask = ask;
   request.location = add_cell(made);
+  request.own_step = own_step;
   request.site = site;
-  ask(request);
+  this->ask(request);
 }
 
 void LoneWorker::begins(int, const Step& step, std::int64_t deadline_ns) {
@@ -324,10 +330,18 @@ void LoneWorker::ends(int, const Step& step, Outcome outcome) {
   marks_.push_back({.begins = false, .early = early, .step = step, .outcome = outcome});
 }
 
+/// As Execution::work(): a look, a point where others may go first, and the second access.
 void LoneWorker::work(int, unsigned lock, Mode mode) {
-  if (lock_.claims.semaphore && lock_.claims.permits > 1) return;
-  plain(lock, 0, false, Site::current());
-  if (mode == Mode::kExclusive) plain(lock, 0, true, Site::current());
+  if (lock_.claims.semaphore && lock_.claims.permits > 1) {
+    Request request;
+    request.ask = Ask::kChoice;
+    request.operand = 1;
+    request.own_step = true;
+    ask(request);
+    return;
+  }
+  touch(Ask::kPlainRead, lock, false, Site::current());
+  touch(mode == Mode::kExclusive ? Ask::kPlainWrite : Ask::kPlainRead, lock, true, Site::current());
 }
 
 }  // namespace hobbs::explore::graph

@@ -116,6 +116,7 @@ class LoneWorker final : private Machine {
   void run();
   void leave(State state);
   std::uint64_t ask(const Request& request);
+  void touch(Ask ask, unsigned lock, bool own_step, Site site);
   [[noreturn]] void refuse(const char* why);
   std::uint8_t add_cell(const Cell& cell);
   std::uint8_t word(const void* cell, unsigned size);

@@ -10,9 +10,9 @@ constexpr int kMostRounds = 5000;  // Longer than any bounded spin met; after th
 bool same(const Request& a, const Request& b) {
   return a.ask == b.ask && a.operation == b.operation && a.size == b.size &&
          a.location == b.location && a.queue == b.queue && a.may_time_out == b.may_time_out &&
-         a.weak == b.weak && a.order == b.order && a.failure == b.failure &&
-         a.operand == b.operand && a.expected == b.expected && a.site.line() == b.site.line() &&
-         a.site.column() == b.site.column() &&
+         a.weak == b.weak && a.own_step == b.own_step && a.order == b.order &&
+         a.failure == b.failure && a.operand == b.operand && a.expected == b.expected &&
+         a.site.line() == b.site.line() && a.site.column() == b.site.column() &&
          std::string_view(a.site.file_name()) == b.site.file_name();
 }
 
@@ -90,7 +90,8 @@ void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node lo
   path.depth = static_cast<std::uint32_t>(answers_.size());
   path.look = look == kNoNode ? static_cast<Node>(size()) : look;
   path.fed_begin = static_cast<std::uint32_t>(fed_.size());
-  if (parent != kNoNode) {
+  const bool is_child = parent != kNoNode && worker_.state() != LoneWorker::State::kRefused;
+  if (is_child) {
     const std::uint32_t given = request(parent).ask == Ask::kMark ? 0 : 1;
     fed_.insert(fed_.end(), answers_.begin() + paths_[parent].depth + given, answers_.end());
   }

@@ -11,6 +11,7 @@
 // come back to it.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,11 +33,12 @@ class WorkerBehaviour final : public Behaviour {
     const Path& path = paths_[node];
     return {marks_.data() + path.marks_begin, path.marks_end - path.marks_begin};
   }
-  Node parent(Node node) const { return paths_[node].parent; }
-  const LoneWorker::Cell& cell(int location) const {
-    return worker_.cells()[static_cast<std::size_t>(location)];
+  /// Whether some worker was led to a futex wait.
+  bool sleeps() const {
+    return std::ranges::any_of(worker_.cells(), [](const LoneWorker::Cell& cell) {
+      return cell.kind == LoneWorker::Cell::Kind::kQueue;
+    });
   }
-  std::uint32_t id_of(int worker) const { return worker_.id_of(worker); }
 
  protected:
   Node extend(Node node, std::uint64_t value) override;

@@ -1,0 +1,72 @@
+// One order in which the events of an execution graph can happen, for the ordinary explorer.
+//
+// A graph says what every read reads and not when anything happens. The explorer of the folder
+// above makes one move after the other. Here the graph's requests are put into an order in which
+// its memory can do the same: what is read has been written before; updates find their source
+// newest; under tso each buffered store has a moment in which it drains.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "harness/explore/graph/graph.h"
+#include "harness/explore/graph/model.h"
+#include "harness/explore/graph/worker_behaviour.h"
+#include "harness/explore/strategy.h"
+
+namespace hobbs::explore::graph {
+
+/// One move of a worker, in order.
+struct Item {
+  std::uint8_t worker = 0;
+  bool drain = false;    // The worker's oldest buffered store drains.
+  bool step = true;      // False: it happens with what the worker did before.
+  bool resumes = false;  // It goes on behind a futex wait.
+  bool time = false;     // Its deadline has come by now.
+  bool weak_fails = false;
+  int back = 0;  // Of what a read sees, or before what a store goes: how many newer
+                 // values there are by then.
+  Pending::Kind kind = Pending::Kind::kCall;
+};
+
+class LinearOrder {
+ public:
+  LinearOrder(const WorkerBehaviour& behaviour, const Graph& graph, Model model);
+  /// Event `before` must happen before event `after` (kNone: no demand).
+  void require(Index before, Index after);
+  /// The items in order; none if there is no such order.
+  std::vector<Item> items();
+
+ private:
+  using Vertex = int;
+  struct Edge {
+    Vertex to;
+    bool soft;  // Where possible.
+  };
+  Vertex add_vertex(Index event, bool drain);
+  void edge(Vertex from, Vertex to, bool soft = false);
+  void make_vertices();
+  bool is_of_same_step(Index event) const;
+  Item item_of(Index event) const;
+  void order_threads();
+  void order_memory();
+  void order_location(int location);
+  void order_seq_cst();
+  /// Where a write becomes visible to others.
+  Vertex visible(Index write) const;
+  bool buffered(const Event& event) const;
+  int newer_than(int location, Index write, const std::vector<bool>& done) const;
+
+  const WorkerBehaviour& behaviour_;
+  const Graph& graph_;
+  const Model model_;
+  std::vector<Vertex> vertex_of_;  // By event.
+  std::vector<Vertex> drain_of_;   // By event; -1.
+  std::vector<Item> items_;        // By vertex.
+  std::vector<Index> events_;      // By vertex: its first event.
+  std::vector<Index> reads_;       // By vertex: the read whose source decides Item::back.
+  std::vector<Index> writes_;      // By vertex: what becomes visible with it.
+  std::vector<std::vector<Edge>> edges_;
+};
+
+}  // namespace hobbs::explore::graph
