@@ -61,8 +61,9 @@ struct alignas(128) Slot {
   std::atomic<std::uint64_t> acquired;
   std::atomic<std::uint64_t> contended;  // Acquiring calls that began while somebody was inside.
   std::atomic<std::uint64_t> refused;    // Tries that failed and timed calls that ran out.
-  std::atomic<std::uint64_t> signals;    // Handlers that ran.
-  std::atomic<std::uint64_t> delays;     // Hook points at which a delay struck.
+  std::atomic<std::uint64_t> strikes;    // Of the nemesis, in this thread.
+  std::atomic<std::uint32_t> idled;      // Signals in this call, well after its deadline.
+  std::atomic<std::int32_t> child;       // A process it has started, or 0.
   std::atomic<std::uint32_t> written;    // Events so far.
   Event events[kEventsKept];
 };
@@ -83,6 +84,7 @@ struct Violation {
   char text[256];
   std::uint32_t worker;  // Platform ids; 0: none.
   std::uint32_t other;
+  bool proven;
   std::int64_t at_ns;
 };
 
@@ -97,7 +99,14 @@ struct Arena {
   std::atomic<std::uint32_t> over;               // Leave as soon as you can.
   alignas(128) std::atomic<std::uint32_t> met;   // Arrivals at meets in this round.
   alignas(128) std::atomic<std::uint32_t> done;  // Workers that have left; a futex word.
+  // With deaths: who has run its steps stays alive until the auditor has been.
+  alignas(128) std::atomic<std::uint32_t> finished;
+  std::atomic<std::uint32_t> audited;
   Violation violation;
+  struct alignas(64) Line {
+    std::atomic<std::uint64_t> word;
+  };
+  Line noise[24];  // Written by all: see Worker::fill_store_buffer().
   Witness witnesses[kMaxLocksPerProgram];
   Slot slots[kMaxWorkers];
   std::size_t lock_stride;  // The locks follow.

@@ -22,6 +22,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstSlice{25};
 constexpr milliseconds kSliceMax{400};
+constexpr std::uint32_t kKillPointsMax = 120;
+constexpr std::uint32_t kStaleRounds = 3;
+constexpr std::uint32_t kExcusesMax = 3;
 constexpr milliseconds kShrinkMin{1000};
 constexpr milliseconds kShrinkMax{4000};
 constexpr std::uint64_t kContendedFloor = 20;
@@ -77,6 +80,11 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
   } else if (family.must_contend && stats.contended < kContendedFloor) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
+  } else if (family.kills && stats.deaths == 0) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "nobody died: " + result.reason;
+  } else if (family.kills) {
+    result.reason = fmt::format("{} deaths, {}", stats.deaths, result.reason);
   }
   return result;
 }
@@ -133,7 +141,10 @@ struct Duty {
   std::size_t family = 0;
   std::size_t program = 0;
   Topology topology = Topology::kFork;
-  Nemesis::Kind nemesis = Nemesis::Kind::kNone;
+  Nemesis nemesis = Nemesis::kNone;
+  std::uint32_t kill_point = 1;
+  std::uint32_t excuses = 0;
+  bool spent = false;  // More of it would tell nothing.
 };
 
 class Campaigner {
@@ -154,7 +165,7 @@ class Campaigner {
     milliseconds slice = kFirstSlice;
     bool over = duties_.empty();
     while (!over && Clock::now() < hunt_until_) {
-      for (const Duty& duty : duties_) {
+      for (Duty& duty : duties_) {
         if (Clock::now() >= hunt_until_) break;
         if (over = run_duty(duty, slice); over) break;
       }
@@ -191,19 +202,45 @@ class Campaigner {
     }
   }
 
-  bool run_duty(const Duty& duty, milliseconds slice) {
+  Job job_of(const Duty& duty, milliseconds slice) {
     const Family& family = families_[duty.family];
-    Covered& covered = covered_[duty.family];
-    Job job{&lock_,
-            family.programs[duty.program],
-            duty.topology,
-            duty.nemesis,
-            ++seed_,
-            UINT32_MAX,
-            std::min(hunt_until_, Clock::now() + slice),
-            request_.work_directory};
+    Job job;
+    job.lock = &lock_;
+    job.program = family.programs[duty.program];
+    job.topology = duty.topology;
+    job.nemesis = duty.nemesis;
+    job.seed = ++seed_;
+    job.until = std::min(hunt_until_, Clock::now() + slice);
+    job.directory = request_.work_directory;
+    if (duty.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
+    if (!family.kills) return job;
+    job.rounds = 1;
+    job.program.faults[0].point = duty.kill_point;
+    for (std::size_t i = 1; i < job.program.faults.size(); ++i) {
+      job.program.faults[i].point =
+          1 + static_cast<std::uint32_t>(seed_ * 7 % (duty.kill_point + 24));
+    }
+    return job;
+  }
+
+  /// One slice of time for one duty; true if the hunt is over.
+  bool run_duty(Duty& duty, milliseconds slice) {
+    const Family& family = families_[duty.family];
     request_.progress(fmt::format("{} {} {}, {}", family.name, to_string(duty.topology),
                                   to_string(duty.nemesis), lock_.name));
+    const bool in_short_runs = family.kills || duty.nemesis == Nemesis::kStale;
+    const auto until = std::min(hunt_until_, Clock::now() + (in_short_runs ? 4 * slice : slice));
+    do {
+      if (duty.spent) return false;
+      if (run_once(duty, slice)) return true;
+    } while (in_short_runs && Clock::now() < until);
+    return false;
+  }
+
+  bool run_once(Duty& duty, milliseconds slice) {
+    const Family& family = families_[duty.family];
+    Covered& covered = covered_[duty.family];
+    const Job job = job_of(duty, slice);
     const auto begin = Clock::now();
     JobEnd end = gang::run_job(job);
     const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
@@ -211,10 +248,23 @@ class Campaigner {
     covered.spent_ms += took.count();
     ++covered.runs;
     if (!end.unsure.empty()) covered.unsure = end.unsure;
-    if (!end.breach) return false;
+    if (family.kills) {
+      const bool on = end.stats.deaths > 0 && duty.kill_point < kKillPointsMax;
+      duty.kill_point = on ? duty.kill_point + 1 : 1;
+    }
+    // Whoever waits for a dead holder may wait for ever, by contract: nothing more is to be seen.
+    duty.excuses += end.excused ? 1 : 0;
+    duty.spent = duty.excuses >= (duty.nemesis == Nemesis::kStale ? 1u : kExcusesMax);
+    return end.breach && take(job, *end.breach, took, duty.family);
+  }
+
+  /// Shrinks, repeats and tells a breach; false if it comes to nothing.
+  bool take(const Job& job, const gang::Breach& breach, milliseconds took, std::size_t at) {
+    const Family& family = families_[at];
+    Covered& covered = covered_[at];
     const auto until = std::max(request_.until, Clock::now() + kShrinkMin);
     const gang::Confirmed confirmed = gang::shrink(
-        job, *end.breach, took, std::min<Clock::time_point>(until, Clock::now() + kShrinkMax));
+        job, breach, took, std::min<Clock::time_point>(until, Clock::now() + kShrinkMax));
     Result result = finding_result(lock_, family.name, confirmed);
     if (result.verdict != Verdict::kFail) {
       covered.unsure = result.reason;
@@ -257,10 +307,12 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
     known = true;
   }
   if (!known) return "topology '" + replay.topology + "' is none of fork, spawn, threads, mixed";
+  if (!job.program.faults.empty()) job.rounds = 1;
   const auto nemesis = replay.options.find("nemesis");
   if (nemesis != replay.options.end() && !gang::parse_nemesis(nemesis->second, job.nemesis)) {
     return "there is no nemesis '" + nemesis->second + "'";
   }
+  if (job.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
   return "";
 }
 

@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <string>
 
 #include "harness/free/mutants_for_test.h"
+#include "locks/mutants/gallery.h"
 #include "locks/spec_of.h"
 
 namespace hobbs {
@@ -22,49 +24,71 @@ class FreeDriverTest : public testing::Test {
   }
   ~FreeDriverTest() override { std::filesystem::remove_all(directory_); }
 
-  std::vector<Result> run(const LockSpec& lock, milliseconds budget) {
+  std::vector<Result> run(const LockSpec& lock, milliseconds budget,
+                          const std::string& scenarios = "*") {
     Request request;
+    request.scenarios = scenarios;
     request.until = std::chrono::steady_clock::now() + budget;
     request.work_directory = directory_;
     return driver_.run(lock, request);
   }
 
   /// The one finding, or nothing.
-  std::optional<Result> finding(const LockSpec& lock, milliseconds budget) {
-    for (Result& result : run(lock, budget)) {
+  std::optional<Result> finding(const LockSpec& lock, milliseconds budget,
+                                const std::string& scenarios) {
+    for (Result& result : run(lock, budget, scenarios)) {
       if (result.verdict == Verdict::kFail) return std::move(result);
     }
     return std::nullopt;
   }
 
-  /// A mutant is caught by the rule, and the replay file shows it again.
-  void expect_caught(const LockSpec& lock, const std::string& rules) {
-    const std::optional<Result> found = finding(lock, milliseconds(20'000));
+  /// A mutant is caught by one of the rules, and the replay file shows it again.
+  void expect_caught(const LockSpec& lock, const std::vector<std::string>& rules,
+                     const std::string& scenarios = "*") {
+    const std::optional<Result> found = finding(lock, kBudget, scenarios);
     ASSERT_TRUE(found) << lock.name << " was not caught";
-    EXPECT_NE(rules.find(found->rule), std::string::npos) << found->rule;
+    EXPECT_NE(std::find(rules.begin(), rules.end(), found->rule), rules.end()) << found->rule;
+    EXPECT_FALSE(found->finding->history.empty());
     Request request;
-    request.until = std::chrono::steady_clock::now() + milliseconds(30'000);
+    request.until = std::chrono::steady_clock::now() + kBudget;
     request.work_directory = directory_;
     const ReplayOutcome again = driver_.replay(lock, found->finding->replay_json, request);
     EXPECT_EQ(again.error, "");
     EXPECT_GT(again.failed, 0u) << found->finding->program;
-    EXPECT_FALSE(found->finding->history.empty());
   }
 
+  void expect_caught(const std::string& name, const std::string& scenarios) {
+    for (const mutants::Mutant& mutant : mutants::gallery()) {
+      if (mutant.lock.name == name) return expect_caught(mutant.lock, mutant.rules, scenarios);
+    }
+    FAIL() << "the gallery has no " << name;
+  }
+
+  static constexpr milliseconds kBudget{20'000};
   FreeDriver driver_;
   std::string directory_;
 };
 
 TEST_F(FreeDriverTest, CatchesTwoInsideAtOnce) {
-  expect_caught(spec_of<CheckThenSetLock>("check_then_set"), "ME-1,ME-2");
+  expect_caught("split_test_and_set", "burst/exclusion");
 }
-
-TEST_F(FreeDriverTest, CatchesALostWake) {
-  expect_caught(spec_of<ForgetfulMutex>("forgetful"), "LV-1");
-}
-
+TEST_F(FreeDriverTest, CatchesALostWake) { expect_caught("forgotten_sleepers", "burst/exclusion"); }
 TEST_F(FreeDriverTest, CatchesAReaderBesideAWriter) {
-  expect_caught(spec_of<GapRwLock>("gap_rw"), "RW-1");
+  expect_caught("hasty_reader", "burst/readers");
+}
+TEST_F(FreeDriverTest, CatchesReadersKeptApart) {
+  expect_caught("lonely_reader", "burst/readers-after-writer");
+}
+TEST_F(FreeDriverTest, CatchesAnEarlyTimeout) { expect_caught("hasty_timeout", "burst/timed"); }
+TEST_F(FreeDriverTest, CatchesALeakedPermit) { expect_caught("leaky_semaphore", "*"); }
+TEST_F(FreeDriverTest, CatchesShallowNesting) { expect_caught("shallow_reentry", "burst/nested"); }
+TEST_F(FreeDriverTest, CatchesAnUnnoticedDeath) { expect_caught("orphaned_lock", "crash/*"); }
+TEST_F(FreeDriverTest, CatchesSuccessByInterruption) {
+  expect_caught(path_spec_of<InterruptedIsMine>("interrupted"), {"ME-1", "ME-2"},
+                "burst/exclusion");
+}
+TEST_F(FreeDriverTest, CatchesAnInheritedHold) {
+  expect_caught(path_spec_of<Inheritable>("inheritable"), {"FK-5"}, "fork/exec");
 }
 
 TEST_F(FreeDriverTest, AccusesNoLockOfTheCatalogue) {

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,8 +28,11 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{2};
 constexpr microseconds kChurnTick{150};
-constexpr milliseconds kChurnPhase{20};  // On and off in turn: some bugs show only in quiet.
-constexpr milliseconds kGrace{8000};     // For a gang to drain, if it is neither stuck nor done.
+constexpr microseconds kSignalTick{250};
+constexpr milliseconds kPhase{20};  // On and off in turn: some bugs show only in quiet.
+constexpr std::uint32_t kStopUsMax = 3000;
+constexpr unsigned kClearSeconds = 2;
+constexpr milliseconds kGrace{8000};  // For a gang to drain, if it is neither stuck nor done.
 
 /// Which process each worker is a thread of.
 std::vector<std::vector<std::size_t>> placed(std::size_t workers, Topology topology) {
@@ -43,6 +47,12 @@ std::vector<std::vector<std::size_t>> placed(std::size_t workers, Topology topol
   return processes;
 }
 
+/// What a gang leaves at its path, ended in the midst of things, must not meet the next one.
+std::string fresh_path(const Job& job) {
+  static std::uint64_t serial = 0;
+  return fmt::format("{}/lock-{}", job.directory, ++serial);
+}
+
 class Gang {
  public:
   explicit Gang(const Job& job)
@@ -50,47 +60,143 @@ class Gang {
         ops_(use_hooks(job) ? job.lock->hooked : job.lock->real),
         locks_(locks_of(job.program)),
         arena_(ops_, locks_),
+        assignment_{job.lock, &ops_, job.program, job.nemesis, job.seed, fresh_path(job)},
         stall_(*arena_, *job.lock),
         dice_(job.seed) {
-    assignment_ = {job.lock, &ops_, job.program, job.nemesis, job.seed, job.directory + "/lock"};
     RealPlatform::registry();  // Before any fork.
-    arena_->workers.store(static_cast<std::uint32_t>(job.program.workers.size()));
-    arena_->expected.store(arena_->workers.load());
+    const std::size_t workers = job.program.workers.size();
+    slots_ = workers + forks_of(job.program) + (needs_other() ? 1 : 0);
+    arena_->workers.store(static_cast<std::uint32_t>(slots_));
+    arena_->expected.store(static_cast<std::uint32_t>(workers));
     arena_->rounds_wanted.store(job.rounds);
-    for (std::size_t i = 0; i < job.program.workers.size(); ++i) {
+    for (std::size_t i = 0; i < slots_; ++i) {
       arena_->slots[i].id.store(id_of(job.program, i));
+      if (i >= workers) arena_->slots[i].stage.store(Stage::kDone);
     }
     if (job.lock->home == Home::kPath) return;
     for (std::size_t i = 0; i < locks_; ++i) ops_.construct(arena_->lock_at(i), nullptr);
   }
-  ~Gang() { end_all(); }
+  ~Gang() {
+    end_all();
+    if (job_.lock->home == Home::kPath) clear_path();
+  }
   Gang(const Gang&) = delete;
   Gang& operator=(const Gang&) = delete;
 
   JobEnd run() {
-    for (const auto& workers : placed(job_.program.workers.size(), job_.topology)) start(workers);
-    while (!ended()) {
-      disturb();
-      RealPlatform::futex_wait(arena_->done, done_seen_, RealPlatform::now() + tick());
-      done_seen_ = arena_->done.load();
-      reap();
-      if (const auto stuck = stall_.look(running_); stuck && !end_.breach) end_.breach = *stuck;
+    if (job_.nemesis == Nemesis::kStale) leave_stale();
+    for (const auto& workers : placed(job_.program.workers.size(), job_.topology)) {
+      start([this, workers] { run_workers(workers); });
     }
+    watch();
     // The story is told from a still picture.
     arena_->over.store(1);
     end_all();
     take_violation();
     if (end_.breach) complete(*end_.breach);
+    if (end_.breach && excused(*end_.breach)) {
+      end_.breach.reset();
+      end_.excused = true;
+    }
     count();
     return std::move(end_);
   }
 
  private:
   static bool use_hooks(const Job& job) {
-    return needs_hooks(job.nemesis) && job.lock->hooked.available();
+    return (needs_hooks(job.nemesis) || !job.program.faults.empty()) &&
+           job.lock->hooked.available();
   }
 
-  void start(const std::vector<std::size_t>& workers) {
+  /// Somebody beside the program's workers takes part: an auditor, or who left the lock stale.
+  bool needs_other() const { return assignment_.with_deaths() || job_.nemesis == Nemesis::kStale; }
+  bool undecided() const {
+    return arena_->violation.claimed.load() == 0 && !end_.breach && end_.unsure.empty();
+  }
+
+  /// A lock that its dead holder keeps is stuck by contract; but if others get in, then one by one.
+  bool excused(const Breach& breach) const {
+    if (breach.rule.empty()) return true;
+    return job_.nemesis == Nemesis::kStale && breach.rule != "ME-1" && breach.rule != "ME-2";
+  }
+
+  void watch() {
+    while (!ended()) {
+      disturb();
+      RealPlatform::futex_wait(arena_->done, done_seen_, RealPlatform::now() + tick());
+      done_seen_ = arena_->done.load();
+      reap();
+      if (assignment_.with_deaths()) let_audit();
+      if (const auto stuck = stall_.look(processes()); stuck && !end_.breach) end_.breach = *stuck;
+    }
+    go_on();
+  }
+
+  /// Once all have run their steps or died: those who live stay so until the auditor has been.
+  void let_audit() {
+    std::size_t gone = arena_->finished.load();
+    for (std::size_t i = 0; i < job_.program.workers.size(); ++i) {
+      gone += arena_->slots[i].dying.load() != 0 ? 1 : 0;
+    }
+    if (gone < job_.program.workers.size() || !undecided()) return;
+    if (auditor_ == 0) {
+      start([this] { Worker(assignment_, *arena_, slots_ - 1).audit(); });
+      auditor_ = running_.back();
+    } else if (std::count(running_.begin(), running_.end(), auditor_) == 0) {
+      arena_->audited.store(1);
+    }
+  }
+
+  /// All that run the lock: those started here, and those that a worker has forked.
+  std::vector<pid_t> processes() const {
+    std::vector<pid_t> all = running_;
+    const std::size_t workers = job_.program.workers.size();
+    for (std::size_t i = workers; i < slots_; ++i) {
+      const Slot& slot = arena_->slots[i];
+      if (slot.stage.load() != Stage::kDone && slot.process.load() != 0) {
+        all.push_back(slot.process.load());
+      }
+    }
+    return all;
+  }
+
+  void leave_stale() {
+    start([this] { Worker(assignment_, *arena_, slots_ - 1).take_and_vanish(); });
+    end_all_after_exit();
+    arena_->done.store(0);
+  }
+
+  void run_workers(const std::vector<std::size_t>& workers) {
+    const auto run_one = [this](std::size_t index) { Worker(assignment_, *arena_, index).run(); };
+    if (workers.size() == 1) return run_one(workers.front());
+    std::vector<std::thread> threads;
+    for (const std::size_t index : workers) threads.emplace_back(run_one, index);
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  /// Objects that go by the path go with their last user: in a process, as the lock may misbehave.
+  void clear_path() {
+    arena_->over.store(1);
+    start([this] {
+      alarm(kClearSeconds);
+      Worker(assignment_, *arena_, 0).use_once();
+    });
+    end_all_after_exit();
+    for (std::size_t i = 0; i < locks_; ++i) {
+      unlink(fmt::format("{}.{}", assignment_.path, i).c_str());
+    }
+  }
+
+  void end_all_after_exit() {
+    for (const pid_t pid : running_) {
+      while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+    running_.clear();
+  }
+
+  template <class Work>
+  void start(Work&& work) {
     const pid_t parent = getpid();
     const pid_t pid = fork();
     if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork of a worker");
@@ -100,15 +206,8 @@ class Gang {
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(0);
-    const auto run_one = [this](std::size_t index) { Worker(assignment_, *arena_, index).run(); };
-    if (workers.size() == 1) {
-      run_one(workers.front());
-    } else {
-      std::vector<std::thread> threads;
-      for (const std::size_t index : workers) threads.emplace_back(run_one, index);
-      for (std::thread& thread : threads) thread.join();
-    }
-    arena_->done.fetch_add(static_cast<std::uint32_t>(workers.size()));
+    work();
+    arena_->done.fetch_add(1);
     RealPlatform::futex_wake(arena_->done, 1);
     _exit(0);  // No destructors: they are the coordinator's.
   }
@@ -116,7 +215,7 @@ class Gang {
   bool ended() {
     const auto now = Clock::now();
     if (arena_->violation.claimed.load() != 0 || end_.breach || !end_.unsure.empty()) return true;
-    if (running_.empty()) return true;
+    if (running_.empty()) return !assignment_.with_deaths() || auditor_ != 0;
     if (now < job_.until) return false;
     arena_->end_asked.store(1);
     if (stall_.hopeless()) {
@@ -128,21 +227,45 @@ class Gang {
   }
 
   Clock::duration tick() const {
-    return job_.nemesis == Nemesis::Kind::kChurn && !stall_.suspicious()
-               ? Clock::duration(kChurnTick)
-               : Clock::duration(kTick);
+    if (!disturbing()) return kTick;
+    if (job_.nemesis == Nemesis::kChurn) return kChurnTick;
+    return job_.nemesis == Nemesis::kNone || needs_hooks(job_.nemesis) ? Clock::duration(kTick)
+                                                                       : kSignalTick;
+  }
+
+  bool disturbing() const {
+    return !stall_.suspicious() && ((Clock::now() - started_) / kPhase) % 2 == 0;
   }
 
   void disturb() {
-    if (job_.nemesis != Nemesis::Kind::kChurn || stall_.suspicious()) return;
-    if (((Clock::now() - started_) / kChurnPhase) % 2 == 1) return;
-    const auto cores = std::max(1u, std::thread::hardware_concurrency());
-    const Slot& slot = arena_->slots[dice_.below(arena_->workers.load())];
-    if (slot.thread.load() == 0) return;
+    if (stopped_ != 0 && (!disturbing() || Clock::now() >= stopped_until_)) go_on();
+    if (!disturbing()) return;
+    const std::size_t workers = job_.program.workers.size();
+    const Slot& slot = arena_->slots[dice_.below(static_cast<std::uint32_t>(workers))];
+    const pid_t process = slot.process.load(), thread = slot.thread.load();
+    if (thread == 0 || std::count(running_.begin(), running_.end(), process) == 0) return;
+    if (job_.nemesis == Nemesis::kChurn) {
+      move(thread);
+    } else if (sends_signals(job_.nemesis) && slot.stage.load() == Stage::kCalling) {
+      syscall(SYS_tgkill, process, thread, nemesis_signal());
+    } else if (job_.nemesis == Nemesis::kStops && stopped_ == 0 && dice_.below(4) == 0) {
+      stopped_ = process;
+      stopped_until_ = Clock::now() + microseconds(200 + dice_.below(kStopUsMax));
+      kill(process, SIGSTOP);
+      ++end_.stats.strikes;
+    }
+  }
+
+  void move(pid_t thread) {
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(dice_.below(cores), &set);
-    if (sched_setaffinity(slot.thread.load(), sizeof set, &set) == 0) ++end_.stats.strikes;
+    CPU_SET(dice_.below(std::max(1u, std::thread::hardware_concurrency())), &set);
+    if (sched_setaffinity(thread, sizeof set, &set) == 0) ++end_.stats.strikes;
+  }
+
+  void go_on() {
+    if (stopped_ != 0) kill(stopped_, SIGCONT);
+    stopped_ = 0;
   }
 
   void reap() {
@@ -152,12 +275,20 @@ class Gang {
         ++it;
         continue;
       }
-      if (WIFSIGNALED(status)) tell_death(*it, WTERMSIG(status));
+      if (WIFSIGNALED(status) && !died_as_planned(*it)) tell_death(*it, WTERMSIG(status));
+      if (stopped_ == *it) stopped_ = 0;
       if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
         end_.unsure = fmt::format("a worker's process ended with status {}", WEXITSTATUS(status));
       }
       it = running_.erase(it);
     }
+  }
+
+  bool died_as_planned(pid_t pid) const {
+    for (std::size_t i = 0; i < slots_; ++i) {
+      if (arena_->slots[i].process.load() == pid && arena_->slots[i].dying.load() != 0) return true;
+    }
+    return false;
   }
 
   /// A worker died by itself: inside the lock's code that is the lock's doing.
@@ -179,11 +310,7 @@ class Gang {
 
   void end_all() {
     for (const pid_t pid : running_) kill(pid, SIGKILL);
-    for (const pid_t pid : running_) {
-      while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-      }
-    }
-    running_.clear();
+    end_all_after_exit();
   }
 
   void take_violation() {
@@ -192,6 +319,7 @@ class Gang {
     Breach breach;
     breach.rule = v.rule;
     breach.summary = v.text;
+    breach.proven = v.proven;
     breach.history = story_of(*arena_, v.worker, v.other);
     end_.breach = std::move(breach);
   }
@@ -210,7 +338,8 @@ class Gang {
       stats.acquired += slot.acquired.load();
       stats.contended += slot.contended.load();
       stats.refused += slot.refused.load();
-      stats.strikes += slot.delays.load() + slot.signals.load();
+      stats.strikes += slot.strikes.load();
+      stats.deaths += slot.dying.load();
     }
   }
 
@@ -221,7 +350,11 @@ class Gang {
   Assignment assignment_;
   StallWatch stall_;
   Dice dice_;
+  std::size_t slots_ = 0;
   std::vector<pid_t> running_;
+  pid_t stopped_ = 0;
+  pid_t auditor_ = 0;
+  Clock::time_point stopped_until_;
   std::uint32_t done_seen_ = 0;
   Clock::time_point started_ = Clock::now();
   JobEnd end_;
@@ -235,6 +368,7 @@ Stats& Stats::operator+=(const Stats& other) {
   contended += other.contended;
   refused += other.refused;
   strikes += other.strikes;
+  deaths += other.deaths;
   return *this;
 }
 

@@ -17,7 +17,7 @@ struct Job {
   const LockSpec* lock = nullptr;
   Program program;
   Topology topology = Topology::kFork;
-  Nemesis::Kind nemesis = Nemesis::Kind::kNone;
+  Nemesis nemesis = Nemesis::kNone;
   std::uint64_t seed = 1;
   std::uint32_t rounds = UINT32_MAX;  // At most.
   std::chrono::steady_clock::time_point until;
@@ -30,6 +30,7 @@ struct Stats {
   std::uint64_t contended = 0;
   std::uint64_t refused = 0;
   std::uint64_t strikes = 0;  // How often the nemesis really hit.
+  std::uint64_t deaths = 0;   // Workers that died by the program's faults.
 
   Stats& operator+=(const Stats& other);
 };
@@ -46,7 +47,8 @@ struct Breach {
 
 struct JobEnd {
   std::optional<Breach> breach;
-  std::string unsure;  // Why the run says nothing; empty if it ended as it should.
+  bool excused = false;  // It got stuck where the contract lets it.
+  std::string unsure;    // Why the run says nothing; empty if it ended as it should.
   Stats stats;
 };
 

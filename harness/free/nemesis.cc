@@ -1,81 +1,162 @@
 #include "harness/free/nemesis.h"
 
 #include <sched.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
-#include "harness/free/arena.h"
+#include "locks/hooked_platform.h"
 
 namespace hobbs::gang {
 namespace {
 
-constexpr std::pair<Nemesis::Kind, std::string_view> kNames[] = {
-    {Nemesis::Kind::kNone, "none"},
-    {Nemesis::Kind::kChurn, "churn"},
-    {Nemesis::Kind::kYields, "yields"},
-    {Nemesis::Kind::kDelays, "delays"},
+constexpr std::pair<Nemesis, std::string_view> kNames[] = {
+    {Nemesis::kNone, "none"},     {Nemesis::kChurn, "churn"},     {Nemesis::kYields, "yields"},
+    {Nemesis::kDelays, "delays"}, {Nemesis::kSignals, "signals"}, {Nemesis::kRestarts, "restarts"},
+    {Nemesis::kStops, "stops"},   {Nemesis::kStale, "stale"},
 };
 
-thread_local Dice* hook_dice = nullptr;
-thread_local std::atomic<std::uint64_t>* hook_struck = nullptr;
+constexpr std::int64_t kLateNs = 200'000;  // A signal so long past the deadline finds an idler.
+constexpr suseconds_t kDieAsleepAfterUs = 300;
 
-void count_strike() { hook_struck->fetch_add(1, std::memory_order_relaxed); }
+struct Armed {
+  Nemesis nemesis = Nemesis::kNone;
+  Dice* dice = nullptr;
+  Slot* slot = nullptr;
+  std::uint32_t points_left = 0;  // Until death; 0: it lives.
+  bool asleep = false;            // May die in its sleep.
+  volatile sig_atomic_t due = 0;  // The moment of death has come, at the next exact point.
+};
+thread_local Armed armed;
+
+/// From `dying` on, whoever meets this worker's traces knows that it is dead.
+[[noreturn]] void die() {
+  armed.slot->dying.store(1);
+  kill(getpid(), SIGKILL);
+  while (true) pause();
+}
+
+/// Inside a call the worker's witness is at rest, so it may die there at once.
+void on_death_alarm(int) {
+  if (armed.slot == nullptr) return;
+  if (armed.slot->stage.load() == Stage::kCalling) die();
+  armed.due = 1;
+}
+
+void die_soon() {
+  struct sigaction action {};
+  action.sa_handler = on_death_alarm;
+  sigaction(SIGALRM, &action, nullptr);
+  const itimerval soon{{0, 0}, {0, kDieAsleepAfterUs}};
+  setitimer(ITIMER_REAL, &soon, nullptr);
+}
+
+void count_down(bool before_wait) {
+  if (armed.due != 0) die();
+  if (armed.points_left == 0 || --armed.points_left != 0) return;
+  if (!armed.asleep || !before_wait) die();
+  die_soon();
+}
 
 // A spin loop passes hook points without end; striking at each would only make the run slow.
 bool strikes(HookPoint point, std::uint32_t one_in) {
   const bool idle = point == HookPoint::kPause || point == HookPoint::kYield;
-  return hook_dice->below(idle ? 8 * one_in : one_in) == 0;
+  if (armed.dice->below(idle ? 8 * one_in : one_in) != 0) return false;
+  armed.slot->strikes.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
-void yield_hook(HookPoint point, bool) {
-  if (!strikes(point, 4)) return;
-  count_strike();
-  sched_yield();
-}
-
-void delay_hook(HookPoint point, bool) {
-  if (!strikes(point, 12)) return;
-  count_strike();
-  const std::uint32_t draw = hook_dice->below(100);
+void delay(HookPoint point) {
+  // Between system calls others need long to get through their own.
+  if (point == HookPoint::kFile) return spin_for_ns(armed.dice->below(400'000));
+  const std::uint32_t draw = armed.dice->below(100);
   if (draw < 60) {
-    spin_for_ns(200 + hook_dice->below(20'000));
+    spin_for_ns(200 + armed.dice->below(20'000));
   } else if (draw < 97) {
     sched_yield();
   } else {
-    const timespec time{0, 20'000 + static_cast<long>(hook_dice->below(500'000))};
+    const timespec time{0, 20'000 + static_cast<long>(armed.dice->below(500'000))};
     nanosleep(&time, nullptr);
   }
 }
 
+void on_hook(HookPoint point, bool before) {
+  count_down(before && point == HookPoint::kFutexWait);
+  if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
+  const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale;
+  if (delays && strikes(point, point == HookPoint::kFile ? 2 : 12)) delay(point);
+}
+
+void on_nemesis_signal(int) {
+  const int error = errno;
+  if (Slot* const slot = armed.slot; slot != nullptr) {
+    slot->strikes.fetch_add(1, std::memory_order_relaxed);
+    const bool in_call = slot->stage.load(std::memory_order_relaxed) == Stage::kCalling;
+    const std::int64_t deadline = slot->deadline_ns.load(std::memory_order_relaxed);
+    if (in_call && deadline != INT64_MAX && now_ns() - deadline > kLateNs) {
+      slot->idled.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  errno = error;
+}
+
 }  // namespace
 
-std::string_view to_string(Nemesis::Kind kind) {
+std::string_view to_string(Nemesis nemesis) {
   for (const auto& [known, name] : kNames) {
-    if (known == kind) return name;
+    if (known == nemesis) return name;
   }
   return "?";
 }
 
-bool parse_nemesis(std::string_view text, Nemesis::Kind& kind) {
+bool parse_nemesis(std::string_view text, Nemesis& nemesis) {
   for (const auto& [known, name] : kNames) {
     if (name != text) continue;
-    kind = known;
+    nemesis = known;
     return true;
   }
   return false;
 }
 
-bool needs_hooks(Nemesis::Kind kind) {
-  return kind == Nemesis::Kind::kYields || kind == Nemesis::Kind::kDelays;
+bool needs_hooks(Nemesis nemesis) {
+  return nemesis == Nemesis::kYields || nemesis == Nemesis::kDelays || nemesis == Nemesis::kStale;
 }
 
-void arm_hooks(Nemesis::Kind kind, Dice* dice, std::atomic<std::uint64_t>* struck) {
-  hook_dice = dice;
-  hook_struck = struck;
-  current_hook = kind == Nemesis::Kind::kYields   ? yield_hook
-                 : kind == Nemesis::Kind::kDelays ? delay_hook
-                                                  : nullptr;
+bool sends_signals(Nemesis nemesis) {
+  return nemesis == Nemesis::kSignals || nemesis == Nemesis::kRestarts;
+}
+
+void arm(Nemesis nemesis, Dice* dice, Slot* slot) {
+  armed = {};
+  armed.nemesis = nemesis;
+  armed.dice = dice;
+  armed.slot = slot;
+  current_hook = on_hook;
+}
+
+void die_at(std::uint32_t point, bool asleep) {
+  armed.points_left = point;
+  armed.asleep = asleep;
+}
+
+void pass_point() { count_down(false); }
+
+void disarm() {
+  current_hook = nullptr;
+  armed = {};
+}
+
+int nemesis_signal() { return SIGUSR2; }
+
+void handle_nemesis_signal(bool restarts) {
+  struct sigaction action {};
+  action.sa_handler = on_nemesis_signal;
+  action.sa_flags = restarts ? SA_RESTART : 0;
+  sigaction(nemesis_signal(), &action, nullptr);
 }
 
 void spin_for_ns(std::int64_t ns) {

@@ -1,29 +1,35 @@
-// What is done to the workers while they run, besides the program's own faults.
+// What is done to the workers while they run: the nemesis of a run, and the program's own kills.
+//
+// A worker strikes itself wherever an exact point matters (delays, death); the coordinator strikes
+// from outside where it does not (moving, signals, stops).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
-#include "locks/hooked_platform.h"
+#include "harness/free/arena.h"
 
 namespace hobbs::gang {
 
-struct Nemesis {
-  enum class Kind : std::uint8_t {
-    kNone,
-    kChurn,   // Workers are moved from core to core.
-    kYields,  // At hook points: gives the processor away.
-    kDelays,  // At hook points: waits, mostly microseconds, rarely milliseconds.
-  } kind = Kind::kNone;
+enum class Nemesis : std::uint8_t {
+  kNone,
+  kChurn,     // Workers are moved from core to core.
+  kYields,    // At hook points: gives the processor away.
+  kDelays,    // At hook points: waits, mostly microseconds, rarely up to half a millisecond.
+  kSignals,   // Workers in a call get signals whose handler does not restart system calls.
+  kRestarts,  // The same with SA_RESTART.
+  kStops,     // Processes are stopped and continued.
+  kStale,     // A process took the lock and died before the workers came.
 };
 
-std::string_view to_string(Nemesis::Kind kind);
-/// False if there is no such kind.
-bool parse_nemesis(std::string_view text, Nemesis::Kind& kind);
+std::string_view to_string(Nemesis nemesis);
+/// False if there is no such nemesis.
+bool parse_nemesis(std::string_view text, Nemesis& nemesis);
 
 /// Whether it strikes inside the lock's calls, which needs a template over Platform.
-bool needs_hooks(Nemesis::Kind kind);
+bool needs_hooks(Nemesis nemesis);
+bool sends_signals(Nemesis nemesis);
 
 /// A small fast generator, one a thread: xorshift64*.
 class Dice {
@@ -41,8 +47,20 @@ class Dice {
   std::uint64_t state_;
 };
 
-/// Arms the calling thread's hook points. `struck` counts; both must outlive the thread's use.
-void arm_hooks(Nemesis::Kind kind, Dice* dice, std::atomic<std::uint64_t>* struck);
+/// Arms the calling thread: its hook points, and the handler's counter. `dice` and `slot` must
+/// outlive the thread's calls to the lock.
+void arm(Nemesis nemesis, Dice* dice, Slot* slot);
+/// Its process is to end at the k-th point from now: hook points and the two sides of each call.
+/// With `asleep`, at a point before a futex wait it dies a little later, in its sleep.
+void die_at(std::uint32_t point, bool asleep);
+/// To be called on both sides of every call to the lock.
+void pass_point();
+void disarm();
+
+/// The signal of kSignals and kRestarts, and its handler for this process.
+int nemesis_signal();
+void handle_nemesis_signal(bool restarts);
+
 /// Pauses for about that long without sleeping.
 void spin_for_ns(std::int64_t ns);
 

@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "harness/free/worker.h"
+
 namespace hobbs::gang {
 namespace {
 
@@ -37,19 +39,31 @@ bool meetings_are_met(const Program& program) {
   return largest == 0 || (comers % largest == 0 && comers >= largest);
 }
 
+/// The strongest first: the first turn of all is the widest.
+std::vector<Nemesis> nemeses_of(const LockSpec& lock) {
+  std::vector<Nemesis> list;
+  if (lock.hooked.available()) list = {Nemesis::kYields, Nemesis::kDelays};
+  list.insert(list.begin() + (list.empty() ? 0 : 1), Nemesis::kChurn);
+  list.push_back(Nemesis::kNone);
+  list.push_back(Nemesis::kSignals);
+  list.push_back(Nemesis::kStops);
+  list.push_back(Nemesis::kRestarts);
+  return list;
+}
+
 class Families {
  public:
   explicit Families(const LockSpec& lock) : lock_(lock), topologies_(topologies_of(lock)) {}
 
   Family& add(std::string name, std::string rules, std::string about,
-              std::initializer_list<std::string_view> texts) {
-    Family family{std::move(name), std::move(rules), std::move(about), {}, topologies_, {}, true};
-    family.nemeses = {Nemesis::Kind::kNone, Nemesis::Kind::kChurn};
-    if (lock_.hooked.available()) {
-      family.nemeses.push_back(Nemesis::Kind::kYields);
-      family.nemeses.push_back(Nemesis::Kind::kDelays);
-    }
-    for (const std::string_view text : texts) {
+              const std::vector<std::string>& texts) {
+    Family family;
+    family.name = std::move(name);
+    family.rules = std::move(rules);
+    family.about = std::move(about);
+    family.topologies = topologies_;
+    family.nemeses = nemeses_of(lock_);
+    for (const std::string& text : texts) {
       ParseResult parsed = parse_program(text);
       if (!parsed.error.empty()) std::abort();  // The texts are ours.
       if (fits(lock_, parsed.program)) family.programs.push_back(std::move(parsed.program));
@@ -57,8 +71,11 @@ class Families {
     families_.push_back(std::move(family));
     return families_.back();
   }
+  const LockSpec& lock() const { return lock_; }
   std::vector<Family> take() {
-    std::erase_if(families_, [](const Family& family) { return family.programs.empty(); });
+    std::erase_if(families_, [](const Family& family) {
+      return family.programs.empty() || family.topologies.empty();
+    });
     return std::move(families_);
   }
 
@@ -71,6 +88,7 @@ class Families {
 void add_exclusion(Families& f) {
   f.add("burst/exclusion", "ME-1,ME-2,LV-1,LV-2", "short bursts of sections, then all outside",
         {"lock work unlock | lock work unlock | lock work unlock | lock work unlock",
+         "lock work unlock | lock work unlock",
          "repeat=3: lock work unlock | lock work unlock | lock work unlock",
          "repeat=3: lock work unlock | lock work unlock",
          "first_id=2: lock work unlock lock work unlock | lock work unlock",
@@ -97,6 +115,7 @@ void add_timed(Families& f) {
          "lock work(60us) unlock | timed(60us) work unlock | timed(90us) work unlock | lock work "
          "unlock",
          "repeat=2: timed(100us) work unlock | lock work(50us) unlock | timed(5ms) work unlock",
+         "lock work(8ms) unlock | timed(1ms) work unlock",
          "timed(200us) unlock lock work unlock | lock work(200us) unlock | lock work unlock"});
 }
 
@@ -111,6 +130,13 @@ void add_readers(Families& f) {
          "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock",
          "lock work unlock | lock work unlock | lock_shared work unlock | lock_shared work unlock "
          "| lock_shared work unlock"});
+  // Readers that had to wait must come in together too. A writer that only tries never waits, which
+  // could hold the second reader back.
+  const bool tries = f.lock().real.try_acquire != nullptr;
+  f.add("burst/readers-after-writer", "RW-1,RW-2,LV-1", "readers who had to wait, together inside",
+        {std::string(tries ? "try" : "lock") +
+         " work(400us) unlock | rest(50us) lock_shared meet(2) work unlock | rest(50us) "
+         "lock_shared meet(2) work unlock"});
   f.add("burst/readers-try", "RW-1,RW-3,ME-2,TR-2,TR-3,TR-4,LV-1", "readers, writers and tries",
         {"lock work unlock | try_shared work unlock | try work unlock | lock_shared work unlock",
          "repeat=2: lock_shared work unlock | lock work unlock | try work unlock",
@@ -140,7 +166,7 @@ void add_nested(Families& f) {
         {"lock lock work unlock work unlock | lock work unlock | lock lock work unlock unlock",
          "repeat=2: lock try work unlock work unlock | lock work unlock",
          "lock try timed(1ms) unlock work unlock unlock | try work unlock | lock work unlock",
-         "lock(300) work unlock | try work unlock",
+         "lock(300) work unlock | lock work unlock",
          "lock lock unlock work unlock | try work unlock | try work unlock"});
 }
 
@@ -161,10 +187,110 @@ void add_several(Families& f) {
          "unlock lock work unlock"});
 }
 
+/// Counters that wrap: the lock has been used that often before.
+void add_wraps(Families& f) {
+  Family& family =
+      f.add("burst/wrap", "ME-7,ME-1,LV-1", "a lock used almost as often as its counters reach",
+            {"preset=65530: lock work unlock | lock work unlock | lock work unlock",
+             "preset=250: lock work unlock | lock work unlock | lock work unlock"});
+  family.nemeses = {Nemesis::kNone};
+  family.must_contend = false;
+}
+
+/// A dead worker is one that was killed at an operation of the lock, one after the other.
+void add_crashes(Families& f) {
+  const std::string rules = "CR-1,CR-3,CR-5,CR-6,CR-8,CR-17,ME-1,ME-2";
+  std::vector<std::string> texts = {
+      "kill=0@1: lock work(2ms) unlock | lock work unlock | lock work unlock",
+      "kill=0@1: lock work unlock | lock work unlock | lock work unlock",
+      "kill=0@1: lock work unlock lock work unlock | lock work unlock lock work unlock",
+      "kill=0@1: lock work(50us) unlock | lock work(50us) unlock",
+      "kill=1@1: lock work(200us) unlock | lock work unlock | lock work unlock",
+      "kill=0@1 kill=1@3: lock work unlock | lock work unlock | lock work unlock",
+      "kill=0@1: lock work unlock | try work unlock | lock work unlock",
+      "kill=0@1: lock work unlock | timed(20ms) work unlock | lock work unlock"};
+  if (f.lock().claims.reentrant) {
+    texts.push_back("kill=0@1: lock lock work unlock unlock | lock work unlock");
+    texts.push_back("kill=0@1: lock lock work unlock unlock | lock lock work unlock unlock");
+  }
+  const auto only_once = [&](Family& family) {
+    family.topologies = {Topology::kFork};
+    family.nemeses = {Nemesis::kNone};
+    if (f.lock().hooked.available()) family.nemeses.push_back(Nemesis::kDelays);
+    family.must_contend = false;
+    family.kills = true;
+  };
+  if (!f.lock().claims.reentrant)
+    std::erase_if(
+        texts, [](const std::string& text) { return text.find("lock lock") != std::string::npos; });
+  only_once(f.add("crash/exclusion", rules, "a worker dies at each point in turn", texts));
+  if (!f.lock().real.has_shared()) return;
+  only_once(f.add("crash/readers", rules + ",CR-7,RW-1",
+                  "a reader or a writer dies at each point in turn",
+                  {"kill=0@1: lock_shared work unlock | lock work unlock | lock_shared work unlock",
+                   "kill=0@1: lock work unlock | lock_shared work unlock | lock work unlock"}));
+}
+
+void add_placement(Families& f) {
+  const LockSpec& lock = f.lock();
+  const Claims& claims = lock.claims;
+  if (lock.home == Home::kMemory && claims.process_shared &&
+      claims.fork == ForkBehaviour::kShared && !claims.semaphore) {
+    std::vector<std::string> texts = {"lock work unlock fork lock work unlock | lock work unlock",
+                                      "fork fork lock work unlock lock work unlock"};
+    if (claims.reentrant) {
+      texts.push_back("lock work fork try work unlock unlock | lock work unlock");
+      texts.push_back("lock unlock lock fork lock work unlock unlock");
+    }
+    f.add("fork/inside", "FK-1,FK-4,RE-2,ME-1,ME-2,LV-1", "a worker forks, and both go on", texts)
+        .must_contend = false;
+  }
+  if (lock.home != Home::kPath) return;
+  Family& exec = f.add("fork/exec", "FK-5,ME-1,LV-1", "a program is started while the lock is held",
+                       {"lock exec work unlock | lock work unlock"});
+  exec.nemeses = {Nemesis::kNone};
+  exec.must_contend = false;
+  if (claims.crash != CrashBehaviour::kStuck || !claims.process_shared) return;
+  Family& stale = f.add("burst/stale", "ME-1,ME-2,ST-3", "its holder died before the workers came",
+                        {"lock work unlock | lock work unlock | lock work unlock",
+                         "lock work unlock | try work unlock | try work unlock | try work unlock"});
+  stale.nemeses = {Nemesis::kStale};
+  stale.must_contend = false;
+}
+
+void add_misuse(Families& f) {
+  const Claims& claims = f.lock().claims;
+  if (claims.checks_misuse && !claims.semaphore) {
+    Family& family =
+        f.add("burst/misuse", "MU-1,MU-2,ME-1,LV-1", "releases by workers that hold nothing",
+              {"lock work unlock misuse | lock work unlock | misuse",
+               "lock work unlock | misuse lock work unlock | lock work unlock misuse"});
+    // Where the process is the holder, another thread of it is no stranger.
+    if (claims.releaser == Releaser::kProcess) std::erase(family.topologies, Topology::kThreads);
+    if (claims.releaser == Releaser::kProcess) std::erase(family.topologies, Topology::kMixed);
+    if (claims.releaser == Releaser::kAnyone) family.programs.clear();
+  }
+  // Elsewhere a holder that asks again is outside the contract, a try of it too.
+  const bool waits_for_itself = !claims.reentrant && !claims.semaphore && claims.checks_misuse &&
+                                claims.releaser != Releaser::kAnyone;
+  if (waits_for_itself) {
+    f.add("burst/relock", "RE-3,TO-1,ME-1,LV-1", "a holder that asks again",
+          {"lock timed(300us) unlock work unlock | lock work unlock",
+           "lock try work unlock unlock | lock work unlock"});
+  }
+}
+
 }  // namespace
 
 bool fits(const LockSpec& lock, const Program& program) {
-  if (program.workers.empty() || program.workers.size() > lock.claims.max_workers) return false;
+  const std::size_t others = forks_of(program) + (program.faults.empty() ? 0 : 1);
+  if (program.workers.empty() || program.workers.size() + others > lock.claims.max_workers) {
+    return false;
+  }
+  if (forks_of(program) > 0 && program.repeat > 1) return false;
+  for (const Fault& fault : program.faults) {
+    if (fault.worker >= program.workers.size() || program.first_id != 1) return false;
+  }
   for (const auto& steps : program.workers) {
     for (const Step& step : steps) {
       if (!offered(lock.real, step)) return false;
@@ -189,13 +315,15 @@ std::vector<Topology> topologies_of(const LockSpec& lock) {
 std::vector<Family> families_of(const LockSpec& lock) {
   Families f(lock);
   const Claims& claims = lock.claims;
-  if (claims.semaphore && claims.permits > 1) {
-    add_permits(f, claims.permits);
-    return f.take();
-  }
-  add_exclusion(f);
-  add_tries(f);
-  add_timed(f);
+  const bool one_inside = !claims.semaphore || claims.permits == 1;
+  if (one_inside) add_exclusion(f);
+  if (one_inside) add_tries(f);
+  if (one_inside) add_timed(f);
+  if (claims.semaphore) add_permits(f, claims.permits);
+  if (claims.crash != CrashBehaviour::kStuck && claims.process_shared) add_crashes(f);
+  add_placement(f);
+  if (!one_inside) return f.take();
+  add_misuse(f);
   if (claims.reentrant) add_nested(f);
   if (lock.real.has_shared()) {
     add_readers(f);
@@ -203,6 +331,7 @@ std::vector<Family> families_of(const LockSpec& lock) {
     if (lock.home == Home::kMemory) add_conversions(f);
   }
   add_several(f);
+  add_wraps(f);
   return f.take();
 }
 

@@ -17,8 +17,9 @@ struct Family {
   std::string about;
   std::vector<Program> programs;
   std::vector<Topology> topologies;
-  std::vector<Nemesis::Kind> nemeses;
+  std::vector<Nemesis> nemeses;
   bool must_contend = true;  // A pass without contention would be vacuous.
+  bool kills = false;        // The program's faults strike at point 1, 2, ... until all survive.
 };
 
 std::vector<Family> families_of(const LockSpec& lock);

@@ -11,8 +11,10 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kEachMin{60};
-constexpr milliseconds kEachMax{1500};
+constexpr milliseconds kEachMax{2500};
 constexpr std::uint64_t kRepetitions = 5;
+constexpr std::uint64_t kRepetitionsOfDoubt = 2;
+constexpr milliseconds kDoubtTime{3500};
 
 /// A little longer than it took, as the next time may be less lucky.
 milliseconds patience(milliseconds took) { return std::clamp(4 * took, kEachMin, kEachMax); }
@@ -49,13 +51,20 @@ std::vector<Job> smaller(const Job& job) {
     for (std::size_t w = 0; w < job.program.workers.size(); ++w) {
       add([w](Job& j) {
         j.program.workers.erase(j.program.workers.begin() + static_cast<std::ptrdiff_t>(w));
+        std::erase_if(j.program.faults, [w](const Fault& f) { return f.worker == w; });
+        for (Fault& fault : j.program.faults) fault.worker -= fault.worker > w ? 1 : 0;
       });
     }
   }
-  add([](Job& j) { j.nemesis = Nemesis::Kind::kNone; });
+  if (job.nemesis != Nemesis::kStale) add([](Job& j) { j.nemesis = Nemesis::kNone; });
   add([](Job& j) { j.program.repeat = 1; });
   add([](Job& j) { j.program.first_id = 1; });
   add([](Job& j) { j.program.preset = 0; });
+  for (std::size_t f = 1; f < job.program.faults.size(); ++f) {
+    add([f](Job& j) {
+      j.program.faults.erase(j.program.faults.begin() + static_cast<std::ptrdiff_t>(f));
+    });
+  }
   for (std::size_t w = 0; w < job.program.workers.size(); ++w) {
     const std::vector<Step>& steps = job.program.workers[w];
     for (std::size_t s = 0; s < steps.size(); ++s) {
@@ -86,18 +95,28 @@ void repeat(Confirmed& confirmed, std::uint64_t times, milliseconds each, Clock:
     Job job = confirmed.job;
     job.seed += confirmed.of;
     job.until = std::min(until, Clock::now() + each);
-    JobEnd end = run_job(job);
+    // Short runs that end by themselves go on anew within the same time.
+    do {
+      job.seed += 0x1000;
+      JobEnd end = run_job(job);
+      if (!end.breach || end.breach->rule != confirmed.breach.rule) continue;
+      ++confirmed.failed;
+      confirmed.breach = std::move(*end.breach);
+      break;
+    } while (Clock::now() < job.until);
     ++confirmed.of;
-    if (!end.breach || end.breach->rule != confirmed.breach.rule) continue;
-    ++confirmed.failed;
-    confirmed.breach = std::move(*end.breach);
   }
 }
 
 Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock::time_point until) {
   Confirmed best{job, breach, 0, 0};
-  const auto shrink_until = Clock::now() + (until - Clock::now()) * 2 / 3;
   const milliseconds each = patience(took);
+  if (!breach.proven) {
+    // What is not proven must recur before anything else.
+    repeat(best, kRepetitionsOfDoubt, each, std::max(until, Clock::now() + kDoubtTime));
+    if (best.failed == 0) return best;
+  }
+  const auto shrink_until = Clock::now() + (until - Clock::now()) * 2 / 3;
   for (bool progress = true; progress && Clock::now() < shrink_until;) {
     progress = false;
     for (const Job& candidate : smaller(best.job)) {
@@ -112,8 +131,11 @@ Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock:
       break;
     }
   }
-  best.failed = best.of = 0;
-  repeat(best, kRepetitions, each, until);
+  // Fresh repetitions tell how often it fails: those that chose the job would flatter it.
+  Confirmed fresh{best.job, best.breach, 0, 0};
+  repeat(fresh, kRepetitions, each, until);
+  if (fresh.failed > 0) return fresh;
+  best.of += fresh.of;
   return best;
 }
 

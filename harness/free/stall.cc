@@ -16,7 +16,7 @@ constexpr milliseconds kLookEvery{8};
 constexpr milliseconds kLate{60};  // A look that comes later tells nothing of the workers.
 constexpr int kLooksNeeded = 12;   // In time, since the suspicion began.
 constexpr int kAsleepLooks = 12;   // Asleep in a row, without having run.
-constexpr milliseconds kInVainMin{1000};
+constexpr milliseconds kInVainMin{500};
 constexpr std::int64_t kInVainNs = 80'000'000;  // Of the processor's time, in one call.
 constexpr std::int64_t kInVainTurns = 16;       // Or so many times given the processor.
 constexpr std::int64_t kPastDeadlineNs = 200'000'000;
@@ -35,6 +35,7 @@ std::uint64_t StallWatch::progress() const {
 bool StallWatch::hopeless() const { return suspicious_ && Clock::now() - moved_ > kHopeless; }
 
 StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
+  if (slot.dying.load() != 0) return Standing::kAtGate;
   switch (slot.stage.load()) {
     case Stage::kWaiting:
     case Stage::kDone: return Standing::kAtGate;
@@ -84,21 +85,54 @@ std::optional<Breach> StallWatch::look(const std::vector<pid_t>& processes) {
   return breach(standings);
 }
 
+/// What the death of a worker must not have left behind.
+std::string StallWatch::rule_of_dead(const Slot& slot, std::string* words) const {
+  const std::uint32_t id = slot.id.load();
+  for (const auto& inside : slot.inside) {
+    if (inside.load() == kOutside) continue;
+    const bool shared = inside.load() == kInsideShared;
+    *words = fmt::format("worker {} died while it was inside{}", id, shared ? " shared" : "");
+    return "CR-5";
+  }
+  const auto verb = static_cast<Verb>(slot.verb.load());
+  *words = fmt::format("worker {} died in {}", id,
+                       call_words(verb, static_cast<Mode>(slot.mode.load()), slot.lock.load()));
+  return "CR-5";
+}
+
 /// Which promise is broken: told by where the callers wait and who is inside.
 std::string StallWatch::rule_of(const std::vector<Standing>& standings,
                                 std::string* summary) const {
   bool meeting = false, releasing = false, trying = false, somebody_inside = false;
+  bool inherited = false, writer_waits = false;
+  std::string death, rule_of_death;
   std::string callers;
   for (std::size_t i = 0; i < standings.size(); ++i) {
     const Slot& slot = arena_.slots[i];
+    inherited |= slot.child.load() != 0;
+    if (slot.dying.load() != 0) rule_of_death = rule_of_dead(slot, &death);
     meeting |= standings[i] == Standing::kMeets;
     for (const auto& inside : slot.inside) somebody_inside |= inside.load() != kOutside;
     if (standings[i] != Standing::kAsleep && standings[i] != Standing::kInVain) continue;
     const Verb verb = static_cast<Verb>(slot.verb.load());
+    writer_waits |=
+        verb == Verb::kUpgrade ||
+        (verb == Verb::kAcquire && static_cast<Mode>(slot.mode.load()) == Mode::kExclusive);
     trying |= verb == Verb::kTry || verb == Verb::kTryUpgrade;
     releasing |= verb == Verb::kRelease || verb == Verb::kDowngrade;
     callers += fmt::format("{}worker {} in {}", callers.empty() ? "" : ", ", slot.id.load(),
                            call_words(verb, static_cast<Mode>(slot.mode.load()), slot.lock.load()));
+  }
+  if (!death.empty()) {
+    *summary = fmt::format("{}, and nobody gets the lock any more: {}", death, callers);
+    return rule_of_death;
+  }
+  if (inherited && !somebody_inside) {
+    *summary = fmt::format(
+        "nobody is inside, and the lock is kept by a process that was started "
+        "meanwhile: {}",
+        callers);
+    return "FK-5";
   }
   if (trying) {
     *summary = fmt::format("a try waits, and nobody moves: {}", callers);
@@ -108,6 +142,10 @@ std::string StallWatch::rule_of(const std::vector<Standing>& standings,
     *summary = fmt::format("a release never ends, and nobody moves: {}", callers);
     return "LV-2";
   }
+  // A lock may hold readers back for a writer that waits, and then they do not meet.
+  const bool held_back = writer_waits && !lock_.claims.semaphore &&
+                         lock_.claims.fairness != Fairness::kReaderPreference;
+  if (meeting && held_back) return "";
   if (meeting) {
     *summary = fmt::format("those who may be inside together are not let in together: {}", callers);
     return lock_.claims.semaphore ? "LV-1" : "RW-2";
@@ -130,7 +168,9 @@ Breach StallWatch::breach(const std::vector<Standing>& standings) const {
     const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
     std::string doing;
     switch (standings[i]) {
-      case Standing::kAtGate: doing = "has nothing left to do in this round"; break;
+      case Standing::kAtGate:
+        doing = slot.dying.load() != 0 ? "is dead" : "has nothing left to do in this round";
+        break;
       case Standing::kMeets: doing = "is inside and waits for others to come in"; break;
       default:
         doing = fmt::format("in {} for {} ms, {}{}",

@@ -26,7 +26,8 @@ class StallWatch {
  public:
   StallWatch(const Arena& arena, const LockSpec& lock) : arena_(arena), lock_(lock) {}
 
-  /// To be called every few milliseconds; a breach once the gang is known to be stuck.
+  /// To be called every few milliseconds; a breach once the gang is known to be stuck, with an
+  /// empty rule if that is by contract.
   std::optional<Breach> look(const std::vector<pid_t>& processes);
   /// Nothing has moved for a while: disturb nobody now.
   bool suspicious() const { return suspicious_; }
@@ -40,6 +41,7 @@ class StallWatch {
   std::uint64_t progress() const;
   Standing standing_of(const Slot& slot) const;
   Breach breach(const std::vector<Standing>& standings) const;
+  std::string rule_of_dead(const Slot& slot, std::string* words) const;
   std::string rule_of(const std::vector<Standing>& standings, std::string* summary) const;
 
   const Arena& arena_;

@@ -26,7 +26,9 @@ void add_calls(const Slot& slot, bool marked, std::vector<Moment>& story) {
     }
   }
   if (story.size() == before) return;
-  if (story.back().to_ns < 0) story.back().text += ": has not returned";
+  if (story.back().to_ns < 0) {
+    story.back().text += slot.dying.load() != 0 ? ": dies in it" : ": has not returned";
+  }
   story.back().evidence = marked;
 }
 
@@ -42,6 +44,7 @@ std::string call_words(Verb verb, Mode mode, std::uint8_t lock) {
     case Verb::kUpgrade: words = "upgrade"; break;
     case Verb::kTryUpgrade: words = "try_upgrade"; break;
     case Verb::kDowngrade: words = "downgrade"; break;
+    case Verb::kMisuse: words = "a stranger's unlock" + suffix; break;
     default: words = "unlock" + suffix; break;
   }
   if (lock != 0) words += fmt::format("#{}", lock);

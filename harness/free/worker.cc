@@ -1,16 +1,20 @@
 #include "harness/free/worker.h"
 
+#include <fmt/format.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
+#include "harness/free/story.h"
 #include "locks/real_platform.h"
 
 namespace hobbs::gang {
@@ -20,8 +24,14 @@ namespace {
 constexpr std::int64_t kClockSlackNs = 50'000;
 constexpr std::int64_t kProbeDeadlineAgoNs = 1'000'000;
 constexpr std::uint32_t kProbeExpiredEvery = 8;
+constexpr std::uint32_t kIdledTooOften = 10;
+constexpr std::uint32_t kLevelsBetweenDwells = 16;
 constexpr int kSpinsBeforeYield = 200;
 constexpr int kYieldsBeforeSleep = 3000;
+
+timespec to_timespec(std::int64_t ns) {
+  return {ns / 1'000'000'000, static_cast<long>(ns % 1'000'000'000)};
+}
 
 /// Waits on the harness's own words: spins, then yields, then sleeps a little at a time.
 template <class Ready>
@@ -38,25 +48,11 @@ void wait_until(Ready&& ready) {
   }
 }
 
-constexpr std::uint64_t exclusive_word(std::uint32_t id) {
-  return static_cast<std::uint64_t>(id) << 32;
-}
-constexpr std::uint32_t writer_of(std::uint64_t word) {
-  return static_cast<std::uint32_t>(word >> 32);
-}
-constexpr std::uint32_t sharers_of(std::uint64_t word) { return static_cast<std::uint32_t>(word); }
+std::string words_of(const Step& step) { return call_words(step.verb, step.mode, step.lock); }
 
-const char* name_of(Verb verb, Mode mode) {
-  const bool shared = mode == Mode::kShared;
-  switch (verb) {
-    case Verb::kTry: return shared ? "try_lock_shared" : "try_lock";
-    case Verb::kTimed: return shared ? "try_lock_shared_until" : "try_lock_until";
-    case Verb::kRelease: return shared ? "unlock_shared" : "unlock";
-    case Verb::kUpgrade: return "upgrade";
-    case Verb::kTryUpgrade: return "try_upgrade";
-    case Verb::kDowngrade: return "downgrade";
-    default: return shared ? "lock_shared" : "lock";
-  }
+bool is_refusal(Outcome outcome) {
+  return outcome == Outcome::kNotOwner || outcome == Outcome::kNotLocked ||
+         outcome == Outcome::kOverRelease;
 }
 
 }  // namespace
@@ -69,53 +65,132 @@ std::size_t locks_of(const Program& program) {
   return most + 1;
 }
 
+std::size_t forks_of(const Program& program, std::size_t workers) {
+  std::size_t forks = 0;
+  for (std::size_t w = 0; w < std::min(workers, program.workers.size()); ++w) {
+    for (const Step& step : program.workers[w]) forks += step.verb == Verb::kFork ? 1 : 0;
+  }
+  return forks;
+}
+
 std::uint32_t id_of(const Program& program, std::size_t index) {
   const auto n = static_cast<std::uint32_t>(program.workers.size());
-  return 1 + (static_cast<std::uint32_t>(index) + program.first_id - 1) % n;
+  const auto i = static_cast<std::uint32_t>(index);
+  return i >= n ? i + 1 : 1 + (i + program.first_id - 1) % n;
 }
 
 Worker::Worker(const Assignment& assignment, Arena& arena, std::size_t index)
     : assignment_(assignment),
       lock_(*assignment.lock),
       ops_(*assignment.ops),
-      steps_(assignment.program.workers[index]),
+      steps_(index < assignment.program.workers.size() ? assignment.program.workers[index]
+                                                       : std::vector<Step>()),
       arena_(arena),
-      slot_(arena.slots[index]),
+      slot_(&arena.slots[index]),
       id_(id_of(assignment.program, index)),
       index_(index),
+      witness_(arena, assignment.lock->claims),
       dice_(assignment.seed * 64 + index + 1),
       hook_dice_(assignment.seed * 64 + index + 0x5bd1) {}
 
-void Worker::run() {
+void Worker::attach() {
   RealPlatform::attach(id_);
-  slot_.id.store(id_);
-  slot_.process.store(getpid());
-  slot_.thread.store(static_cast<std::int32_t>(syscall(SYS_gettid)));
+  slot_->id.store(id_);
+  slot_->process.store(getpid());
+  slot_->thread.store(static_cast<std::int32_t>(syscall(SYS_gettid)));
+  slot_->dying.store(0);
+}
+
+void Worker::construct_locks() {
   const std::size_t locks = locks_of(assignment_.program);
-  void* own = nullptr;
-  if (lock_.home == Home::kPath) {
-    const std::size_t stride = (ops_.size + 255) / 256 * 256;
-    own = std::aligned_alloc(256, locks * stride);
-    if (own == nullptr) _exit(1);
-    std::memset(own, 0, locks * stride);
-    for (std::size_t i = 0; i < locks; ++i) {
-      locks_[i] = static_cast<char*>(own) + i * stride;
-      ops_.construct(locks_[i], (assignment_.path + "." + std::to_string(i)).c_str());
+  if (lock_.home == Home::kMemory) {
+    for (std::size_t i = 0; i < locks; ++i) locks_[i] = arena_.lock_at(i);
+    return;
+  }
+  const std::size_t stride = (ops_.size + 255) / 256 * 256;
+  own_memory_ = std::aligned_alloc(256, locks * stride);
+  if (own_memory_ == nullptr) _exit(1);
+  std::memset(own_memory_, 0, locks * stride);
+  for (std::size_t i = 0; i < locks; ++i) {
+    locks_[i] = static_cast<char*>(own_memory_) + i * stride;
+    ops_.construct(locks_[i], fmt::format("{}.{}", assignment_.path, i).c_str());
+  }
+}
+
+void Worker::destroy_locks() {
+  if (own_memory_ == nullptr) return;
+  for (std::size_t i = 0; i < locks_of(assignment_.program); ++i) ops_.destroy(locks_[i]);
+  std::free(own_memory_);
+}
+
+void Worker::run() {
+  attach();
+  construct_locks();
+  if (index_ == 0 && assignment_.program.preset != 0) preset();
+  if (sends_signals(assignment_.nemesis)) {
+    handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
+  }
+  arm(assignment_.nemesis, &hook_dice_, slot_);
+  if (assignment_.with_deaths()) {
+    if (gate()) {
+      arm_death();
+      run_steps(0);
+      wait_for_audit();
     }
   } else {
-    for (std::size_t i = 0; i < locks; ++i) locks_[i] = arena_.lock_at(i);
+    while (gate()) run_steps(0);
   }
-  if (index_ == 0 && assignment_.program.preset != 0) preset();
-  if (needs_hooks(assignment_.nemesis)) {
-    arm_hooks(assignment_.nemesis, &hook_dice_, &slot_.delays);
-  }
-  while (gate()) run_steps();
-  arm_hooks(Nemesis::Kind::kNone, nullptr, nullptr);
+  disarm();
   set_stage(Stage::kDone);
-  if (own != nullptr) {
-    for (std::size_t i = 0; i < locks; ++i) ops_.destroy(locks_[i]);
-    std::free(own);
+  destroy_locks();
+}
+
+void Worker::wait_for_audit() {
+  disarm();
+  set_stage(Stage::kWaiting);
+  arena_.finished.fetch_add(1);
+  wait_until([this] { return over() || arena_.audited.load() != 0; });
+}
+
+void Worker::arm_death() {
+  for (const Fault& fault : assignment_.program.faults) {
+    const bool kills =
+        fault.kind == Fault::Kind::kKillProcess || fault.kind == Fault::Kind::kKillThread;
+    if (kills && fault.worker == index_) die_at(fault.point, dice_.below(2) == 0);
   }
+}
+
+void Worker::audit() {
+  attach();
+  construct_locks();
+  arm(Nemesis::kNone, &hook_dice_, slot_);
+  set_stage(Stage::kMoving);
+  for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
+    const auto lock = static_cast<std::uint8_t>(i);
+    check_counter(lock);
+    // The first who comes may be told of a death, the next may not.
+    for (int turn = 0; turn < 2 && !over(); ++turn) {
+      const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
+      for (std::uint32_t got = 0; got < permits && !over(); ++got) {
+        acquire({Verb::kAcquire, Mode::kExclusive, lock, 0});
+      }
+      while (!holds_.empty() && !over()) release();
+    }
+  }
+  set_stage(Stage::kDone);
+  destroy_locks();
+}
+
+void Worker::use_once() {
+  construct_locks();
+  destroy_locks();
+}
+
+void Worker::take_and_vanish() {
+  attach();
+  construct_locks();
+  ops_.acquire(locks_[0]);
+  slot_->dying.store(1);
 }
 
 /// Uses the lock as often as the program says it has been used before.
@@ -124,7 +199,7 @@ void Worker::preset() {
   for (std::uint32_t i = 0; i < assignment_.program.preset && !over(); ++i) {
     ops_.acquire(locks_[0]);
     ops_.release(locks_[0]);
-    slot_.progress.fetch_add(1, std::memory_order_relaxed);
+    slot_->progress.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
@@ -133,7 +208,10 @@ bool Worker::gate() {
   set_stage(Stage::kWaiting);
   const std::uint32_t round = arena_.round.load();
   if (arena_.arrived.fetch_add(1) + 1 == arena_.expected.load()) {
-    close_round();
+    // All are outside: the locks must be free, whole and as if nothing had happened.
+    for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
+      if (assignment_.nemesis != Nemesis::kStale) check_free(static_cast<std::uint8_t>(i));
+    }
     set_stage(Stage::kWaiting);
     arena_.arrived.store(0);
     arena_.met.store(0);
@@ -145,65 +223,67 @@ bool Worker::gate() {
   } else {
     wait_until([&] { return over() || arena_.round.load() != round; });
   }
+  end_sleepers();
   set_stage(Stage::kMoving);
   return !over() && arena_.ending.load() == 0;
 }
 
-/// All are at the gate: the locks must be free, whole and as if nothing had happened.
-void Worker::close_round() {
-  for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
-    check_free(static_cast<std::uint8_t>(i));
-  }
+void Worker::check_counter(std::uint8_t lock) {
+  std::uint64_t added = 0;
+  for (std::size_t i = 0; i < arena_.workers.load(); ++i) added += arena_.slots[i].added[lock];
+  const std::uint64_t guarded = arena_.witnesses[lock].guarded.load(std::memory_order_relaxed);
+  if (guarded == added) return;
+  accuse("ME-2", 0,
+         fmt::format("the guarded counter is {} after {} exclusive sections: updates were lost",
+                     guarded, added));
 }
 
 void Worker::check_free(std::uint8_t lock) {
-  Witness& witness = arena_.witnesses[lock];
-  std::uint64_t added = 0;
-  for (std::size_t i = 0; i < arena_.workers.load(); ++i) added += arena_.slots[i].added[lock];
-  const std::uint64_t guarded = witness.guarded.load(std::memory_order_relaxed);
-  if (guarded != added) {
-    accuse("ME-2", 0,
-           "the guarded counter is %llu after %llu exclusive sections: updates were lost",
-           static_cast<unsigned long long>(guarded), static_cast<unsigned long long>(added));
-    return;
-  }
+  check_counter(lock);
   Step probe{Verb::kTry, Mode::kExclusive, lock, 0};
   const bool expired = ops_.acquire_until != nullptr && arena_.round % kProbeExpiredEvery == 3;
   if (expired) probe.verb = Verb::kTimed;
-  if (!expired && (ops_.try_acquire == nullptr || lock_.claims.spurious_try_failure)) return;
-  std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
+  if (lock_.claims.spurious_try_failure || (!expired && ops_.try_acquire == nullptr)) return;
+  const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
   std::uint32_t got = 0;
   for (; got < permits && !over(); ++got) {
     const Outcome outcome = call(probe, now_ns() - kProbeDeadlineAgoNs);
-    if (!holds(outcome)) {
-      const bool shared = ops_.has_shared();
-      accuse(expired  ? "TO-3"
-             : shared ? "RW-3"
-                      : "TR-2",
-             0, "all workers are outside, and %s%s ended with \"%s\"%s",
-             name_of(probe.verb, probe.mode), expired ? " with an expired deadline" : "",
-             std::string(to_string(outcome)).c_str(),
-             permits > 1 ? " before all permits were taken" : "");
-      break;
-    }
+    if (holds(outcome)) continue;
+    if (outcome == Outcome::kInterrupted && sends_signals(assignment_.nemesis)) break;
+    accuse(expired             ? "TO-3"
+           : ops_.has_shared() ? "RW-3"
+                               : "TR-2",
+           0,
+           fmt::format("all workers are outside, and {}{} ended with \"{}\"{}", words_of(probe),
+                       expired ? " with an expired deadline" : "", to_string(outcome),
+                       permits > 1 ? " before all permits were taken" : ""));
+    break;
   }
-  for (; got > 0; --got) {
-    call({Verb::kRelease, Mode::kExclusive, lock, 0}, INT64_MAX);
-  }
+  for (; got > 0; --got) call({Verb::kRelease, Mode::kExclusive, lock, 0}, INT64_MAX);
 }
 
-void Worker::run_steps() {
-  holding_ = 0;
+void Worker::run_steps(std::size_t from) {
+  holds_.clear();
   depth_.fill(0);
+  next_child_ = assignment_.program.workers.size() + forks_of(assignment_.program, index_);
   // So that not always the same one comes first.
   if (dice_.below(2) == 0) spin_for_ns(dice_.below(3'000));
   for (std::uint32_t i = 0; i < assignment_.program.repeat; ++i) {
-    for (const Step& step : steps_) {
-      if (over()) return;
-      perform(step);
+    for (std::size_t s = from; s < steps_.size() && !over(); ++s) {
+      if (steps_[s].verb != Verb::kFork) {
+        perform(steps_[s]);
+      } else if (fork_worker()) {
+        // The child: it holds nothing, runs what is left, and is gone.
+        for (++s; s < steps_.size() && !over(); ++s) perform(steps_[s]);
+        while (!holds_.empty() && !over()) release();
+        set_stage(Stage::kDone);
+        _exit(0);
+      }
     }
-    while (holding_ > 0 && !over()) release();
+    while (!holds_.empty() && !over()) release();
   }
+  for (const pid_t child : children_) wait_for_worker(child);
+  children_.clear();
 }
 
 void Worker::perform(const Step& step) {
@@ -215,22 +295,34 @@ void Worker::perform(const Step& step) {
     case Verb::kUpgrade:
     case Verb::kTryUpgrade:
     case Verb::kDowngrade: return convert(step);
+    case Verb::kMisuse: return misuse(step);
     case Verb::kWork: return work(step);
     case Verb::kMeet: return meet(step);
+    case Verb::kExec: return start_sleeper();
     case Verb::kRest: return rest(step.amount);
     default: return;
   }
 }
 
+/// Stores that other cores' caches hold: until they are done, so long the lock's own next store is
+/// seen by nobody, while its loads go ahead. What lacks a fence there shows.
+void Worker::fill_store_buffer() {
+  if (dice_.below(2) == 0) return;
+  for (Arena::Line& line : arena_.noise) line.word.store(id_, std::memory_order_relaxed);
+}
+
 Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
   void* const lock = locks_[step.lock];
   const bool shared = step.mode == Mode::kShared;
-  slot_.verb.store(static_cast<std::uint8_t>(step.verb), std::memory_order_relaxed);
-  slot_.mode.store(static_cast<std::uint8_t>(step.mode), std::memory_order_relaxed);
-  slot_.lock.store(step.lock, std::memory_order_relaxed);
-  slot_.deadline_ns.store(deadline_ns, std::memory_order_relaxed);
+  slot_->verb.store(static_cast<std::uint8_t>(step.verb), std::memory_order_relaxed);
+  slot_->mode.store(static_cast<std::uint8_t>(step.mode), std::memory_order_relaxed);
+  slot_->lock.store(step.lock, std::memory_order_relaxed);
+  slot_->deadline_ns.store(deadline_ns, std::memory_order_relaxed);
+  slot_->idled.store(0, std::memory_order_relaxed);
   set_stage(Stage::kCalling);
   record(Event::Kind::kCall, step);
+  pass_point();
+  if (step.verb == Verb::kRelease) fill_store_buffer();
   Outcome outcome = Outcome::kSystemError;
   switch (step.verb) {
     case Verb::kAcquire: outcome = shared ? ops_.acquire_shared(lock) : ops_.acquire(lock); break;
@@ -254,7 +346,7 @@ Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
 void Worker::acquire(const Step& step) {
   const std::uint64_t word = arena_.witnesses[step.lock].word.load(std::memory_order_relaxed);
   if (word != 0 && depth_[step.lock] == 0) {
-    slot_.contended.fetch_add(1, std::memory_order_relaxed);
+    slot_->contended.fetch_add(1, std::memory_order_relaxed);
   }
   const std::uint32_t times =
       step.verb == Verb::kAcquire && step.amount > 1 ? static_cast<std::uint32_t>(step.amount) : 1;
@@ -266,174 +358,165 @@ void Worker::acquire(const Step& step) {
       judge_failure(step, outcome, deadline);
       break;
     }
-    slot_.acquired.fetch_add(1, std::memory_order_relaxed);
+    slot_->acquired.fetch_add(1, std::memory_order_relaxed);
     hold.taken = true;
     ++hold.times;
-    if (depth_[step.lock]++ == 0) enter(step.lock, step.mode);
+    judge_success(step, outcome);
+    ++depth_[step.lock];
   }
-  holds_[holding_++] = hold;
+  holds_.push_back(hold);
+  pass_point();
+}
+
+bool Worker::somebody_died() const {
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    if (arena_.slots[i].dying.load() != 0) return true;
+  }
+  return false;
+}
+
+/// Each of these signals found the worker with a processor, and it went back to its wait.
+void Worker::judge_patience(const Step& step) {
+  const std::uint32_t idled = slot_->idled.load();
+  if (step.verb != Verb::kTimed || idled < kIdledTooOften) return;
+  accuse("TO-2", 0,
+         fmt::format("{} of worker {} was woken {} times after its deadline, and waited on",
+                     words_of(step), id_, idled),
+         false);
+}
+
+void Worker::judge_success(const Step& step, Outcome outcome) {
+  judge_patience(step);
+  const CrashBehaviour crash = lock_.claims.crash;
+  if (depth_[step.lock] > 0 && !lock_.claims.semaphore) {
+    if (lock_.claims.reentrant) return;
+    if (step.mode == Mode::kExclusive) {
+      accuse("RE-3", id_,
+             fmt::format("{} by worker {}, which holds the lock, ended with \"{}\"", words_of(step),
+                         id_, to_string(outcome)));
+    }
+    return;
+  }
+  bool after_death = false;
+  accuse(witness_.enter(*slot_, step.lock, step.mode, &after_death));
+  const bool told = outcome == Outcome::kOwnerDied;
+  if (told && !somebody_died()) {
+    accuse("CR-3", 0, fmt::format("worker {} was told that the owner died, and nobody has", id_));
+  } else if (after_death && !told && crash == CrashBehaviour::kOwnerDied &&
+             step.mode == Mode::kExclusive) {
+    accuse("CR-3", 0, fmt::format("worker {} got a dead owner's lock and was not told so", id_));
+  }
 }
 
 void Worker::judge_failure(const Step& step, Outcome outcome, std::int64_t deadline_ns) {
-  slot_.refused.fetch_add(1, std::memory_order_relaxed);
-  const char* const name = name_of(step.verb, step.mode);
-  if (depth_[step.lock] > 0 && lock_.claims.reentrant) {
-    accuse("RE-1", 0, "%s by worker %u, which holds the re-entrant lock, ended with \"%s\"", name,
-           id_, std::string(to_string(outcome)).c_str());
+  slot_->refused.fetch_add(1, std::memory_order_relaxed);
+  const bool mine = depth_[step.lock] > 0;
+  if (mine && lock_.claims.reentrant) {
+    accuse("RE-1", 0,
+           fmt::format("{} by worker {}, which holds the re-entrant lock, ended with "
+                       "\"{}\"",
+                       words_of(step), id_, to_string(outcome)));
+  } else if (mine && (outcome == Outcome::kDeadlock || outcome == Outcome::kReentryRefused)) {
+    return;
   } else if (step.verb == Verb::kTry && outcome == Outcome::kBusy) {
+    return;
+  } else if (step.verb != Verb::kTry && outcome == Outcome::kInterrupted &&
+             sends_signals(assignment_.nemesis)) {
     return;
   } else if (step.verb == Verb::kTimed && outcome == Outcome::kTimedOut) {
     const std::int64_t early = deadline_ns - now_ns();
     if (early > kClockSlackNs) {
-      accuse("TO-1", 0, "%s of worker %u gave up %lld us before its deadline", name, id_,
-             static_cast<long long>(early / 1000));
+      accuse("TO-1", 0,
+             fmt::format("{} of worker {} gave up {} us before its deadline", words_of(step), id_,
+                         early / 1000));
     }
+    judge_patience(step);
   } else {
     const char* const rule = step.verb == Verb::kTry     ? "TR-4"
                              : step.verb == Verb::kTimed ? "TO-10"
                                                          : "ME-4";
-    accuse(rule, 0, "%s of worker %u ended with \"%s\", which it may not", name, id_,
-           std::string(to_string(outcome)).c_str());
+    accuse(rule, 0,
+           fmt::format("{} of worker {} ended with \"{}\", which it may not", words_of(step), id_,
+                       to_string(outcome)));
   }
 }
 
 void Worker::release() {
-  if (holding_ == 0) return;
-  const Hold hold = holds_[--holding_];
+  if (holds_.empty()) return;
+  const Hold hold = holds_.back();
+  holds_.pop_back();
   if (!hold.taken) return;
+  const Step step{Verb::kRelease, hold.mode, hold.lock, 0};
+  pass_point();
   for (std::uint32_t i = 0; i < hold.times && !over(); ++i) {
-    if (--depth_[hold.lock] == 0) leave(hold.lock, hold.mode);
-    const Outcome outcome = call({Verb::kRelease, hold.mode, hold.lock, 0}, INT64_MAX);
+    // Deep inside, others get their chance at every few levels.
+    if (i % kLevelsBetweenDwells == kLevelsBetweenDwells - 1) dwell(0);
+    if (--depth_[hold.lock] == 0 || lock_.claims.semaphore) {
+      accuse(witness_.leave(*slot_, hold.lock, hold.mode));
+    }
+    const Outcome outcome = call(step, INT64_MAX);
     if (outcome == Outcome::kReleased) continue;
-    accuse("ME-4", 0, "%s of worker %u, which holds the lock, ended with \"%s\"",
-           name_of(Verb::kRelease, hold.mode), id_, std::string(to_string(outcome)).c_str());
+    accuse("ME-4", 0,
+           fmt::format("{} of worker {}, which holds the lock, ended with \"{}\"", words_of(step),
+                       id_, to_string(outcome)));
   }
 }
 
 void Worker::convert(const Step& step) {
-  if (holding_ == 0 || !holds_[holding_ - 1].taken) return;
-  Hold& hold = holds_[holding_ - 1];
-  const bool up = step.verb != Verb::kDowngrade;
-  if ((hold.mode == Mode::kShared) != up) return;
-  std::atomic<std::uint64_t>& word = arena_.witnesses[hold.lock].word;
-  Slot& slot = slot_;
-  if (!up) {
-    // Others may share it before the call returns.
-    std::uint64_t expected = exclusive_word(id_);
-    if (!word.compare_exchange_strong(expected, 1)) {
-      accuse("RW-1", sharers_of(expected) != 0 ? 0 : writer_of(expected),
-             "worker %u was inside exclusively, and %u sharers were inside too", id_,
-             sharers_of(expected));
-    }
-    slot.inside[hold.lock].store(kInsideShared);
-    hold.mode = Mode::kShared;
-    const Outcome outcome = call(step, INT64_MAX);
-    if (outcome != Outcome::kReleased) {
-      accuse("ME-4", 0, "downgrade of worker %u, which holds the lock, ended with \"%s\"", id_,
-             std::string(to_string(outcome)).c_str());
-    }
-    return;
-  }
+  if (holds_.empty() || !holds_.back().taken) return;
+  Hold& hold = holds_.back();
+  const bool down = step.verb == Verb::kDowngrade;
+  if ((hold.mode == Mode::kExclusive) != down) return;
   Step named = step;
   named.lock = hold.lock;
+  if (down) accuse(witness_.sink(*slot_, hold.lock));  // Others may share before it returns.
   const Outcome outcome = call(named, INT64_MAX);
-  if (outcome == Outcome::kUpgradeRefused) return;
-  if (!holds(outcome)) {
-    accuse("RW-5", 0, "%s of worker %u ended with \"%s\", which it may not",
-           name_of(step.verb, step.mode), id_, std::string(to_string(outcome)).c_str());
-    return;
-  }
-  std::uint64_t expected = 1;
-  if (!word.compare_exchange_strong(expected, exclusive_word(id_))) {
-    accuse("RW-4", writer_of(expected),
-           "worker %u was upgraded while others were inside: writer %u, %u sharers", id_,
-           writer_of(expected), sharers_of(expected));
-  }
-  slot.inside[hold.lock].store(kInsideExclusive);
-  hold.mode = Mode::kExclusive;
-}
-
-void Worker::enter(std::uint8_t lock, Mode mode) {
-  std::atomic<std::uint64_t>& word = arena_.witnesses[lock].word;
-  const auto other_inside = [&] {
-    for (std::size_t i = 0; i < arena_.workers.load(); ++i) {
-      if (&arena_.slots[i] != &slot_ && arena_.slots[i].inside[lock].load() != kOutside) {
-        return arena_.slots[i].id.load();
-      }
-    }
-    return 0u;
-  };
-  slot_.inside[lock].store(mode == Mode::kShared ? kInsideShared : kInsideExclusive);
-  if (lock_.claims.semaphore) {
-    const std::uint32_t inside = sharers_of(word.fetch_add(1)) + 1;
-    if (inside > lock_.claims.permits) {
-      accuse("ME-6", other_inside(), "%u are inside a semaphore of %u", inside,
-             lock_.claims.permits);
-    }
-  } else if (mode == Mode::kShared) {
-    const std::uint64_t before = word.fetch_add(1);
-    if (writer_of(before) != 0) {
-      accuse("RW-1", writer_of(before),
-             "worker %u is inside shared while worker %u is inside "
-             "exclusively",
-             id_, writer_of(before));
-    }
-  } else {
-    std::uint64_t expected = 0;
-    if (word.compare_exchange_strong(expected, exclusive_word(id_))) return;
-    if (writer_of(expected) != 0) {
-      accuse("ME-1", writer_of(expected), "workers %u and %u are inside exclusively at once", id_,
-             writer_of(expected));
-    } else {
-      const std::uint32_t other = other_inside();
-      accuse("RW-1", other, "worker %u is inside exclusively while %u are inside shared", id_,
-             sharers_of(expected));
-    }
+  const bool interrupted =
+      outcome == Outcome::kInterrupted && sends_signals(assignment_.nemesis) && !down;
+  if (down ? outcome == Outcome::kReleased : holds(outcome)) {
+    hold.mode = down ? Mode::kShared : Mode::kExclusive;
+    if (!down) accuse(witness_.rise(*slot_, hold.lock));
+  } else if (down || (outcome != Outcome::kUpgradeRefused && !interrupted)) {
+    accuse(down ? "ME-4" : "RW-5", 0,
+           fmt::format("{} of worker {} ended with \"{}\", which it may not", words_of(named), id_,
+                       to_string(outcome)));
   }
 }
 
-void Worker::leave(std::uint8_t lock, Mode mode) {
-  std::atomic<std::uint64_t>& word = arena_.witnesses[lock].word;
-  if (lock_.claims.semaphore || mode == Mode::kShared) {
-    const std::uint64_t before = word.fetch_sub(1);
-    if (writer_of(before) != 0) {
-      accuse("RW-1", writer_of(before),
-             "worker %u was inside shared, and worker %u came in "
-             "exclusively",
-             id_, writer_of(before));
-    }
-  } else {
-    std::uint64_t expected = exclusive_word(id_);
-    if (!word.compare_exchange_strong(expected, 0)) {
-      accuse(sharers_of(expected) != 0 ? "RW-1" : "ME-1", writer_of(expected),
-             "worker %u was inside exclusively, and others came in: writer %u, %u sharers", id_,
-             writer_of(expected), sharers_of(expected));
-    }
-  }
-  slot_.inside[lock].store(kOutside);
+/// A release by somebody who holds nothing, of a lock that promises to notice.
+void Worker::misuse(const Step& step) {
+  if (depth_[step.lock] != 0) return;
+  const Outcome outcome = call({Verb::kMisuse, step.mode, step.lock, 0}, INT64_MAX);
+  if (is_refusal(outcome)) return;
+  accuse("MU-2", 0,
+         fmt::format("worker {}, which does not hold the lock, released it and was told "
+                     "\"{}\"",
+                     id_, to_string(outcome)));
 }
 
 /// Works with the data of the innermost hold; the counter tells lost updates on its own.
 void Worker::work(const Step& step) {
-  if (holding_ == 0 || !holds_[holding_ - 1].taken) return;
-  const Hold& hold = holds_[holding_ - 1];
+  if (holds_.empty() || !holds_.back().taken) return;
+  const Hold hold = holds_.back();
   std::atomic<std::uint64_t>& guarded = arena_.witnesses[hold.lock].guarded;
   const std::uint64_t before = guarded.load(std::memory_order_relaxed);
   dwell(step.amount);
   if (lock_.claims.semaphore && lock_.claims.permits > 1) return;
   if (hold.mode == Mode::kExclusive) {
     guarded.store(before + 1, std::memory_order_relaxed);
-    slot_.added[hold.lock].fetch_add(1, std::memory_order_relaxed);
+    slot_->added[hold.lock].fetch_add(1, std::memory_order_relaxed);
   } else if (guarded.load(std::memory_order_relaxed) != before) {
-    accuse("RW-1", 0, "the guarded counter changed while worker %u was inside shared", id_);
+    accuse("RW-1", 0,
+           fmt::format("the guarded counter changed while worker {} was inside shared", id_));
   }
 }
 
 void Worker::dwell(std::int64_t ns) {
   if (ns >= 1'000'000) {
     // Long enough to sleep: others shall have the processor meanwhile.
-    const timespec time{ns / 1'000'000'000, static_cast<long>(ns % 1'000'000'000)};
-    nanosleep(&time, nullptr);
+    timespec time = to_timespec(ns);
+    while (nanosleep(&time, &time) != 0 && errno == EINTR) {
+    }
     return;
   }
   if (ns > 0) return spin_for_ns(ns);
@@ -449,7 +532,7 @@ void Worker::dwell(std::int64_t ns) {
 
 void Worker::rest(std::int64_t ns) {
   set_stage(Stage::kResting);
-  const timespec time{ns / 1'000'000'000, static_cast<long>(ns % 1'000'000'000)};
+  const timespec time = to_timespec(ns);
   nanosleep(&time, nullptr);
   set_stage(Stage::kMoving);
 }
@@ -458,43 +541,103 @@ void Worker::rest(std::int64_t ns) {
 void Worker::meet(const Step& step) {
   const auto size = static_cast<std::uint32_t>(std::max<std::int64_t>(step.amount, 1));
   const std::uint32_t arrival = arena_.met.fetch_add(1) + 1;
-  if (holding_ == 0 || !holds_[holding_ - 1].taken) return;
+  if (holds_.empty() || !holds_.back().taken) return;
   const std::uint32_t target = (arrival + size - 1) / size * size;
-  slot_.lock.store(holds_[holding_ - 1].lock, std::memory_order_relaxed);
+  slot_->lock.store(holds_.back().lock, std::memory_order_relaxed);
   set_stage(Stage::kMeeting);
   wait_until([&] { return over() || arena_.met.load() >= target; });
   set_stage(Stage::kMoving);
 }
 
+/// True in the child, which is a worker of its own from here on.
+bool Worker::fork_worker() {
+  const std::size_t index = next_child_++;
+  Slot& slot = arena_.slots[index];
+  slot.stage.store(Stage::kMoving);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid > 0) children_.push_back(pid);
+  if (pid < 0) slot.stage.store(Stage::kDone);  // No memory, no fork: the round goes on without.
+  if (pid != 0) return false;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(0);
+  slot_ = &slot;
+  id_ = id_of(assignment_.program, index);
+  attach();
+  arm(assignment_.nemesis, &hook_dice_, slot_);
+  holds_.clear();
+  depth_.fill(0);
+  children_.clear();
+  sleepers_.clear();
+  return true;
+}
+
+void Worker::wait_for_worker(pid_t pid) {
+  set_stage(Stage::kWaiting);
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  set_stage(Stage::kMoving);
+  if (!WIFSIGNALED(status) || over()) return;
+  accuse("FK-1", 0,
+         fmt::format("a forked child of worker {} died of {} in the lock", id_,
+                     strsignal(WTERMSIG(status))));
+}
+
+/// A process that has only inherited what exec lets through, and sleeps until the round is over.
+void Worker::start_sleeper() {
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid > 0) sleepers_.push_back(pid);
+  if (pid > 0) slot_->child.store(pid);
+  if (pid != 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() == parent) execl("/bin/sleep", "sleep", "3600", static_cast<char*>(nullptr));
+  _exit(0);
+}
+
+void Worker::end_sleepers() {
+  for (const pid_t pid : sleepers_) {
+    kill(pid, SIGKILL);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  if (!sleepers_.empty()) slot_->child.store(0);
+  sleepers_.clear();
+}
+
 void Worker::set_stage(Stage stage) {
-  slot_.since_ns.store(now_ns(), std::memory_order_relaxed);
-  slot_.stage.store(stage);
-  slot_.progress.fetch_add(1, std::memory_order_relaxed);
+  slot_->since_ns.store(now_ns(), std::memory_order_relaxed);
+  slot_->stage.store(stage);
+  slot_->progress.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Worker::record(Event::Kind kind, const Step& step, Outcome outcome) {
-  const std::uint32_t at = slot_.written.load(std::memory_order_relaxed);
-  slot_.events[at % kEventsKept] = {slot_.since_ns.load(std::memory_order_relaxed),
-                                    arena_.round.load(std::memory_order_relaxed),
-                                    kind,
-                                    step.verb,
-                                    step.mode,
-                                    step.lock,
-                                    outcome};
-  if (kind == Event::Kind::kReturn) slot_.events[at % kEventsKept].at_ns = now_ns();
-  slot_.written.store(at + 1, std::memory_order_release);
+  const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
+  Event& event = slot_->events[at % kEventsKept];
+  event.at_ns =
+      kind == Event::Kind::kReturn ? now_ns() : slot_->since_ns.load(std::memory_order_relaxed);
+  event.round = arena_.round.load(std::memory_order_relaxed);
+  event.kind = kind;
+  event.verb = step.verb;
+  event.mode = step.mode;
+  event.lock = step.lock;
+  event.outcome = outcome;
+  slot_->written.store(at + 1, std::memory_order_release);
 }
 
-void Worker::accuse(const char* rule, std::uint32_t other, const char* format, ...) {
+void Worker::accuse(const std::optional<Clash>& clash) {
+  if (clash) accuse(clash->rule, clash->other, clash->text);
+}
+
+void Worker::accuse(const char* rule, std::uint32_t other, const std::string& text, bool proven) {
   Violation& v = arena_.violation;
   if (v.claimed.exchange(1) == 0) {
-    std::snprintf(v.rule, sizeof v.rule, "%s", rule);
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(v.text, sizeof v.text, format, arguments);
-    va_end(arguments);
+    v.rule[std::string(rule).copy(v.rule, sizeof v.rule - 1)] = 0;
+    v.text[text.copy(v.text, sizeof v.text - 1)] = 0;
     v.worker = id_;
     v.other = other;
+    v.proven = proven;
     v.at_ns = now_ns();
     v.complete.store(1);
   }

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "harness/free/arena.h"
 #include "harness/free/nemesis.h"
+#include "harness/free/witness.h"
 #include "locks/lock.h"
 #include "scenarios/program.h"
 
@@ -17,17 +19,27 @@ struct Assignment {
   const LockSpec* lock = nullptr;
   const LockOps* ops = nullptr;
   Program program;
-  Nemesis::Kind nemesis = Nemesis::Kind::kNone;
+  Nemesis nemesis = Nemesis::kNone;
   std::uint64_t seed = 1;
   std::string path;  // Of a lock on a path; lock i has ".i" appended.
+
+  /// Workers die by the program's faults: then there is one round, and no gate behind it.
+  bool with_deaths() const { return !program.faults.empty(); }
 };
 
 class Worker {
  public:
+  /// `index` beyond the program's workers: the auditor.
   Worker(const Assignment& assignment, Arena& arena, std::size_t index);
 
   /// Runs until the gang is over. Call it in the thread that is the worker.
   void run();
+  /// After all others have left or died: the locks must be whole.
+  void audit();
+  /// Opens the locks and closes them.
+  void use_once();
+  /// Takes the first lock and leaves it so, as if it had died.
+  void take_and_vanish();
 
  private:
   struct Hold {
@@ -37,50 +49,69 @@ class Worker {
     std::uint32_t times = 1;  // lock(300): how many levels one unlock gives back.
   };
 
+  void attach();
+  void construct_locks();
+  void destroy_locks();
+  void arm_death();
+  void preset();
   bool gate();
-  void close_round();
   void check_free(std::uint8_t lock);
-  void run_steps();
+  void check_counter(std::uint8_t lock);
+
+  void run_steps(std::size_t from);
   void perform(const Step& step);
   void acquire(const Step& step);
   void release();
   void convert(const Step& step);
+  void misuse(const Step& step);
   void work(const Step& step);
   void meet(const Step& step);
   void rest(std::int64_t ns);
   void dwell(std::int64_t ns);
-  void preset();
+  bool fork_worker();
+  void start_sleeper();
+  void wait_for_worker(pid_t pid);
+  void end_sleepers();
 
+  void fill_store_buffer();
+  void wait_for_audit();
   Outcome call(const Step& step, std::int64_t deadline_ns);
+  void judge_success(const Step& step, Outcome outcome);
   void judge_failure(const Step& step, Outcome outcome, std::int64_t deadline_ns);
-  void enter(std::uint8_t lock, Mode mode);
-  void leave(std::uint8_t lock, Mode mode);
+  void judge_patience(const Step& step);
+  bool somebody_died() const;
 
   bool over() const { return arena_.over.load(std::memory_order_relaxed) != 0; }
   void set_stage(Stage stage);
   void record(Event::Kind kind, const Step& step, Outcome outcome = Outcome::kAcquired);
-  [[gnu::format(printf, 4, 5)]] void accuse(const char* rule, std::uint32_t other,
-                                            const char* format, ...);
+  void accuse(const char* rule, std::uint32_t other, const std::string& text, bool proven = true);
+  void accuse(const std::optional<Clash>& clash);
 
   const Assignment& assignment_;
   const LockSpec& lock_;
   const LockOps& ops_;
-  const std::vector<Step>& steps_;
+  const std::vector<Step> steps_;
   Arena& arena_;
-  Slot& slot_;
+  Slot* slot_;
   std::uint32_t id_;
   std::size_t index_;
+  Witnessing witness_;
   Dice dice_;
   Dice hook_dice_;
   std::array<void*, kMaxLocksPerProgram> locks_{};
   std::array<std::uint32_t, kMaxLocksPerProgram> depth_{};
-  std::array<Hold, kMaxStepsPerWorker> holds_;
-  std::size_t holding_ = 0;
+  std::vector<Hold> holds_;
+  std::vector<pid_t> sleepers_;
+  std::vector<pid_t> children_;
+  std::size_t next_child_ = 0;  // The slot of the next worker that it forks.
+  void* own_memory_ = nullptr;
 };
 
 /// How many locks the program names.
 std::size_t locks_of(const Program& program);
-/// Worker i's platform id.
+/// How many workers the program forks in a round, those of the first `workers` workers only.
+std::size_t forks_of(const Program& program, std::size_t workers = SIZE_MAX);
+/// The platform id of the worker in slot `index`.
 std::uint32_t id_of(const Program& program, std::size_t index);
 
 }  // namespace hobbs::gang
