@@ -1,12 +1,19 @@
 // HX-1 and HX-2 for explore: the broken locks of the gallery are caught by the rule they break,
 // with a finding that replays; the reference locks are accused of nothing.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <string>
 
 #include "harness/explore/explore_driver.h"
 #include "locks/mutants/gallery.h"
+#include "locks/spec_of.h"
 
 namespace hobbs {
 namespace {
@@ -51,6 +58,83 @@ TEST_P(Gallery, IsCaughtByItsRuleAndReplays) {
 INSTANTIATE_TEST_SUITE_P(Explore, Gallery, testing::ValuesIn(mutants::gallery()),
                          [](const auto& info) { return info.param.lock.name; });
 
+/// Healthy locks on a path: the controls of the broken ones.
+template <class P>
+class LockFile {
+ public:
+  static constexpr char kind[] = "file";
+  explicit LockFile(const char* path) : path_(path) {}
+  void lock() {
+    while (!try_lock()) P::yield();
+  }
+  bool try_lock() {
+    const int file = ::open(path_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (file < 0) return false;
+    ::close(file);
+    return true;
+  }
+  void unlock() { ::unlink(path_.c_str()); }
+
+ private:
+  std::string path_;
+};
+
+template <class P, bool kRemoves>
+class WholeFileLock {
+ public:
+  static constexpr char kind[] = "file";
+  explicit WholeFileLock(const char* path) : path_(path) {}
+  ~WholeFileLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+  void lock() {
+    while (!take(LOCK_EX)) {
+    }
+  }
+  bool try_lock() { return take(LOCK_EX | LOCK_NB); }
+  void unlock() {
+    if constexpr (kRemoves) ::unlink(path_.c_str());
+    ::flock(file_, LOCK_UN);
+    ::close(file_);
+    file_ = -1;
+  }
+
+ private:
+  /// Whoever removes the file when done must check that the path names what it has locked.
+  bool take(int how) {
+    file_ = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    int got;
+    while ((got = ::flock(file_, how)) != 0 && errno == EINTR) {
+    }
+    struct stat locked {
+    }, named{};
+    if (got == 0 && ::fstat(file_, &locked) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+        locked.st_ino == named.st_ino) {
+      return true;
+    }
+    ::close(file_);
+    file_ = -1;
+    return false;
+  }
+
+  std::string path_;
+  int file_ = -1;
+};
+template <class P>
+using KeptFile = WholeFileLock<P, false>;
+template <class P>
+using RemovedFile = WholeFileLock<P, true>;
+
+std::vector<LockSpec> healthy() {
+  std::vector<LockSpec> list = reference_catalog();
+  Claims may_fail = path_spec_of<RemovedFile>("removed").claims;
+  may_fail.spurious_try_failure = true;  // Against a holder that is just removing the file.
+  list.push_back(path_spec_of<LockFile>("lock_file"));
+  list.push_back(path_spec_of<KeptFile>("kept_file"));
+  list.push_back(path_spec_of<RemovedFile>("removed_file", may_fail));
+  return list;
+}
+
 class Reference : public testing::TestWithParam<LockSpec> {};
 
 TEST_P(Reference, IsAccusedOfNothing) {
@@ -69,7 +153,7 @@ TEST_P(Reference, IsAccusedOfNothing) {
   EXPECT_GT(executions, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Explore, Reference, testing::ValuesIn(reference_catalog()),
+INSTANTIATE_TEST_SUITE_P(Explore, Reference, testing::ValuesIn(healthy()),
                          name_of<testing::TestParamInfo<LockSpec>>);
 
 }  // namespace

@@ -2,12 +2,16 @@
 #include "locks/mutants/gallery.h"
 
 #include "locks/mutants/abandoned_ticket.h"
+#include "locks/mutants/deaf_lock_file.h"
+#include "locks/mutants/double_takeover.h"
 #include "locks/mutants/early_wake.h"
 #include "locks/mutants/forgotten_sleepers.h"
 #include "locks/mutants/generous_upgrade.h"
+#include "locks/mutants/hasty_lock_file.h"
 #include "locks/mutants/hasty_reader.h"
 #include "locks/mutants/hasty_timeout.h"
 #include "locks/mutants/impatient_queue.h"
+#include "locks/mutants/inherited_lock_file.h"
 #include "locks/mutants/leaky_semaphore.h"
 #include "locks/mutants/lingering_release.h"
 #include "locks/mutants/local_wake.h"
@@ -22,6 +26,7 @@
 #include "locks/mutants/silent_reader.h"
 #include "locks/mutants/split_test_and_set.h"
 #include "locks/mutants/stingy_semaphore.h"
+#include "locks/mutants/tidy_lock_file.h"
 #include "locks/mutants/trusting_sleeper.h"
 #include "locks/mutants/unfenced_flags.h"
 #include "locks/spec_of.h"
@@ -54,6 +59,11 @@ std::vector<Mutant> gallery() {
       {spec_of<StingySemaphore>("stingy_semaphore"), {"LV-1"}},
       {spec_of<TrustingSleeper>("trusting_sleeper"), {"ME-1", "MM-1"}},
       {spec_of<UnfencedFlags>("unfenced_flags"), {"ME-1", "MM-1"}},
+      {path_spec_of<HastyLockFile>("hasty_lock_file"), {"ME-1", "ME-3"}},
+      {path_spec_of<TidyLockFile>("tidy_lock_file"), {"ME-1"}},
+      {path_spec_of<InheritedLockFile>("inherited_lock_file"), {"FK-5", "LV-1", "TR-2"}},
+      {path_spec_of<DeafLockFile>("deaf_lock_file"), {"ME-1"}},
+      {path_spec_of<DoubleTakeover>("double_takeover"), {"ME-1", "ME-3"}},
   };
 }
 // clang-format on
