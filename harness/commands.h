@@ -13,8 +13,8 @@ namespace hobbs {
 int run_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                 const std::string& program);
 
-/// Conformance cases on an agent's locks, as a campaign.
-int conform_command(const Options& options, const std::string& program);
+/// Conformance cases on an agent's locks, or random calls, as a campaign.
+int conform_command(const Options& options, const Catalog& catalog, const std::string& program);
 
 /// Measures locks under contention; 1 if one lets two in at once, 3 if one could not be measured.
 int bench_command(const Options& options, const Catalog& catalog);
@@ -22,8 +22,11 @@ int bench_command(const Options& options, const Catalog& catalog);
 /// Google Benchmark's JSON in the format that the options ask for.
 std::string render_bench(const Options& options, const std::string& json);
 
-/// Serves the reference locks over a socket until the other side is done.
-int agent_command(const Options& options);
+/// verify --lock exec:COMMAND: random calls on the locks that the command serves.
+int verify_agent_command(const Options& options, const std::string& program);
+
+/// Serves the seeds' locks and the catalogue's over a socket until the other side is done.
+int agent_command(const Options& options, const Catalog& catalog);
 
 int replay_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                    const std::string& program);

@@ -1,4 +1,5 @@
-// hobbs conform: conformance cases on the locks of an agent, run as a campaign over one driver.
+// hobbs conform: conformance cases on the locks of an agent, or random calls on them, run as a
+// campaign over one driver.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include "harness/commands.h"
 #include "harness/conform/agent_command.h"
 #include "harness/conform/case_driver.h"
+#include "harness/conform/conform_driver.h"
 #include "harness/exit_code.h"
 #include "harness/glob.h"
 #include "harness/output.h"
@@ -42,12 +44,43 @@ std::vector<ConformanceCase> choose_cases(std::vector<ConformanceCase> cases,
                      fmt::format("{}", fmt::join(near, ", ")));
 }
 
+/// The locks that random calls can be made on: the seeds', and those of the program's own agent.
+Catalog random_subjects(const Options& options, const Catalog& catalog) {
+  Catalog subjects = agent_catalog();
+  if (options.agent != "cpp") return subjects;
+  for (const LockSpec& lock : catalog) {
+    std::erase_if(subjects, [&](const LockSpec& one) { return one.name == lock.name; });
+    subjects.push_back(lock);
+  }
+  return subjects;
+}
+
+int run_random(const Options& options, const Catalog& catalog, const std::string& program) {
+  Drivers drivers;
+  drivers.push_back({conform_driver({options.agent, ""}), 1});
+  return run_command(options, random_subjects(options, catalog), drivers, program);
+}
+
 }  // namespace
 
-int conform_command(const Options& options, const std::string& program) {
+int verify_agent_command(const Options& options, const std::string& program) {
+  if (!options.lock.starts_with("exec:")) {
+    throw UsageError("--lock takes exec:COMMAND; the locks of this program are chosen by --locks");
+  }
+  Options conform = options;
+  conform.agent = options.lock;
+  conform.drivers = "*";
+  if (const AgentCommand agent = find_agent(conform.agent); !agent.error.empty()) {
+    throw UsageError(agent.error);
+  }
+  return run_random(conform, {}, program);
+}
+
+int conform_command(const Options& options, const Catalog& catalog, const std::string& program) {
   if (const AgentCommand agent = find_agent(options.agent); !agent.error.empty()) {
     throw UsageError(agent.error);
   }
+  if (options.random) return run_random(options, catalog, program);
   CaseOptions case_options;
   case_options.agent = options.agent;
   case_options.differences = shipped_differences();

@@ -47,7 +47,7 @@ void add_selection(CLI::App& app, Options& o) {
       ->type_name("GLOB[,GLOB]");
   app.add_option("--scenarios", o.scenarios, "Which scenarios")->type_name("GLOB");
   app.add_option("--rules", o.rules, "Which rules (ME-1, LV-*, ...)")->type_name("GLOB");
-  app.add_option("--drivers", o.drivers, "Which drivers: free, explore, step")
+  app.add_option("--drivers", o.drivers, "Which drivers: conform, free, explore, step")
       ->type_name("GLOB[,GLOB]");
 }
 
@@ -128,6 +128,11 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
     const std::string_view name = words.name;
     if (name == "explore" || name == "step" || name == "verify" || name == "crash") {
       add_search(*sub, o);
+    }
+    if (name == "verify") {
+      sub->add_option("--lock", o.lock,
+                      "Verify the locks that this command serves as an agent, by conform alone")
+          ->type_name("exec:COMMAND");
     }
     if (name == "conform") {
       sub->add_option("--cases", o.cases, "Run the conformance cases of FILE")->type_name("FILE");

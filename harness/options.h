@@ -41,6 +41,7 @@ struct Options {
   std::string cases;
   bool random = false;
   std::string agent = "cpp";
+  std::string lock;  // verify: exec:COMMAND, an agent whose locks need no registration.
   std::vector<std::string> arguments;  // The rest: an agent's socket, what bench gets.
   // bench and compare.
   bool full = false;              // The whole sweep instead of the default tour.

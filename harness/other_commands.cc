@@ -47,11 +47,11 @@ int doctor_command(const Options&) {
   return kExitPass;
 }
 
-int agent_command(const Options& options) {
+int agent_command(const Options& options, const Catalog& catalog) {
   if (options.arguments.size() != 1) {
     throw UsageError("agent takes one argument: the path of a Unix socket, or fd:N");
   }
-  return run_agent(options.arguments.front());
+  return run_agent(options.arguments.front(), catalog);
 }
 
 int report_command(const Options& options) {

@@ -13,6 +13,8 @@
 
 #include "harness/agent/channel.h"
 #include "harness/agent/factories.h"
+#include "harness/agent/spec_subject.h"
+#include "locks/real_platform.h"
 #include "locks/reference/interrupt.h"
 
 namespace hobbs {
@@ -58,6 +60,7 @@ class Queue {
 
 /// What the threads of one process share, and a forked child inherits a copy of.
 struct Objects {
+  Catalog catalog;
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<const Subject>> by_name;
   std::map<std::pair<std::string, std::string>, std::vector<Exit>> entered;  // (thread, object).
@@ -138,7 +141,7 @@ class Agent {
   }
 
   void run(const Json& request) {
-    Json reply = {{"id", request.value("id", Json())}, {"pid", ::getpid()}};
+    Json reply = {{"id", request.value("id", Json())}, {"pid", ::getpid()}, {"tid", ::gettid()}};
     std::shared_ptr<const Subject> subject;
     const std::int64_t start_ns = now_ns();
     const auto failed = [&](const std::string& name, const std::string& text) {
@@ -173,7 +176,10 @@ class Agent {
     if (op == "alarm") return set_alarm(a.at(0), a.at(1));
     const std::string object = request.value("obj", "");
     if (op == "new") {
-      std::shared_ptr<const Subject> made = make_subject(request.at("kind"), a, k);
+      const std::string kind = request.at("kind");
+      std::shared_ptr<const Subject> made = kind.rfind("hobbs.", 0) == 0
+                                                ? make_spec_subject(objects_.catalog, kind, a, k)
+                                                : make_subject(kind, a, k);
       const std::lock_guard<std::mutex> guard(objects_.mutex);
       objects_.by_name[object] = std::move(made);
       return nullptr;
@@ -256,9 +262,12 @@ class Agent {
 }  // namespace
 }  // namespace agent
 
-int run_agent(const std::string& where) {
+int run_agent(const std::string& where, const Catalog& catalog) {
+  RealPlatform::registry();  // Before any fork, so that all processes share it.
   try {
-    (new agent::Agent(where, "root", *new agent::Objects))->serve();
+    auto* objects = new agent::Objects;
+    objects->catalog = catalog;
+    (new agent::Agent(where, "root", *objects))->serve();
   } catch (const LockError& error) {
     std::fprintf(stderr, "hobbs agent: cannot connect to %s\n", error.what());
     return 64;

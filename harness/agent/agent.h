@@ -11,11 +11,14 @@
 
 #include <string>
 
+#include "locks/lock.h"
+
 namespace hobbs {
 
 /// Serves until the channel closes or says quit. `where` is the path of a Unix socket, or "fd:N"
 /// for an inherited one (which cannot serve forks). Returns the exit code: 0, or 64 when `where`
-/// cannot be used. To be called in a process's main thread.
-int run_agent(const std::string& where);
+/// cannot be used. To be called in a process's main thread. Besides the seeds' locks it serves
+/// those of the catalogue (spec_subject.h).
+int run_agent(const std::string& where, const Catalog& catalog = {});
 
 }  // namespace hobbs

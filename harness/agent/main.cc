@@ -8,5 +8,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s SOCKET-PATH|fd:N\n", argv[0]);
     return 64;
   }
-  return hobbs::run_agent(argv[1]);
+  return hobbs::run_agent(argv[1], hobbs::reference_catalog());
 }

@@ -27,6 +27,7 @@ constexpr int kLooksForEverTimed = 800;
 // A thread in a wait that time ends is not called blocked before this, as the case language says.
 constexpr std::int64_t kTimedBlockNs = 250'000'000;
 constexpr int kPollerRounds = 2;
+constexpr std::int64_t kSpinParts = 50;
 
 std::int64_t now_ns() {
   timespec now{};
@@ -71,6 +72,10 @@ int listen_at(const std::string& path) {
 /// Whether, in `want`'s sense, the thread is blocked.
 bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std::int64_t elapsed_ns,
                   bool alarm, const Patience& patience) {
+  if (story.last.rest == Rest::kMoving && patience.spin_ns > 0) {
+    const std::int64_t part = want == Want::kReply ? 1 : kSpinParts;
+    return story.run_ns >= patience.spin_ns / part;
+  }
   const bool timer = watch.time_matters() || alarm;
   if (want == Want::kReply) {
     if (story.last.rest == Rest::kWaitsForTime && elapsed_ns < patience.call_ns) return false;
@@ -312,42 +317,86 @@ void World::check_times(const PendingCall& call, const AgentReply& reply) const 
   }
 }
 
-CallStatus World::await(const PendingCall& call, Want want) {
+bool World::take_reply(const PendingCall& call, CallStatus& status) {
   Process& target = process(call.actor.process);
   Channel& channel = *target.channel;
+  channel.receive();
+  if (std::optional<AgentReply> reply = channel.take(call.id)) {
+    check_times(call, *reply);
+    pid_t& thread = target.threads[call.actor.thread];
+    if (reply->tid != 0 && thread == 0) thread = reply->tid;
+    if (call.actor.thread == "main") target.main_pending = false;
+    status = {CallStatus::Kind::kReplied, std::move(reply->call), {}};
+    return true;
+  }
+  if (!channel.error().empty()) {
+    throw AgentFault("the agent " + call.actor.process + ": " + channel.error());
+  }
+  if (channel.closed()) {
+    throw AgentFault("the agent " + call.actor.process + " ended during the call" + last_words());
+  }
+  return false;
+}
+
+/// What the looks so far say of a call that has not been answered.
+CallStatus World::status_of(const PendingCall& call, const Watch& watch, Want want) {
+  Process& target = process(call.actor.process);
+  const Watch::Story story = watch.story(target.pid, target.threads[call.actor.thread]);
+  const std::int64_t elapsed_ns = now_ns() - call.sent_ns;
+  CallStatus status;
+  if (proves_block(watch, story, want, elapsed_ns, now_ns() < alarm_until_ns_, patience_)) {
+    status.kind = CallStatus::Kind::kBlocked;
+  }
+  status.evidence = to_text(call.actor) + " was " + story.last.where + ", used " +
+                    std::to_string(story.run_ns / 1'000'000) + " ms of CPU in " +
+                    in_seconds(elapsed_ns);
+  if (story.turns > 0) status.evidence += ", woke " + std::to_string(story.turns) + " times";
+  status.evidence += watch.settled() > 0 ? "; nobody else moved" : "; others moved";
+  return status;
+}
+
+/// True if something has arrived, at once or within `timeout_ms`.
+bool World::news(const std::vector<PendingCall>& calls, const std::vector<CallStatus>& so_far,
+                 int timeout_ms) {
+  std::vector<pollfd> items;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (so_far[i].kind == CallStatus::Kind::kReplied) continue;
+    items.push_back({process(calls[i].actor.process).channel->socket(), POLLIN, 0});
+  }
+  return poll(items.data(), items.size(), timeout_ms) > 0;
+}
+
+std::vector<CallStatus> World::await_all(const std::vector<PendingCall>& calls, Want want) {
+  using Kind = CallStatus::Kind;
+  std::vector<CallStatus> all(calls.size());
+  const std::int64_t start_ns = now_ns();
   Watch watch;
   while (true) {
-    channel.receive();
-    if (std::optional<AgentReply> reply = channel.take(call.id)) {
-      check_times(call, *reply);
-      pid_t& thread = target.threads[call.actor.thread];
-      if (reply->tid != 0 && thread == 0) thread = reply->tid;
-      if (call.actor.thread == "main") target.main_pending = false;
-      return {CallStatus::Kind::kReplied, std::move(reply->call), {}};
+    bool done = true;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      if (all[i].kind == Kind::kReplied) continue;
+      if (!take_reply(calls[i], all[i])) {
+        done = false;
+      } else {
+        watch = Watch();  // Whoever waits may be about to move: look afresh.
+      }
     }
-    if (!channel.error().empty()) {
-      throw AgentFault("the agent " + call.actor.process + ": " + channel.error());
-    }
-    if (channel.closed()) {
-      throw AgentFault("the agent " + call.actor.process + " ended during the call" + last_words());
-    }
-    if (readable(channel.socket(), kLookMs)) continue;
+    if (done) return all;
+    if (news(calls, all, kLookMs)) continue;
     watch.look(descendants_of(guardian_->pid()));
-    const Watch::Story story = watch.story(target.pid, target.threads[call.actor.thread]);
-    const std::int64_t elapsed_ns = now_ns() - call.sent_ns;
-    const auto told = [&] {
-      std::string text = to_text(call.actor) + " was " + story.last.where + ", used " +
-                         std::to_string(story.run_ns / 1'000'000) + " ms of CPU in " +
-                         in_seconds(elapsed_ns);
-      if (story.turns > 0) text += ", woke " + std::to_string(story.turns) + " times";
-      return text + (watch.settled() > 0 ? "; nobody else moved" : "; others moved");
-    };
-    if (readable(channel.socket(), 0)) continue;  // It answered after the look.
-    if (proves_block(watch, story, want, elapsed_ns, now_ns() < alarm_until_ns_, patience_)) {
-      return {CallStatus::Kind::kBlocked, {}, told()};
+    bool all_blocked = true;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      if (all[i].kind == Kind::kReplied) continue;
+      all[i] = status_of(calls[i], watch, want);
+      all_blocked = all_blocked && all[i].kind == Kind::kBlocked;
     }
-    if (elapsed_ns > patience_.call_ns) return {CallStatus::Kind::kNeither, {}, told()};
+    if (news(calls, all, 0)) continue;  // Somebody answered after the look.
+    if (all_blocked || now_ns() - start_ns > patience_.call_ns) return all;
   }
+}
+
+CallStatus World::await(const PendingCall& call, Want want) {
+  return std::move(await_all({call}, want).front());
 }
 
 std::int64_t World::disturbed_ns(const PendingCall& call) const {

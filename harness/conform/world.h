@@ -56,6 +56,9 @@ enum class Want : std::uint8_t {
 struct Patience {
   std::int64_t start_ns = 60'000'000'000;  // For an agent to connect and greet.
   std::int64_t call_ns = 10'000'000'000;   // For a call that neither returns nor blocks.
+  // A call that only computes counts as blocked once its thread has used so much CPU time while
+  // it was watched; a small part of that is enough where it may block. 0: never.
+  std::int64_t spin_ns = 0;
 };
 
 /// Not thread-safe. Throws std::system_error when the system refuses, AgentFault and Undecided.
@@ -76,6 +79,9 @@ class World {
 
   PendingCall send(const CaseStep& step, const std::string& arguments);
   CallStatus await(const PendingCall& call, Want want);
+  /// As await() for several at once: returns when each has been answered or is proven to be
+  /// blocked, in `want`'s sense, while all the others that were not answered are.
+  std::vector<CallStatus> await_all(const std::vector<PendingCall>& calls, Want want);
 
   /// How much longer than it needed the call may have taken because the machine was busy, up to
   /// now: time without a CPU, and what the machine made a canary wait meanwhile.
@@ -104,6 +110,10 @@ class World {
   void learn_thread(const Actor& actor);
   void check_times(const PendingCall& call, const AgentReply& reply) const;
   bool wait_for_death(Process& process, Want want);
+  bool take_reply(const PendingCall& call, CallStatus& status);
+  CallStatus status_of(const PendingCall& call, const Watch& watch, Want want);
+  bool news(const std::vector<PendingCall>& calls, const std::vector<CallStatus>& so_far,
+            int timeout_ms);
   std::string last_words() const;
 
   const Canary& canary_;

@@ -82,7 +82,7 @@ AgentLock semaphore(const char* type, bool bounded) {
 AgentLock file_lock(const char* type) {
   AgentLock lock;
   lock.name = std::string("fa.") + type;
-  lock.make = lock.make_to_spawn = lock.attach = lock.name + "('$D/lk')";
+  lock.make = lock.make_to_spawn = lock.attach = lock.name + "('$D/lk$R')";
   lock.home = Home::kPath;
   lock.objects = AgentLock::Objects::kPerProcess;
   lock.spawns = true;
@@ -200,21 +200,27 @@ AgentLock catalog_agent_lock(const LockSpec& spec) {
   lock.home = spec.home;
   lock.objects =
       spec.home == Home::kPath ? AgentLock::Objects::kPerWorker : AgentLock::Objects::kOne;
-  lock.make = lock.make_to_spawn = "hobbs.lock('" + spec.name + "', '$D/lk')";
-  lock.attach = "hobbs.attach('" + spec.name + "', '$D/lk')";
+  lock.make = lock.make_to_spawn = "hobbs.lock('" + spec.name + "', '$D/lk$R')";
+  lock.attach = "hobbs.attach('" + spec.name + "', '$D/lk$R')";
   const bool shared = spec.claims.process_shared && spec.unusable_between_processes.empty();
   lock.forks = shared || spec.claims.fork == ForkBehaviour::kPrivateCopy;
-  lock.spawns = shared && spec.claims.position_independent;
+  // Who is alive is known among related processes only.
+  const bool asks_who_lives = spec.claims.crash == CrashBehaviour::kOwnerDied ||
+                              spec.claims.crash == CrashBehaviour::kTakeover;
+  lock.spawns = shared && spec.claims.position_independent && !asks_who_lives;
   lock.tells_outcomes = true;
+  // As in the standard, a second lock() by a holder is undefined where it is not checked.
+  lock.again = spec.claims.checks_misuse || spec.claims.reentrant || spec.claims.semaphore ||
+               spec.claims.releaser == Releaser::kAnyone;
   for (const Spelling& spelling : kSpellings) {
     if (spec.real.*spelling.call == nullptr) continue;
-    lock.calls.push_back({spelling.verb, spelling.mode, spelling.member, ""});
+    lock.calls.push_back({spelling.verb, spelling.mode, spelling.member, "$W"});
   }
   if (spec.real.acquire_until != nullptr) {
-    lock.calls.push_back({Verb::kTimed, Mode::kExclusive, "acquire_for", "$T"});
+    lock.calls.push_back({Verb::kTimed, Mode::kExclusive, "acquire_for", "$W, $T"});
   }
   if (spec.real.acquire_shared_until != nullptr) {
-    lock.calls.push_back({Verb::kTimed, Mode::kShared, "acquire_shared_for", "$T"});
+    lock.calls.push_back({Verb::kTimed, Mode::kShared, "acquire_shared_for", "$W, $T"});
   }
   return lock;
 }

@@ -13,7 +13,8 @@
 
 namespace hobbs {
 
-/// A call in the case language: L.member(arguments), with $T for the seconds of a timed one.
+/// A call in the case language: L.member(arguments), with $T for the seconds of a timed one, $W for
+/// a number of the caller.
 struct AgentCall {
   Verb verb = Verb::kAcquire;
   Mode mode = Mode::kExclusive;
@@ -40,12 +41,13 @@ struct AgentLock {
   Home home = Home::kMemory;
   /// Who has an object of his own.
   enum class Objects : std::uint8_t { kOne, kPerProcess, kPerWorker } objects = Objects::kOne;
-  std::string make;             // KIND(ARGUMENTS).
+  std::string make;             // KIND(ARGUMENTS), with $D for a directory, $R for the run.
   bool forks = true;            // Whether forked processes may use it ...
   bool spawns = false;          // ... and unrelated ones, which make theirs by `attach`.
   std::string make_to_spawn;    // Instead of `make`, where there are unrelated processes.
   std::string handle;           // An attribute of the first object, known to `attach` as $N.
   std::string attach;           // KIND(ARGUMENTS).
+  bool again = true;            // Whether a holder who cannot have it again may ask for it.
   bool tells_outcomes = false;  // Its calls answer with to_string(Outcome), not as Python's do.
   std::vector<AgentCall> calls;
   std::vector<KnownHazard> hazards;

@@ -202,6 +202,31 @@ Moves generate_moves(const AgentLock& lock, CallTopology topology, std::uint64_t
   return moves;
 }
 
+Moves handover_moves(const AgentLock& lock, CallTopology topology) {
+  const std::vector<Kind> births = births_of(topology, lock);
+  Moves moves;
+  Actor other{"A", "t1"};
+  if (!births.empty()) {
+    Move birth;
+    birth.kind = births.back();
+    birth.process = "B";
+    moves.push_back(birth);
+    other = {"B", "main"};
+  }
+  const auto add = [&](const Actor& actor, Verb verb) {
+    Move move;
+    move.actor = actor;
+    move.verb = verb;
+    moves.push_back(move);
+  };
+  const std::uint32_t permits = lock.claims.semaphore ? lock.claims.permits : 1;
+  for (std::uint32_t i = 0; i < permits && i < 8; ++i) add({}, Verb::kAcquire);
+  add(other, Verb::kAcquire);
+  add({}, Verb::kRelease);
+  add(other, Verb::kRelease);
+  return moves;
+}
+
 Moves shrink_moves(const Moves& failing, const std::function<bool(const Moves&)>& fails) {
   Moves best = failing;
   rc::Shrinkable<Moves> at = rc::shrinkable::shrinkRecur(best, shrinks_of);

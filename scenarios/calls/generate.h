@@ -29,6 +29,9 @@ bool fits(const AgentLock& lock, CallTopology topology);
 Moves generate_moves(const AgentLock& lock, CallTopology topology, std::uint64_t seed,
                      std::size_t length);
 
+/// The plainest sequence in which somebody waits and is let in, where the lock allows one.
+Moves handover_moves(const AgentLock& lock, CallTopology topology);
+
 /// Walks the shrinks of a failing sequence: goes on from the first that still fails, until none
 /// does, so that the result is the smallest its neighbourhood has. `fails` may count its calls and
 /// answer false to end early.

@@ -334,6 +334,14 @@ bool CallJudge::surely_holds(const Actor& actor, Mode mode) {
                      [&](const ModelState& state) { return model_.holds(state, id, mode); });
 }
 
+bool CallJudge::may_hold(const Actor& actor) {
+  const std::uint32_t id = worker(actor);
+  const auto& states = instances_[instance_of(actor.process)].states;
+  return std::any_of(states.begin(), states.end(), [&](const ModelState& state) {
+    return model_.holds(state, id, Mode::kExclusive) || model_.holds(state, id, Mode::kShared);
+  });
+}
+
 bool CallJudge::surely_free(const std::string& process) const {
   const auto& states = instances_[instance_of(process)].states;
   return std::all_of(states.begin(), states.end(),
