@@ -1,0 +1,256 @@
+// The search loses nothing and invents nothing: on random small programs over the reference locks,
+// what its executions come to is what plain depth-first search over all interleavings comes to
+// (sc), and covers all that random walks meet (tso, c11). And on the broken locks of the gallery,
+// it says that a program breaks just when depth-first search says so.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <map>
+#include <set>
+#include <string>
+
+#include "harness/explore/bounded_search.h"
+#include "harness/explore/graph/exhaust.h"
+#include "harness/explore/graph/explorer.h"
+#include "harness/explore/graph/worker_behaviour.h"
+#include "harness/explore/random_walk.h"
+#include "locks/mutants/gallery.h"
+
+namespace hobbs::explore::graph {
+namespace {
+
+constexpr int kProgramsPerLock = 32;
+constexpr int kProgramsPerMutant = 12;
+constexpr std::uint64_t kMostInterleavings = 6'000;
+constexpr std::uint64_t kMostGraphs = 4'000;
+constexpr int kWalks = 100;
+
+/// Every interleaving, in each of which at most one weak compare-exchange fails for no reason.
+class PlainSearch final : public Strategy {
+ public:
+  bool begin() override {
+    failed_ = false;
+    return search_.begin();
+  }
+  Move next(const Scene& scene) override { return search_.next(scene); }
+  int pick(const Scene& scene, Choice choice, int n) override {
+    if (choice == Choice::kWeak && failed_) return 0;
+    const int picked = search_.pick(scene, choice, n);
+    failed_ |= choice == Choice::kWeak && picked != 0;
+    return picked;
+  }
+
+ private:
+  BoundedSearch search_{1 << 20};
+  bool failed_ = false;
+};
+
+using Outcomes = std::set<std::string>;
+
+bool has_shared_steps(const Program& program) {
+  for (const auto& steps : program.workers) {
+    for (const Step& step : steps) {
+      if (step.mode == Mode::kShared) return true;
+    }
+  }
+  return false;
+}
+
+/// One or two sections a worker, with and without work, by lock and try.
+Program random_program(const LockSpec& lock, Random& random) {
+  Program program;
+  const bool three = random.one_in(4) && lock.claims.max_workers >= 3;
+  program.workers.resize(three ? 3 : 2);
+  for (auto& steps : program.workers) {
+    const int sections = three || random.one_in(2) ? 1 : 2;
+    for (int i = 0; i < sections; ++i) {
+      const bool shared = lock.controlled.has_shared() && random.one_in(2);
+      const auto& ops = lock.controlled;
+      const bool can_try = (shared ? ops.try_acquire_shared : ops.try_acquire) != nullptr;
+      const Mode mode = shared ? Mode::kShared : Mode::kExclusive;
+      steps.push_back({can_try && random.one_in(3) ? Verb::kTry : Verb::kAcquire, mode, 0, 0});
+      if (!three && random.one_in(2)) steps.push_back({Verb::kWork, Mode::kExclusive, 0, 0});
+      steps.push_back({Verb::kRelease, Mode::kExclusive, 0, 0});
+    }
+  }
+  return program;
+}
+
+/// What the calls of each worker returned, and in which order the guarded data was worked on.
+std::string outcome_of(const std::vector<hobbs::explore::Event>& events, const Program& program) {
+  std::vector<std::string> calls(program.workers.size());
+  std::string order;
+  using Kind = hobbs::explore::Event::Kind;
+  for (const hobbs::explore::Event& event : events) {
+    if (event.kind == Kind::kReturn) {
+      calls[static_cast<std::size_t>(event.worker)] += std::string(to_string(event.outcome)) + " ";
+    } else if (event.kind == Kind::kWork && !has_shared_steps(program)) {
+      order += std::to_string(event.worker);
+    }
+  }
+  for (const std::string& call : calls) order += "|" + call;
+  return order;
+}
+
+std::string calls_of(WorkerBehaviour& behaviour, const Graph& graph, int thread) {
+  std::vector<Node> nodes;
+  const Place end = place_of(behaviour, graph, thread);
+  nodes.push_back(end.node);
+  for (Index e = graph.last(thread); e != kNone; e = graph[e].prior) {
+    if (nodes.back() != graph[e].node) nodes.push_back(graph[e].node);
+  }
+  std::string calls;
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    for (const Mark& mark : behaviour.marks(*node)) {
+      if (!mark.begins) calls += std::string(to_string(mark.outcome)) + " ";
+    }
+  }
+  return calls;
+}
+
+std::string outcome_of(WorkerBehaviour& behaviour, const Graph& graph, const Program& program) {
+  std::map<int, int> writers;  // By how many writes of the data come before.
+  for (Index e = 0; e < graph.size() && !has_shared_steps(program); ++e) {
+    if (graph[e].kind != Kind::kPlainWrite) continue;
+    int before = 0;
+    for (Index w = 0; w < graph.size(); ++w) {
+      before += w != e && graph[w].kind == Kind::kPlainWrite &&
+                graph[e].before.contains(graph[w].thread, graph[w].position);
+    }
+    writers[before] = graph[e].thread;
+  }
+  std::string outcome;
+  for (const auto& [place, writer] : writers) outcome += std::to_string(writer);
+  for (int t = 0; t < graph.threads(); ++t) outcome += "|" + calls_of(behaviour, graph, t);
+  return outcome;
+}
+
+struct Comparison {
+  int programs = 0;
+  int compared = 0;  // With a finished depth-first search.
+  int refused = 0;   // The lock cannot be searched.
+  int too_many = 0;  // Executions.
+};
+
+/// All that the graphs come to; false if there are too many.
+bool outcomes_by_graphs(WorkerBehaviour& behaviour, const Program& program, Model model,
+                        Outcomes& outcomes) {
+  Bounds bounds;
+  bounds.graphs = kMostGraphs;
+  const auto visit = [&](const Graph& graph, Ending ending) {
+    EXPECT_TRUE(ending == Ending::kComplete || ending == Ending::kBlocked ||
+                ending == Ending::kFailure);
+    if (ending == Ending::kComplete) outcomes.insert(outcome_of(behaviour, graph, program));
+    return behaviour.refusal().empty();
+  };
+  return Explorer(behaviour, model, bounds).run(visit).limit == Limit::kNone;
+}
+
+/// What a strategy's executions come to; true if it has nothing left.
+bool outcomes_by(Strategy& strategy, hobbs::explore::Explorer& explorer, const Program& program,
+                 std::uint64_t executions, Outcomes& outcomes) {
+  std::vector<hobbs::explore::Event> events;
+  explorer.listen(&events);
+  for (std::uint64_t i = 0; i < executions; ++i) {
+    if (!strategy.begin()) return true;
+    events.clear();
+    const auto& ending = explorer.run(strategy);
+    if (ending.kind == hobbs::explore::Ending::Kind::kBroken) {
+      ADD_FAILURE() << ending.broken.text << " in " << to_text(program) << ": "
+                    << to_text(explorer.schedule());
+      return false;
+    }
+    if (ending.kind == hobbs::explore::Ending::Kind::kDone) {
+      outcomes.insert(outcome_of(events, program));
+    }
+  }
+  return false;
+}
+
+std::string missing(const Outcomes& all, const Outcomes& some) {
+  for (const std::string& outcome : some) {
+    if (!all.contains(outcome)) return outcome;
+  }
+  return "";
+}
+
+void compare(const LockSpec& lock, const Program& program, std::uint64_t seed, Comparison& sum) {
+  ++sum.programs;
+  SCOPED_TRACE(lock.name);
+  const std::string about = lock.name + ", " + to_text(program);
+  WorkerBehaviour behaviour(lock, program, Topology::kFork);
+  constexpr MemoryModel kModels[] = {MemoryModel::kSc, MemoryModel::kTso, MemoryModel::kC11};
+  constexpr Model kGraphModels[] = {Model::kSc, Model::kTso, Model::kC11};
+  for (int m = 0; m < 3; ++m) {
+    Outcomes graphs, plain;
+    const bool all = outcomes_by_graphs(behaviour, program, kGraphModels[m], graphs);
+    if (!behaviour.refusal().empty()) {
+      ++sum.refused;
+      return;
+    }
+    if (!all) {
+      ++sum.too_many;
+      return;
+    }
+    const auto explorer = hobbs::explore::Explorer::create(lock, kModels[m], Topology::kFork);
+    ASSERT_EQ(explorer->load(program), "");
+    bool finished = false;
+    if (kModels[m] == MemoryModel::kSc) {
+      PlainSearch search;
+      finished = outcomes_by(search, *explorer, program, kMostInterleavings, plain);
+    } else {
+      RandomWalk walk(seed);
+      outcomes_by(walk, *explorer, program, kWalks, plain);
+    }
+    EXPECT_EQ(missing(graphs, plain), "") << "is lost under model " << m << ": " << about;
+    if (!finished) continue;
+    EXPECT_EQ(missing(plain, graphs), "") << "cannot be under model " << m << ": " << about;
+    ++sum.compared;
+  }
+}
+
+TEST(Soundness, OutcomesAreThoseOfThePlainSearch) {
+  Comparison sum;
+  Random random(20'261'126);
+  for (const LockSpec& lock : reference_catalog()) {
+    if (!lock.controlled.available() || lock.home == Home::kPath) continue;
+    for (int i = 0; i < kProgramsPerLock; ++i) {
+      compare(lock, random_program(lock, random), random.next(), sum);
+    }
+  }
+  std::printf("%d programs: %d compared with all interleavings, %d refused, %d too large\n",
+              sum.programs, sum.compared, sum.refused, sum.too_many);
+  EXPECT_GE(sum.programs - sum.refused - sum.too_many, 300);
+  EXPECT_GE(sum.compared, 100);
+}
+
+TEST(Soundness, BrokenIsWhatThePlainSearchCallsBroken) {
+  Random random(4'711);
+  int compared = 0;
+  for (const mutants::Mutant& mutant : mutants::gallery()) {
+    const LockSpec& lock = mutant.lock;
+    for (int i = 0; i < kProgramsPerMutant; ++i) {
+      const Program program = random_program(lock, random);
+      const auto explorer =
+          hobbs::explore::Explorer::create(lock, MemoryModel::kSc, Topology::kFork);
+      ASSERT_EQ(explorer->load(program), "");
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      PlainSearch search;
+      const Stretch plain = hunt(*explorer, program, MemoryModel::kSc, Topology::kFork, search,
+                                 kMostInterleavings, until);
+      if (!plain.caught && !plain.exhausted) continue;
+      const Exhausted graphs =
+          exhaust(lock, program, MemoryModel::kSc, Topology::kFork, *explorer, until);
+      if (!graphs.caught && !graphs.complete) continue;
+      ++compared;
+      EXPECT_EQ(graphs.caught.has_value(), plain.caught.has_value())
+          << lock.name << ", " << to_text(program) << ": "
+          << (plain.caught ? plain.caught->broken.text : graphs.caught->broken.text);
+    }
+  }
+  std::printf("%d programs over broken locks compared\n", compared);
+  EXPECT_GE(compared, 200);
+}
+
+}  // namespace
+}  // namespace hobbs::explore::graph
