@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "harness/conform/agent_command.h"
-#include "harness/conform/conform_driver.h"
 #include "reports/replay_case.h"
 
 namespace hobbs {
@@ -106,27 +105,6 @@ TEST(HuntCallsTest, AKnownHazardIsFoundWhereItIsNotExcused) {
   EXPECT_EQ(repeats.failed, 1U);
   EXPECT_EQ(repeats.run.rule, "FK-1") << repeats.run.sentence;
 }
-
-class CatalogHuntTest : public testing::TestWithParam<const char*> {};
-
-TEST_P(CatalogHuntTest, AReferenceLockIsNotAccused) {
-  const Catalog catalog = reference_catalog();
-  const auto spec = std::find_if(catalog.begin(), catalog.end(),
-                                 [](const LockSpec& one) { return one.name == GetParam(); });
-  ASSERT_NE(spec, catalog.end());
-  const auto driver = conform_driver({"cpp", "harness/agent/agent"});
-  EXPECT_EQ(driver->unfit(*spec), "");
-  Request request;
-  request.until = std::chrono::steady_clock::now() + std::chrono::seconds(6);
-  const std::vector<Result> results = driver->run(*spec, request);
-  expect_no_finding(results);
-  for (const Result& result : results)
-    EXPECT_NE(result.verdict, Verdict::kSkipped) << result.reason;
-}
-
-INSTANTIATE_TEST_SUITE_P(Zoo, CatalogHuntTest,
-                         testing::Values("futex_mutex", "ticket", "peterson", "robust_mutex",
-                                         "reentrant_mutex", "counting_semaphore", "rw_phase_fair"));
 
 }  // namespace
 }  // namespace hobbs
