@@ -1,4 +1,6 @@
-// The library's own locks, one line a lock.
+// The library's own locks, one line a lock; the seeds' stand in seed_catalog.cc.
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "locks/lock.h"
@@ -19,6 +21,7 @@
 #include "locks/reference/test_and_test_and_set_lock.h"
 #include "locks/reference/ticket_lock.h"
 #include "locks/reference/writer_preferring_lock.h"
+#include "locks/seed_catalog.h"
 #include "locks/spec_of.h"
 
 namespace hobbs {
@@ -36,7 +39,7 @@ LockSpec entry(const char* name, const char* summary, const char* source) {
 
 // clang-format off: one entry a lock, as narrow as its words allow.
 Catalog reference_catalog() {
-  return {
+  Catalog catalog = {
       entry<TestAndSetLock>("test_and_set", "Spins on an atomic exchange.",
                             "Agarwal and Cherian 1989"),
       entry<TestAndTestAndSetLock>("test_and_test_and_set", "Spins reading, with bounded back-off.",
@@ -77,6 +80,8 @@ Catalog reference_catalog() {
       entry<SeqLock>("seqlock", "The writer side; readers validate instead of holding.",
                      "Lameter 2005; Boehm 2012"),
   };
+  std::ranges::move(seed_catalog(), std::back_inserter(catalog));
+  return catalog;
 }
 // clang-format on
 

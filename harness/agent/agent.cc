@@ -13,6 +13,7 @@
 
 #include "harness/agent/channel.h"
 #include "harness/agent/factories.h"
+#include "harness/agent/records.h"
 #include "harness/agent/spec_subject.h"
 #include "locks/real_platform.h"
 #include "locks/reference/interrupt.h"
@@ -173,6 +174,7 @@ class Agent {
     const std::string member = request.value("m", "");
     if (op == "ping") return nullptr;
     if (op == "fork" || op == "mpfork") return fork_child(request.value("name", ""));
+    if (op == "rec") return recorded(member);
     if (op == "alarm") return set_alarm(a.at(0), a.at(1));
     const std::string object = request.value("obj", "");
     if (op == "new") {

@@ -9,6 +9,8 @@ std::shared_ptr<const Subject> make_subject(const std::string& kind, const Json&
   std::string name = dot == std::string::npos ? "" : kind.substr(dot + 1);
   Made made;
   if (family == "th") made = make_threading(name, positional, keywords);
+  if (family == "fa") made = make_fasteners(name, positional, keywords);
+  if (family == "mpu") made = make_multiprocessing_utils(name, positional, keywords);
   if (family == "mp") {
     const std::size_t context_end = name.rfind('.');
     std::string context;

@@ -18,5 +18,8 @@ using Made = std::shared_ptr<Subject>;
 Made make_threading(const std::string& name, const Json& positional, const Json& keywords);
 Made make_multiprocessing(const std::string& context, const std::string& name,
                           const Json& positional, const Json& keywords);
+Made make_multiprocessing_utils(const std::string& name, const Json& positional,
+                                const Json& keywords);
+Made make_fasteners(const std::string& name, const Json& positional, const Json& keywords);
 
 }  // namespace hobbs::agent

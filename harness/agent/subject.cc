@@ -39,6 +39,23 @@ bool Arguments::truth(const std::string& name, bool otherwise) const {
   return !value.is_null() && !value.empty();
 }
 
+int Arguments::c_int(const std::string& name, int otherwise) const {
+  if (!has(name)) return otherwise;
+  const Json& value = at(name);
+  if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
+  if (!value.is_number_integer()) {
+    throw RemoteError{"TypeError", "'" + name + "' must be an integer, not " + value.dump()};
+  }
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT32_MAX) {
+    throw RemoteError{"OverflowError", "Python int too large to convert to C int"};
+  }
+  const auto wide = value.get<std::int64_t>();
+  if (wide < INT32_MIN || wide > INT32_MAX) {
+    throw RemoteError{"OverflowError", "Python int too large to convert to C int"};
+  }
+  return static_cast<int>(wide);
+}
+
 double Arguments::number(const std::string& name, double otherwise) const {
   if (!has(name)) return otherwise;
   const Json& value = at(name);

@@ -38,6 +38,9 @@ class Arguments {
   const Json& at(const std::string& name) const;
   /// Python's truth of the value; `otherwise` if none is bound.
   bool truth(const std::string& name, bool otherwise) const;
+  /// What C's int takes of it: TypeError for what is no integer (None, a string, a fraction),
+  /// OverflowError beyond 32 bits; `otherwise` if nothing is bound.
+  int c_int(const std::string& name, int otherwise) const;
   /// TypeError unless a number is bound; `otherwise` if nothing is.
   double number(const std::string& name, double otherwise) const;
   /// As number(), and None means none.

@@ -99,6 +99,7 @@ class Execution final : public Scheduler, public Machine {
   void destroy_on_path();
   void files_changed(int w);
   int find(const void* cell, unsigned size);
+  int find_futex(const void* cell);
   void drain_all(int w);
   int choose(int w, Choice choice, int n);
   void check_destroyed(std::size_t offset);

@@ -60,6 +60,8 @@ class Memory {
 
   /// The word at this address, or -1: see refusal().
   int locate(const void* cell, unsigned size);
+  /// The word that a futex call means: of 32 bits, or the low half of one of 64.
+  int locate_futex(const void* cell);
   const char* refusal() const { return refusal_; }
 
   /// How many values this worker's read could take, and how far back the last is: choice 0 is the
@@ -239,6 +241,16 @@ int Memory<kModel>::locate(const void* cell, unsigned size) {
     return known - 1;
   }
   return add_location(offset, size);
+}
+
+template <MemoryModel kModel>
+int Memory<kModel>::locate_futex(const void* cell) {
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
+  if (offset < arena_bytes_) {
+    const std::uint8_t known = word_at_[offset];
+    if (known != 0 && known != kInside && locations_[known - 1].bytes == 8) return known - 1;
+  }
+  return locate(cell, 4);
 }
 
 template <MemoryModel kModel>

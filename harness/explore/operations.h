@@ -16,6 +16,13 @@ int Execution<kModel>::find(const void* cell, unsigned size) {
 }
 
 template <MemoryModel kModel>
+int Execution<kModel>::find_futex(const void* cell) {
+  const int word = memory_.locate_futex(cell);
+  if (word < 0) [[unlikely]] refuse(memory_.refusal());
+  return word;
+}
+
+template <MemoryModel kModel>
 void Execution<kModel>::check_destroyed(std::size_t offset) {
   const std::size_t lock = offset / stride_;
   if ((destroyed_ >> lock & 1) != 0) {
@@ -181,13 +188,14 @@ template <MemoryModel kModel>
 WaitResult Execution<kModel>::futex_wait(void* futex, std::uint32_t expected,
                                          std::int64_t deadline_ns, bool is_private, Site site) {
   const int w = me();
-  const int word = find(futex, 4);
+  const int word = find_futex(futex);
   point(w, {Pending::Kind::kFutexWait, static_cast<std::int16_t>(word)});
   if (destroyed_ != 0) [[unlikely]]
     check_destroyed(memory_.offset_of(word));
   // The kernel compares and sleeps in one step, behind a full barrier.
   drain_all(w);
-  const std::uint64_t value = memory_.load(w, word, std::memory_order_relaxed, 0);
+  const auto value =
+      static_cast<std::uint32_t>(memory_.load(w, word, std::memory_order_relaxed, 0));
   looked(w, word, false);
   if (told()) {
     report(Event::Kind::kFutexWait, word, std::memory_order_relaxed, site, value, expected, 0,
@@ -211,7 +219,7 @@ template <MemoryModel kModel>
 int Execution<kModel>::futex_wake(void* futex, int n, bool is_private, Site site) {
   const int w = me();
   // A wake of an address where no lock is any more does no harm: it is not an access.
-  const int word = destroyed_ != 0 ? -1 : find(futex, 4);
+  const int word = destroyed_ != 0 ? -1 : find_futex(futex);
   point(w, {Pending::Kind::kFutexWake, static_cast<std::int16_t>(word)});
   drain_all(w);
   const int woken = wake_futex(w, futex, n, is_private);

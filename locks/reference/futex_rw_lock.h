@@ -28,6 +28,8 @@
 #include <optional>
 
 #include "locks/lock.h"
+#include "locks/reference/interrupt.h"
+#include "locks/reference/patience.h"
 #include "locks/reference/waiting.h"
 
 namespace hobbs {
@@ -70,6 +72,20 @@ class FutexRwLock : public TimedLocking<FutexRwLock<P, kWritersFirst>, P>,
     if (((word ^ next) & kSleepers) != 0) wake_all();
   }
 
+  /// Whether it was acquired; kInterrupted as in interrupt.h.
+  bool take(const Patience& patience) {
+    return try_enter(kExclusive) || (patience.block && wait(kExclusive, patience.deadline));
+  }
+  bool take_shared(const Patience& patience) {
+    return try_enter(kShared) || (patience.block && wait(kShared, patience.deadline));
+  }
+
+  /// How many hold it: stale by the time it is read.
+  std::uint32_t holders() const {
+    const std::uint32_t word = word_.load(std::memory_order_relaxed);
+    return readers(word) + ((word & kWriter) != 0 ? 1 : 0);
+  }
+
   /// Shared to exclusive, atomically; waits for the other readers. kAcquired, or kUpgradeRefused,
   /// with the shared hold kept, if another reader is waiting to do the same.
   Outcome upgrade() {
@@ -110,9 +126,9 @@ class FutexRwLock : public TimedLocking<FutexRwLock<P, kWritersFirst>, P>,
   }
 
  private:
-  // Readers in the low 8 bits, waiting writers in the next 8: no more than kMaxWorkers each.
-  static constexpr std::uint32_t kReaders = 0xff, kOneWaitingWriter = 0x100,
-                                 kWaitingWriters = 0xff00;
+  // Readers in the low 16 bits, waiting writers in the next 13.
+  static constexpr std::uint32_t kReaders = 0xffff, kOneWaitingWriter = 0x10000,
+                                 kWaitingWriters = 0x1fff0000;
   static constexpr std::uint32_t kUpgrader = 1u << 29, kSleepers = 1u << 30, kWriter = 1u << 31;
   static constexpr std::uint32_t kSpins = 400;
   static_assert(kMaxWorkers <= kReaders);
@@ -150,6 +166,9 @@ class FutexRwLock : public TimedLocking<FutexRwLock<P, kWritersFirst>, P>,
         if (enter(word, entry, entry.waiting)) return true;
       } else if (expired) {
         return give_up(word, entry);
+      } else if (wait_is_interrupted()) {
+        give_up(word, entry);
+        throw_interrupted();
       } else {
         expired = rest(word, looks, deadline);
       }

@@ -56,6 +56,11 @@ inline std::uint64_t process_identity() {
   return mine;
 }
 
+/// A number that is nobody's yet and will be nobody else's: drawn once, kept by whoever asked.
+inline std::uint64_t fresh_identity() {
+  return process_identity() + internal::process_page().threads.fetch_add(1);
+}
+
 /// The calling thread of the calling process, likewise. Identities are spread over 64 bits, so two
 /// processes' ranges meet with a chance of one in 2^40 for a million threads.
 inline std::uint64_t thread_identity() {

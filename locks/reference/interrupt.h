@@ -13,10 +13,15 @@ namespace hobbs {
 /// The calling thread's check; null: never interrupted. Called in that thread, not in a handler.
 inline thread_local bool (*interrupt_check)() = nullptr;
 
+/// Whether the caller's wait shall end now. To be asked once: a yes is used up.
+inline bool wait_is_interrupted() { return interrupt_check != nullptr && interrupt_check(); }
+
+[[noreturn]] inline void throw_interrupted() {
+  throw LockError(LockErrorKind::kInterrupted, "a signal ended the wait");
+}
+
 inline void throw_if_interrupted() {
-  if (interrupt_check != nullptr && interrupt_check()) {
-    throw LockError(LockErrorKind::kInterrupted, "a signal ended the wait");
-  }
+  if (wait_is_interrupted()) throw_interrupted();
 }
 
 }  // namespace hobbs

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,9 +10,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <new>
+#include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "locks/errors.h"
 #include "locks/lock.h"
 #include "locks/real_platform.h"
 
@@ -80,6 +84,16 @@ pid_t fork_worker(std::uint32_t id, Body&& body) {
   ::_exit(body());
 }
 
+/// As fork_worker() without an id, and without any of fork's handlers.
+template <class Body>
+pid_t clone_worker(Body&& body) {
+  const auto child = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+  if (child < 0) std::abort();
+  if (child != 0) return child;
+  ::alarm(30);
+  ::_exit(body());
+}
+
 /// The child's exit code; -1 if a signal ended it.
 inline int wait_for(pid_t child) {
   int status = 0;
@@ -97,6 +111,25 @@ int run_workers(std::uint32_t count, Body&& body) {
   int bad = 0;
   for (const pid_t child : children) bad += wait_for(child) != 0;
   return bad;
+}
+
+/// What a fresh thread of this process answers.
+template <class Body>
+auto in_thread(Body&& body) {
+  decltype(body()) answer{};
+  std::thread([&] { answer = body(); }).join();
+  return answer;
+}
+
+/// The kind of LockError that the call throws; nothing if it throws none.
+template <class Call>
+std::optional<LockErrorKind> refusal(Call&& call) {
+  try {
+    call();
+    return std::nullopt;
+  } catch (const LockError& error) {
+    return error.kind();
+  }
 }
 
 /// Who is inside: each entry checks that nobody is who must not be. Not part of any lock.

@@ -24,7 +24,7 @@ class Collection {
     ControlledProgram made;
     made.family = family;
     made.rules = rules;
-    made.topology = topology;
+    made.topology = lock_.claims.process_shared ? topology : Topology::kThreads;
     ParseResult parsed = parse_program(text);
     if (!parsed.error.empty()) std::abort();  // The texts are ours.
     made.program = std::move(parsed.program);

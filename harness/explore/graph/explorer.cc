@@ -175,7 +175,7 @@ bool Explorer::attach(Index event, Index source) {
     }
   } else if (request.ask == Ask::kWait && e.step == 1) {
     flags = 0;
-    if (seen != request.expected) {
+    if (static_cast<std::uint32_t>(seen) != request.expected) {
       next = behaviour_.settle(
           behaviour_.next(e.node, static_cast<std::uint64_t>(WaitResult::kMismatch)));
     }

@@ -164,6 +164,14 @@ std::uint8_t LoneWorker::word(const void* cell, unsigned size) {
   return add_cell(made);
 }
 
+std::uint8_t LoneWorker::futex_word(const void* cell) {
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
+  for (const Cell& c : cells_) {
+    if (c.kind == Cell::Kind::kWord && c.offset == offset && c.size == 8) return word(cell, 8);
+  }
+  return word(cell, 4);
+}
+
 std::uint8_t LoneWorker::queue(const void* word, bool is_private) {
   Cell made{};
   made.kind = Cell::Kind::kQueue;
@@ -263,7 +271,7 @@ WaitResult LoneWorker::futex_wait(void* futex, std::uint32_t expected, std::int6
   Request request;
   request.ask = Ask::kWait;
   request.size = 4;
-  request.location = word(futex, 4);
+  request.location = futex_word(futex);
   request.queue = queue(futex, is_private);
   request.may_time_out = deadline_ns != kNever;
   request.order = std::memory_order_relaxed;
@@ -278,7 +286,7 @@ int LoneWorker::futex_wake(void* futex, int n, bool is_private, Site site) {
   Request request;
   request.ask = Ask::kWake;
   request.size = 4;
-  request.location = word(futex, 4);
+  request.location = futex_word(futex);
   request.queue = queue(futex, is_private);
   request.operand = n < 0 ? 0 : static_cast<std::uint64_t>(n);
   request.site = site;

@@ -120,6 +120,8 @@ class LoneWorker final : private Machine {
   [[noreturn]] void refuse(const char* why);
   std::uint8_t add_cell(const Cell& cell);
   std::uint8_t word(const void* cell, unsigned size);
+  /// The word that a futex call means: of 32 bits, or the low half of one of 64.
+  std::uint8_t futex_word(const void* cell);
   std::uint8_t queue(const void* word, bool is_private);
 
   const LockSpec& lock_;

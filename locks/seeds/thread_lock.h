@@ -13,8 +13,8 @@
 // locked(), and on releasing an unlocked lock: here as in CPython 3).
 #pragma once
 
-#include "locks/reference/binary_word.h"
 #include "locks/reference/lockable.h"
+#include "locks/seeds/binary_word.h"
 
 namespace hobbs {
 
@@ -44,7 +44,7 @@ class ThreadLock : public TimedLockable<ThreadLock<P>, P> {
   void reinitialize_after_fork() { word_.reset(); }
 
  private:
-  BinaryWord<P, Reach::kThreads> word_;
+  BinaryWord<P> word_;
 };
 
 }  // namespace hobbs

@@ -1,4 +1,4 @@
-// One 32-bit word that is taken or free, with sleeping: the body of the thread and process locks.
+// One 32-bit word that is taken or free, with sleeping: the body of the thread locks.
 //
 //   word        try/take                    give
 //   0 free      1 (or 2 after sleeping)     refused: false
@@ -22,9 +22,8 @@
 
 namespace hobbs {
 
-enum class Reach : std::uint8_t { kThreads, kProcesses };
-
-template <class P, Reach reach>
+/// For the threads of one process.
+template <class P>
 class BinaryWord {
  public:
   /// Whether it was taken: always, if the patience has no end. kInterrupted as in interrupt.h.
@@ -59,14 +58,14 @@ class BinaryWord {
   static constexpr std::uint32_t kFree = 0, kTaken = 1, kSleepers = 2;
 
   auto sleep(const std::optional<SteadyTime>& deadline) {
-    if constexpr (reach == Reach::kThreads && requires { P::futex_wait_private(word_, 0u); }) {
+    if constexpr (requires { P::futex_wait_private(word_, 0u); }) {
       return P::futex_wait_private(word_, kSleepers, deadline);
     } else {
       return P::futex_wait(word_, kSleepers, deadline);
     }
   }
   void wake() {
-    if constexpr (reach == Reach::kThreads && requires { P::futex_wake_private(word_, 1); }) {
+    if constexpr (requires { P::futex_wake_private(word_, 1); }) {
       P::futex_wake_private(word_, 1);
     } else {
       P::futex_wake(word_, 1);
