@@ -45,6 +45,10 @@ class Frontier {
     }
     alike_ = claims.semaphore &&
              (claims.crash != CrashBehaviour::kReleasedBySystem || lock.deaths.empty());
+    const bool takes_over = claims.crash == CrashBehaviour::kOwnerDied ||
+                            claims.crash == CrashBehaviour::kTakeover;  // Who comes first matters.
+    owned_ = !claims.semaphore && claims.releaser != Releaser::kAnyone && lock.process.empty() &&
+             (lock.deaths.empty() || !takes_over);
     calls_of_.assign(lock.logs.size(), 0);
     now_.emplace_back();
   }
@@ -101,6 +105,7 @@ class Frontier {
     const auto open = std::count_if(open_.begin(), open_.end(), [&](const Step& other) {
       return other.log == call.worker && other.call != nullptr;
     });
+    crowded_ |= open != 0;
     if (open >= 2) return give_up(call.invoked_ns);  // The clocks are too coarse for the calls.
     begin(step);
   }
@@ -133,6 +138,12 @@ class Frontier {
 
   /// Leaves the configurations in which `step` has taken effect, having followed every path to one.
   void force(const Step& step) {
+    if (follow(step, true) || !owned_) return;
+    follow(step, false);  // Nothing explains it, unless a call outside the contract was first.
+  }
+
+  /// Whether any is left; if not, nothing has changed.
+  bool follow(const Step& step, bool only_what_helps) {
     std::vector<Configuration> reached;
     std::vector<Configuration> ways;
     for (const Configuration& c : now_) (done(c, step) ? reached : ways).push_back(c);
@@ -141,10 +152,14 @@ class Frontier {
     seen_.clear();
     for (const Configuration& c : ways) seen_.emplace(c, true);
     for (std::size_t i = 0; i < ways.size(); ++i) {
-      if (++visited_ > budget_) return give_up(step.to);
+      if (++visited_ > budget_) {
+        give_up(step.to);
+        return true;
+      }
       const Configuration here = ways[i];  // The vector grows below.
       for (const Step& other : open_) {
         if (done(here, other) || other.preserves || left_to_others(here, other)) continue;
+        if (only_what_helps && !helps(here, step, other)) continue;
         take_effect(here, other, [&](Configuration& next) {
           settle(next);
           if (!seen_.emplace(next, true).second) return;
@@ -152,8 +167,10 @@ class Frontier {
         });
       }
     }
+    reached.insert(reached.end(), without.begin(), without.end());
+    if (reached.empty() && only_what_helps && owned_) return false;
     now_ = std::move(reached);
-    now_.insert(now_.end(), without.begin(), without.end());
+    return !now_.empty();
   }
 
   /// Of calls that do the same to a semaphore, the one that ends first goes first.
@@ -165,6 +182,30 @@ class Frontier {
              (step.optional || other.call->outcome == step.call->outcome) && ready(c, other) &&
              is_release(other.call->verb()) == is_release(step.call->verb()) &&
              (other.to < step.to || (other.to == step.to && &other < &step));
+    });
+  }
+
+  /// Whether it can matter for `step`, which is due, that `other` takes effect before it. Of an
+  /// owned lock, a hold that begins now cannot end before `step` (its release has not begun), so
+  /// it can only be in the way, or else as well begin later; and releases commute.
+  bool helps(const Configuration& c, const Step& step, const Step& other) const {
+    if ((other.call == step.call && other.log == step.log) || !owned_ || crowded_ ||
+        other.call == nullptr || step.call == nullptr || other.optional || step.optional) {
+      return true;
+    }
+    if (step.call->outcome == Outcome::kReleased) return false;
+    const Verb verb = other.call->verb();
+    if (hobbs::holds(step.call->outcome)) {
+      if (!is_release(verb) && verb != Verb::kDowngrade) return false;
+    } else if (is_acquire(step.call->verb()) && step.call->mode() == Mode::kShared &&
+               is_acquire(verb) && other.call->mode() == Mode::kShared) {
+      return false;
+    }
+    if (!is_release(verb)) return true;
+    return std::none_of(open_.begin(), open_.end(), [&](const Step& earlier) {
+      return &earlier < &other && earlier.call != nullptr && earlier.call != step.call &&
+             !earlier.optional && is_release(earlier.call->verb()) && !earlier.preserves &&
+             !done(c, earlier);
     });
   }
 
@@ -276,7 +317,9 @@ class Frontier {
   Model model_;
   const LockLogs& lock_;
   const std::uint64_t budget_;
-  bool alike_ = false;  // Calls of different workers do the same.
+  bool owned_ = false;
+  bool crowded_ = false;  // A worker has had two calls open at once, as coarse clocks show it.
+  bool alike_ = false;    // Calls of different workers do the same.
   std::vector<std::uint64_t> calls_of_;
   std::vector<std::pair<std::int64_t, const Death*>> deaths_;
   std::size_t next_death_ = 0;

@@ -112,6 +112,7 @@ class OwnedSweep {
     me.ar = me.ar_shared = call.returned_ns;
     me.depth = 1;
     me.mode = call.mode();
+    if (me.mode == Mode::kExclusive) last_holder_ = call.worker;
   }
 
   void got_again(const LoggedCall& call, Worker& me) {
@@ -379,6 +380,11 @@ class OwnedSweep {
 
   void wants_ground(const LoggedCall& call) {
     if (claims_.spurious_try_failure || call.returned_ns >= damaged_from_) return;
+    const Worker& holder = workers_[last_holder_];  // Mostly it is who holds it now.
+    if (holder.acquire != nullptr && holder.mode == Mode::kExclusive &&
+        last_holder_ != call.worker && holder.ar <= call.returned_ns) {
+      return;
+    }
     const bool exclusive = call.mode() == Mode::kExclusive;
     for (std::size_t u = 0; u < workers_.size(); ++u) {
       const Worker& other = workers_[u];
@@ -501,6 +507,7 @@ class OwnedSweep {
   const LockLogs& lock_;
   Ledger& ledger_;
   std::vector<Worker> workers_;
+  std::size_t last_holder_ = 0;               // Who was last seen to get it exclusively.
   Section last_;                              // The last exclusive section in the order of ri.
   Section last_shared_;                       // Since then, the shared one with the latest ri ...
   std::int64_t earliest_shared_ar_ = kNever;  // ... and the earliest ar of any.
@@ -547,6 +554,14 @@ void sweep_owned(const Claims& claims, Home home, const LockLogs& lock, Ledger& 
     sweep.push(*call);
   }
   while (next_death < deaths.size()) sweep.push_death(deaths[next_death++].second);
+  sweep.finish();
+}
+
+void sweep_owned_ordered(const Claims& claims, Home home, std::span<const LoggedCall> calls,
+                         std::size_t workers, Ledger& ledger) {
+  const LockLogs nothing_else;
+  OwnedSweep sweep(claims, home, nothing_else, workers, ledger);
+  for (const LoggedCall& call : calls) sweep.push(call);
   sweep.finish();
 }
 

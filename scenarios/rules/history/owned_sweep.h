@@ -35,9 +35,9 @@ bool owned_sweep_applies(const Claims& claims, const LockLogs& lock);
 
 void sweep_owned(const Claims& claims, Home home, const LockLogs& lock, Ledger& ledger);
 
-/// The same for calls of all workers in one sequence, ordered by invocation. `lock` tells of
-/// deaths and signals; its logs are not read and may be empty.
+/// The same for the calls of workers 0..workers-1 in one sequence, ordered by invocation, when
+/// nobody was killed or signalled.
 void sweep_owned_ordered(const Claims& claims, Home home, std::span<const LoggedCall> calls,
-                         const LockLogs& lock, Ledger& ledger);
+                         std::size_t workers, Ledger& ledger);
 
 }  // namespace hobbs
