@@ -12,7 +12,7 @@ Tally Explorer::run(const Visitor& visit) {
   if (levels_.empty()) {
     levels_.push_back(std::make_unique<Level>());
   }
-  levels_[0]->graph.reset(behaviour_.threads(), bounds_.events);
+  levels_[0]->graph.reset(behaviour_.threads());
   levels_[0]->branches = 0;
   do {
     Step step = Step::kOn;

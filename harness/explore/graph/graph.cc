@@ -4,8 +4,7 @@
 
 namespace hobbs::explore::graph {
 
-void Graph::reset(int threads, int capacity) {
-  events_.resize(static_cast<std::size_t>(capacity));
+void Graph::reset(int threads) {
   locations_.clear();
   std::fill(std::begin(last_), std::end(last_), kNone);
   size_ = 0;
@@ -41,6 +40,7 @@ void Graph::start_clocks(Event& event) const {
 
 Index Graph::append(int thread, Kind kind, std::uint8_t flags, int location, Node node, int step) {
   const auto index = static_cast<Index>(size_++);
+  make_room(size_);
   Event& event = at(index);
   event = Event{};
   event.kind = kind;
@@ -176,6 +176,7 @@ Index Graph::restrict_into(Graph& to, Index read, const Clock& prefix) const {
   to.size_ = 0;
   to.seq_cst_ = 0;
   to.locations_ = locations_;
+  to.make_room(size_);
   std::fill(std::begin(to.last_), std::end(to.last_), kNone);
   for (Index i = 0; i < size_; ++i) {
     const Event& event = at(i);

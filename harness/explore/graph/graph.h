@@ -68,8 +68,8 @@ class Graph {
     std::uint64_t initial = 0;
   };
 
-  /// An empty graph of `threads` workers. `capacity`: the most events that it will hold.
-  void reset(int threads, int capacity);
+  /// An empty graph of `threads` workers.
+  void reset(int threads);
   /// Makes room for locations that appeared since.
   void add_location(std::uint64_t initial) {
     locations_.push_back(
@@ -102,8 +102,8 @@ class Graph {
   /// The exclusive write that consumed `write` already, if any.
   Index consumer(int location, Index write) const;
 
-  /// Appends an event of `thread`, after all that the thread has done. A read has no source yet, a
-  /// write no place; everything else is complete.
+  /// Appends an event of `thread`, after all that the thread has done; events may move. A read has
+  /// no source yet, a write no place; everything else is complete.
   Index append(int thread, Kind kind, std::uint8_t flags, int location, Node node, int step);
   /// Lets a read that has no source take its value from `source`, as an operation with `flags`.
   void read_from(Index read, Index source, std::uint8_t flags);
@@ -126,6 +126,11 @@ class Graph {
   Event& at(Index event) { return events_[static_cast<std::size_t>(event)]; }
   const Event& at(Index event) const { return events_[static_cast<std::size_t>(event)]; }
   Location& location_at(int at) { return locations_[static_cast<std::size_t>(at)]; }
+  void make_room(int events) {
+    if (events_.size() < static_cast<std::size_t>(events)) {
+      events_.resize(2 * static_cast<std::size_t>(events) + 30);
+    }
+  }
   void link_reader(Index read, Index source);
   void unlink_reader(Index read);
   void unlink_write(Index write);

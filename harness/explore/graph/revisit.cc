@@ -49,7 +49,7 @@ Explorer::Level& Explorer::push_level() {
   ++depth_;
   if (depth_ == levels_.size()) {
     levels_.push_back(std::make_unique<Level>());
-    levels_.back()->graph.reset(behaviour_.threads(), bounds_.events);
+    levels_.back()->graph.reset(behaviour_.threads());
   }
   levels_[depth_]->branches = branches_.size();
   return *levels_[depth_];
