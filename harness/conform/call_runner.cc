@@ -286,9 +286,20 @@ class CallRunner {
       breach = judge_.settle();
     }
     if (!breach) return;
+    mark(breach->actor);
     std::string text = breach->sentence;
     if (!proven) text = "not proven, since somebody kept moving: " + text;
     throw Stop{proven ? Verdict::kFail : Verdict::kInconclusive, breach->rule, text};
+  }
+
+  /// Marks the actor's last moment as what breaks the rule.
+  void mark(const Actor& actor) {
+    const auto lane = lanes_.find(actor);
+    for (auto moment = run_.moments.rbegin(); moment != run_.moments.rend(); ++moment) {
+      if (lane == lanes_.end() || moment->worker != lane->second) continue;
+      moment->evidence = true;
+      return;
+    }
   }
 
   /// Takes all replies; true if whoever did not reply is proven to be blocked.
@@ -430,7 +441,11 @@ CallRun run_calls(const Moves& moves, const CallSetting& setting, std::unique_pt
     run.verdict = verdict;
     run.rule = rule;
     run.sentence = sentence;
-    if (verdict == Verdict::kFail && !run.moments.empty()) run.moments.back().evidence = true;
+    const bool marked = std::any_of(run.moments.begin(), run.moments.end(),
+                                    [](const Moment& moment) { return moment.evidence; });
+    if (verdict == Verdict::kFail && !marked && !run.moments.empty()) {
+      run.moments.back().evidence = true;
+    }
   };
   bool clean = false;
   try {

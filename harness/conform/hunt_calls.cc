@@ -19,6 +19,7 @@ constexpr std::uint64_t kRunsPerWorld = 40;  // Then a fresh agent, so that noth
 constexpr std::uint64_t kConfirmations = 4;
 constexpr std::uint64_t kRepeats = 5;
 constexpr int kTriesOfAFlake = 3;
+constexpr int kTriesOfUndecided = 3;
 constexpr int kShrinkRunsMax = 300;
 constexpr std::chrono::seconds kShrinkTime{60};
 
@@ -101,9 +102,12 @@ class Hunter {
                                static_cast<std::uint64_t>(one.topology);
     const std::size_t length = 6 + round % 4 * 6;
     const AgentLock& lock = *hunt_.setting.lock;
-    const CallRun run = player_.play(round == 0 ? handover_moves(lock, one.topology)
-                                                : generate_moves(lock, one.topology, seed, length),
-                                     true);
+    const Moves moves = round == 0 ? handover_moves(lock, one.topology)
+                                   : generate_moves(lock, one.topology, seed, length);
+    CallRun run = player_.play(moves, true);
+    for (int i = 1; i < kTriesOfUndecided && run.verdict == Verdict::kInconclusive; ++i) {
+      run = player_.play(moves, true);  // The machine may have been too busy to tell.
+    }
     ++one.sequences;
     one.calls += run.calls;
     one.waits += run.waits;
@@ -243,6 +247,7 @@ Result result_of_calls(const CallHunt& hunt, std::string_view topology,
   Finding finding;
   finding.summary = run.sentence;
   finding.program = to_text(run.made);
+  if (!finding.program.empty()) finding.program.pop_back();  // The last end of line.
   finding.history = run.moments;
   finding.evidence = run.evidence;
   finding.failed = repeats.failed;

@@ -61,7 +61,7 @@ TEST_P(LieHuntTest, IsFoundAndShrunk) {
   const Result* result = finding_of(results);
   ASSERT_NE(result, nullptr) << results.front().reason;
   EXPECT_EQ(result->rule, rule) << result->finding->summary;
-  EXPECT_EQ(result->finding->program, program) << result->finding->summary;
+  EXPECT_EQ(result->finding->program + "\n", program) << result->finding->summary;
   EXPECT_EQ(result->finding->failed, result->finding->of);
   // And its replay fails again, from the file alone.
   const ReplayParse replay = parse_replay(result->finding->replay_json);
