@@ -6,6 +6,7 @@
 #include <string>
 
 #include "harness/bench/google.h"
+#include "harness/bench/instructions.h"
 #include "harness/commands.h"
 #include "harness/exit_code.h"
 #include "harness/glob.h"
@@ -13,9 +14,11 @@
 #include "harness/machine.h"
 #include "harness/output.h"
 #include "harness/progress.h"
+#include "reports/bench_html.h"
 #include "reports/bench_run.h"
 #include "reports/bench_table.h"
 #include "reports/replay_case.h"
+#include "reports/store.h"
 
 namespace hobbs {
 namespace {
@@ -26,6 +29,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kBudgetMax{105'000};  // The default call takes less than two minutes.
 constexpr milliseconds kBudgetFullMax{1'800'000};
 constexpr milliseconds kBudgetPerCase{1'500};
+constexpr const char* kNoFormat = "a benchmark's formats are text, json and html";
 
 std::vector<Workload> choose_workloads(const Options& options) {
   const unsigned cores = usable_cores();
@@ -115,6 +119,14 @@ std::string run_with_progress(bench::Plan& plan) {
   return json;
 }
 
+int fast_path(const Options& options, const Catalog& catalog) {
+  const Catalog locks = choose_locks(catalog, options.locks, true);
+  if (locks.size() != 1) throw UsageError("--fast-path takes one lock");
+  const Janitor janitor;
+  bench::run_fast_path(locks.front(), janitor.directory() + "/lock", options.fast_path);
+  return kExitPass;
+}
+
 }  // namespace
 
 std::string render_bench(const Options& options, const std::string& json) {
@@ -125,10 +137,18 @@ std::string render_bench(const Options& options, const std::string& json) {
     return render_bench_table(parsed.run,
                               {.baseline = options.baseline, .verbose = options.verbose});
   }
-  throw UsageError("a benchmark has no format '" + options.format + "'; choose from text|json");
+  if (options.format == "html") return render_bench_html(parsed.run, options.baseline);
+  throw UsageError(kNoFormat);
 }
 
 int bench_command(const Options& options, const Catalog& catalog) {
+  if (options.format != "text" && options.format != "json" && options.format != "html") {
+    throw UsageError(kNoFormat);
+  }
+  if (options.fast_path != 0) return fast_path(options, catalog);
+  if (!options.save_baseline.empty() && options.store.empty()) {
+    throw UsageError("--save-baseline names the run in --store FILE");
+  }
   if (!options.output.empty()) {
     if (const std::string error = check_writable(options.output); !error.empty()) {
       throw UsageError(error);
@@ -148,6 +168,11 @@ int bench_command(const Options& options, const Catalog& catalog) {
   const BenchParse parsed = parse_bench(json);
   if (!parsed.error.empty()) throw std::runtime_error(parsed.error);
   deliver(options, render_bench(options, json));
+  if (!options.store.empty()) {
+    Store store(options.store);
+    const std::int64_t id = store.save(parsed.run);
+    if (!options.save_baseline.empty()) store.name_baseline(options.save_baseline, id);
+  }
   return exit_code_of(parsed.run);
 }
 

@@ -19,6 +19,9 @@ int conform_command(const Options& options, const Catalog& catalog, const std::s
 /// Measures locks under contention; 1 if one lets two in at once, 3 if one could not be measured.
 int bench_command(const Options& options, const Catalog& catalog);
 
+/// Two programs run in pairs, or two results: 1 if something got slower, 3 if that is open.
+int compare_command(const Options& options, const Catalog& catalog);
+
 /// Google Benchmark's JSON in the format that the options ask for.
 std::string render_bench(const Options& options, const std::string& json);
 

@@ -34,9 +34,7 @@ int dispatch(const Options& options, const Catalog& catalog, const Drivers& driv
   if (!options.lock.empty()) return verify_agent_command(options, program);
   if (options.command == "conform") return conform_command(options, catalog, program);
   if (options.command == "bench") return bench_command(options, catalog);
-  if (options.command == "compare") {
-    throw NothingToRun("`" + options.command + "` is not part of this version");
-  }
+  if (options.command == "compare") return compare_command(options, catalog);
   return run_command(options, catalog, drivers, program);
 }
 

@@ -70,17 +70,21 @@ void add_output(CLI::App& app, Options& o) {
   app.add_flag("-v,--verbose", o.verbose, "Tell every result, not only what needs attention");
 }
 
-void add_running(CLI::App& app, Options& o, std::string& budget) {
-  app.add_option("--seed", o.seed, "The first seed of all random choices")->type_name("N");
-  app.add_option("--seeds", o.seeds, "How many seeds to run, from --seed on")
-      ->type_name("N")
-      ->check(CLI::Range(1u, 1'000'000u));
+void add_budget(CLI::App& app, std::string& budget) {
   app.add_option("--budget", budget, "Time for the whole call: 300ms, 30s, 2m, 1h")
       ->type_name("DURATION")
       ->check([](const std::string& text) {
         return parse_duration(text) ? std::string()
                                     : "'" + text + "' is not a duration such as 300ms, 30s, 2m, 1h";
       });
+}
+
+void add_running(CLI::App& app, Options& o, std::string& budget) {
+  app.add_option("--seed", o.seed, "The first seed of all random choices")->type_name("N");
+  app.add_option("--seeds", o.seeds, "How many seeds to run, from --seed on")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1'000'000u));
+  add_budget(app, budget);
   app.add_option("--jobs", o.jobs, "How many drivers to run at once (default: all cores)")
       ->type_name("N")
       ->check(CLI::Range(1u, 1024u));
@@ -116,7 +120,36 @@ void add_bench(CLI::App& app, Options& o) {
       ->check(CLI::Range(1u, 1000u));
   app.add_flag("--throughput-only", o.throughput_only, "No rounds with latency probes");
   app.add_option("--baseline", o.baseline, "The lock that ratios are against")->type_name("LOCK");
+  app.add_option("--fast-path", o.fast_path,
+                 "Only this many uncontended operations of one lock, for valgrind to count")
+      ->type_name("N");
+  app.add_option("--save-baseline", o.save_baseline, "Name the run in the store for `compare`")
+      ->type_name("NAME");
   app.add_option("arguments", o.arguments, "For Google Benchmark, after --");
+}
+
+void add_store(CLI::App& app, Options& o) {
+  app.add_option("--store", o.store, "The SQLite file that keeps runs over time")
+      ->type_name("FILE");
+}
+
+void add_compare(CLI::App& app, Options& o, std::string& budget) {
+  app.add_option("arguments", o.arguments, "Two programs to run now, or two results of bench");
+  app.add_option("--locks", o.locks, "Which locks")->type_name("GLOB[,GLOB]");
+  app.add_option("--scenarios", o.scenarios, "Which workloads")->type_name("GLOB");
+  app.add_option("--repetitions", o.repetitions, "Pairs in each of the two sessions (default 18)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1000u));
+  app.add_option("--threshold", o.threshold_percent, "The smallest change that matters, in %")
+      ->type_name("PERCENT")
+      ->check(CLI::Range(0.0, 1000.0));
+  app.add_option("--against", o.against, "The baseline in the store to compare one result with")
+      ->type_name("NAME");
+  app.add_flag("--instructions", o.instructions,
+               "Also count instructions of uncontended operations (needs valgrind)");
+  add_store(app, o);
+  add_budget(app, budget);
+  add_output(app, o);
 }
 
 void add_runners(CLI::App& app, Options& o, std::string& budget) {
@@ -125,6 +158,7 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
     add_selection(*sub, o);
     add_running(*sub, o, budget);
     add_output(*sub, o);
+    add_store(*sub, o);
     const std::string_view name = words.name;
     if (name == "explore" || name == "step" || name == "verify" || name == "crash") {
       add_search(*sub, o);
@@ -146,9 +180,7 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
 
 void add_others(CLI::App& app, Options& o, std::string& budget) {
   CLI::App* compare = app.add_subcommand("compare", "Compare two benchmark runs, for CI");
-  compare->add_option("arguments", o.arguments, "The two runs or programs");
-  add_running(*compare, o, budget);
-  add_output(*compare, o);
+  add_compare(*compare, o, budget);
   CLI::App* report = app.add_subcommand("report", "Render a saved JSON result again");
   report->add_option("file", o.file, "The JSON that --format json wrote")->required();
   add_output(*report, o);

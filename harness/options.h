@@ -48,6 +48,12 @@ struct Options {
   std::uint32_t repetitions = 0;  // 0: the command's default.
   bool throughput_only = false;   // No rounds with latency probes.
   std::string baseline;           // The lock that ratios are against.
+  std::uint64_t fast_path = 0;    // Only that many uncontended operations, for valgrind.
+  std::string store;              // The SQLite file in which runs are kept.
+  std::string save_baseline;      // The name that the run gets in the store.
+  std::string against;            // The baseline in the store to compare with.
+  double threshold_percent = 5;   // The smallest change that matters.
+  bool instructions = false;      // Compare instruction counts too.
   // replay and report.
   std::string file;
 };

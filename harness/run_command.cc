@@ -16,6 +16,7 @@
 #include "harness/machine.h"
 #include "harness/output.h"
 #include "harness/report_sink.h"
+#include "reports/store.h"
 
 namespace hobbs {
 namespace {
@@ -144,7 +145,9 @@ int run_command(const Options& options, const Catalog& catalog, const Drivers& d
   run.duration_ms =
       std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin).count();
   write_replays(run.results, artifacts_directory(options.artifacts), program);
-  return sink.write(run, exit_code_of(run.results));
+  const int exit_code = sink.write(run, exit_code_of(run.results));
+  if (!options.store.empty()) Store(options.store).save(run);
+  return exit_code;
 }
 
 }  // namespace hobbs

@@ -26,6 +26,11 @@ constexpr Word kWords[] = {{"refused: ", BenchState::kRefused},
                            {"broken: ", BenchState::kBroken},
                            {"failed: ", BenchState::kFailed}};
 
+bool is_error_word(std::string_view text) {
+  return std::any_of(std::begin(kWords), std::end(kWords),
+                     [text](const Word& word) { return text.starts_with(word.prefix); });
+}
+
 void set_error(BenchCase& into, const std::string& message) {
   into.state = BenchState::kFailed;
   into.reason = message;
@@ -84,8 +89,11 @@ BenchRun read_run(const Json& json) {
   for (const Json& entry : entries) {
     if (entry.value("run_type", "iteration") != "iteration") continue;
     BenchCase& into = case_of(run, entry.value("run_name", entry.at("name").get<std::string>()));
+    const std::string label = entry.value("label", "");
     if (entry.value("error_occurred", false)) {
       set_error(into, entry.value("error_message", ""));
+    } else if (is_error_word(label)) {
+      set_error(into, label);
     } else {
       into.samples.push_back(read_sample(entry));
     }

@@ -25,6 +25,10 @@ constexpr std::string_view kJson = R"({
      "time_unit": "us"},
     {"name": "b/contended/processes:2/iterations:1", "run_type": "iteration",
      "error_occurred": true, "error_message": "refused: it is for threads of one process only"},
+    {"name": "d/contended/processes:2/iterations:1", "run_type": "iteration", "iterations": 1,
+     "real_time": 7.0, "cpu_time": 7.0, "time_unit": "ns"},
+    {"name": "d/contended/processes:2/iterations:1", "run_type": "iteration", "iterations": 1,
+     "real_time": 0.0, "cpu_time": 0.0, "time_unit": "ns", "label": "not run: the budget was over"},
     {"name": "c/contended/processes:2/iterations:1", "run_type": "iteration",
      "error_occurred": true, "error_message": "broken: it does not exclude"}]})";
 
@@ -34,7 +38,7 @@ TEST(BenchRun, ReadsGoogleBenchmarksJson) {
   const BenchRun& run = parsed.run;
   EXPECT_EQ(run.date, "2026-01-31T12:00:00+00:00");
   EXPECT_EQ(machine_fingerprint(run), "cpu Z80; cores 2; kernel Linux 6");
-  ASSERT_EQ(run.cases.size(), 4u);
+  ASSERT_EQ(run.cases.size(), 5u);
   const BenchCase& a = run.cases[0];
   EXPECT_EQ(a.lock, "a");
   EXPECT_EQ(a.workload, "contended/processes:2");
@@ -47,7 +51,9 @@ TEST(BenchRun, ReadsGoogleBenchmarksJson) {
   EXPECT_EQ(run.cases[1].samples[0].ns, 40) << "of 0.04 us";
   EXPECT_EQ(run.cases[2].state, BenchState::kRefused);
   EXPECT_EQ(run.cases[2].reason, "it is for threads of one process only");
-  EXPECT_EQ(run.cases[3].state, BenchState::kBroken);
+  EXPECT_EQ(run.cases[3].state, BenchState::kMeasured) << "one repetition of two is a result";
+  EXPECT_EQ(run.cases[3].samples.size(), 1u);
+  EXPECT_EQ(run.cases[4].state, BenchState::kBroken);
 }
 
 TEST(BenchRun, BaselineIsTheWantedLockElseGlibcs) {

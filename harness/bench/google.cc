@@ -17,7 +17,8 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kRoundMin = milliseconds(5);
 constexpr nanoseconds kRoundMax = milliseconds(500);
-constexpr nanoseconds kRoundCost = milliseconds(2);    // Barriers, and the last calls coming back.
+constexpr nanoseconds kRoundCost = milliseconds(2);  // Barriers, and the last calls coming back.
+constexpr milliseconds kGrace{1'000};
 constexpr nanoseconds kDeathsCost = milliseconds(60);  // One repetition of crash recovery.
 
 /// Google Benchmark's JSON, with the workers' CPU time in place of the benchmark thread's, which
@@ -86,19 +87,38 @@ std::string measure_once(benchmark::State& state, const Context& context, const 
   return "";
 }
 
+/// What went wrong with a benchmark so far: a second try would only cost time.
+struct Trouble {
+  std::string words;
+  bool after_a_success = false;
+  bool succeeded = false;
+};
+
+/// Google Benchmark 1.7.1 aborts if some repetitions of a benchmark have errors and others not: so
+/// trouble after a success is a repetition that took no time, with the trouble as its label.
+void tell(benchmark::State& state, const Trouble& trouble) {
+  if (!trouble.after_a_success) {
+    state.SkipWithError(trouble.words.c_str());
+    return;
+  }
+  for (auto _ : state) state.SetIterationTime(0);
+  state.SetLabel(trouble.words);
+}
+
 void register_one(const Context& context, const LockSpec& lock, const Workload& workload) {
   const std::string name = lock.name + "/" + label(workload);
   const std::string why = refusal(lock, workload);
-  // What went wrong in an earlier repetition: a second try would only cost time, and Google
-  // Benchmark 1.7.1 aborts if the first repetition has an error and a later one has not.
-  const auto trouble = std::make_shared<std::string>(why.empty() ? "" : "refused: " + why);
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [trouble, &context, &lock, &workload](benchmark::State& state) {
-                                 if (trouble->empty()) {
-                                   *trouble = measure_once(state, context, lock, workload);
-                                 }
-                                 if (!trouble->empty()) state.SkipWithError(trouble->c_str());
-                               })
+  const auto trouble = std::make_shared<Trouble>();
+  if (!why.empty()) trouble->words = "refused: " + why;
+  const auto body = [trouble, &context, &lock, &workload](benchmark::State& state) {
+    if (trouble->words.empty()) {
+      trouble->words = measure_once(state, context, lock, workload);
+      trouble->after_a_success = trouble->succeeded;
+      trouble->succeeded = true;
+    }
+    if (!trouble->words.empty()) tell(state, *trouble);
+  };
+  benchmark::RegisterBenchmark(name.c_str(), body)
       ->UseManualTime()
       ->Iterations(1)
       ->Repetitions(why.empty() ? context.plan.repetitions : 1)
@@ -122,11 +142,12 @@ void initialize(const std::vector<std::string>& arguments) {
 
 void add_context(const Plan& plan, const Overhead& overhead, nanoseconds round) {
   for (const auto& [name, value] : plan.context) benchmark::AddCustomContext(name, value);
+  benchmark::AddCustomContext("round_ms",
+                              fmt::format("{:g}", static_cast<double>(round.count()) / 1e6));
+  if (!plan.latency) return;
   const auto add_ns = [](const char* name, double ns) {
     benchmark::AddCustomContext(name, fmt::format("{:.2f}", ns));
   };
-  benchmark::AddCustomContext("round_ms",
-                              fmt::format("{:g}", static_cast<double>(round.count()) / 1e6));
   add_ns("overhead_bare_loop_ns", overhead.bare_ns);
   add_ns("overhead_loop_ns", overhead.loop_ns);
   add_ns("overhead_probed_loop_ns", overhead.probes_ns);
@@ -136,14 +157,14 @@ void add_context(const Plan& plan, const Overhead& overhead, nanoseconds round) 
 
 std::string run_plan(const Plan& plan) {
   initialize(plan.arguments);
-  const Clock::time_point began = Clock::now();
   std::vector<Workload> all = plan.workloads;
   all.push_back(overhead_workload());
   Bench bench(all, plan.directory);
-  const Overhead overhead = measure_overhead(bench);
+  const Overhead overhead = plan.latency ? measure_overhead(bench) : Overhead{};
   const nanoseconds round = round_of(plan);
   // Half as much again: the estimate does not know how slow a lock is to come back.
-  const Context context{bench, round, began + plan.budget + plan.budget / 2, plan};
+  const Clock::time_point until = Clock::now() + plan.budget + plan.budget / 2 + kGrace;
+  const Context context{bench, round, until, plan};
   add_context(plan, overhead, round);
   for (const Workload& workload : plan.workloads) {
     for (const LockSpec& lock : plan.locks) register_one(context, lock, workload);

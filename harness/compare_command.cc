@@ -1,0 +1,190 @@
+// compare: two programs run now in pairs, or two results; a table and an exit code for CI.
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "harness/bench/instructions.h"
+#include "harness/bench/spawn.h"
+#include "harness/commands.h"
+#include "harness/exit_code.h"
+#include "harness/glob.h"
+#include "harness/output.h"
+#include "harness/progress.h"
+#include "reports/bench_run.h"
+#include "reports/compare.h"
+#include "reports/store.h"
+
+namespace hobbs {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kBudget{60'000};
+constexpr milliseconds kBudgetRunMin{20};
+constexpr milliseconds kPatienceExtra{60'000};
+constexpr std::uint32_t kPairs = 18;  // Of each session.
+constexpr int kSessions = 2;
+constexpr int kRepetitions = 3;  // Of each run: their median is one measurement.
+
+struct Side {
+  std::string what;  // As the caller named it.
+  std::string text;  // A result's JSON; empty: it is a program.
+};
+
+Side side_of(const std::string& argument) {
+  Side side{argument, ""};
+  const FileText file = read_file(argument);
+  if (!file.error.empty()) throw UsageError(file.error);
+  if (is_bench_json(file.text)) side.text = file.text;
+  return side;
+}
+
+BenchRun run_of(const std::string& text, const std::string& what) {
+  BenchParse parsed = parse_bench(text);
+  if (!parsed.error.empty()) throw UsageError(what + ": " + parsed.error);
+  return std::move(parsed.run);
+}
+
+/// The program's own `bench`, as short as the budget asks, without probes.
+BenchRun run_bench(const std::string& program, const Options& options, milliseconds budget) {
+  const bench::Spawned spawned = bench::run_program(
+      {program, "bench", "--throughput-only", "--format", "json", "--repetitions",
+       std::to_string(kRepetitions), "--locks", options.locks, "--scenarios", options.scenarios,
+       "--budget", fmt::format("{}ms", budget.count())},
+      budget * 3 + kPatienceExtra);
+  if (!spawned.failure.empty()) throw UsageError(spawned.failure);
+  if (!is_bench_json(spawned.out)) {
+    throw UsageError(fmt::format("{} bench gave no result (exit {}): {}", program,
+                                 spawned.exit_code, spawned.errors));
+  }
+  return run_of(spawned.out, program);
+}
+
+/// A B B A A B B A ...: so that neither side is always the first after whatever was before.
+std::vector<std::vector<RunPair>> run_sessions(const std::string& first, const std::string& second,
+                                               const Options& options) {
+  const std::uint32_t pairs = options.repetitions != 0 ? options.repetitions : kPairs;
+  const milliseconds each =
+      std::max(kBudgetRunMin, options.budget.value_or(kBudget) / (2 * kSessions * pairs));
+  Progress progress;
+  std::vector<std::vector<RunPair>> sessions(kSessions);
+  for (std::uint32_t i = 0; i < kSessions * pairs; ++i) {
+    progress.update(fmt::format("compare: pair {} of {}", i + 1, kSessions * pairs));
+    RunPair pair;
+    if (i % 2 == 0) pair.first = run_bench(first, options, each);
+    pair.second = run_bench(second, options, each);
+    if (i % 2 == 1) pair.first = run_bench(first, options, each);
+    sessions[i / pairs].push_back(std::move(pair));
+  }
+  progress.clear();
+  return sessions;
+}
+
+/// The instruction counts of both sides' fast paths: one line a lock, and whether one has grown.
+struct InstructionGate {
+  std::string text;
+  bool grown = false;
+};
+
+InstructionGate compare_instructions(const std::string& first, const std::string& second,
+                                     const Options& options, const Catalog& catalog) {
+  InstructionGate gate;
+  for (const LockSpec& lock : choose_locks(catalog, options.locks, true)) {
+    const bench::Instructions before = bench::count_instructions(first, lock.name);
+    const bench::Instructions after = bench::count_instructions(second, lock.name);
+    if (!before.error.empty() || !after.error.empty()) {
+      throw UsageError(before.error.empty() ? after.error : before.error);
+    }
+    const bool grown = after.per_operation > before.per_operation;
+    gate.grown |= grown;
+    gate.text += fmt::format("{:<12} {}: {} -> {} instructions an uncontended pair\n",
+                             grown ? "slower" : "no change", lock.name, before.per_operation,
+                             after.per_operation);
+  }
+  return gate;
+}
+
+BenchRun baseline_of(const Options& options, const BenchRun& now) {
+  if (options.store.empty()) throw UsageError("--against names a baseline in --store FILE");
+  Store store(options.store);
+  const std::string machine = machine_fingerprint(now);
+  const std::optional<std::int64_t> id = store.find_baseline(options.against, machine);
+  if (!id) {
+    throw UsageError(fmt::format("{} has no baseline '{}' of this machine ({})", options.store,
+                                 options.against, machine));
+  }
+  return store.load_bench(*id);
+}
+
+constexpr const char* kWeaker =
+    "The runs were not made side by side: the machine may have changed between them, which this "
+    "cannot tell from a change of the lock. Comparing two programs can.\n";
+
+std::vector<ComparedCase> compared(const Options& options, const Gate& gate, std::string& note) {
+  std::vector<Side> sides;
+  for (const std::string& argument : options.arguments) sides.push_back(side_of(argument));
+  if (!options.against.empty()) {
+    if (sides.size() != 1 || sides[0].text.empty()) {
+      throw UsageError("with --against, compare takes one result file");
+    }
+    const BenchRun now = run_of(sides[0].text, sides[0].what);
+    note = kWeaker;
+    return compare_runs(baseline_of(options, now), now, gate);
+  }
+  if (sides.size() != 2) throw UsageError("compare takes two programs or two result files");
+  if (sides[0].text.empty() != sides[1].text.empty()) {
+    throw UsageError("compare takes two programs or two result files, not one of each");
+  }
+  if (sides[0].text.empty()) {
+    return compare_sessions(run_sessions(sides[0].what, sides[1].what, options), gate);
+  }
+  note = kWeaker;
+  const BenchRun first = run_of(sides[0].text, sides[0].what);
+  const BenchRun second = run_of(sides[1].text, sides[1].what);
+  if (machine_fingerprint(first) != machine_fingerprint(second)) {
+    throw UsageError(fmt::format("the results are of different machines: {}, and {}",
+                                 machine_fingerprint(first), machine_fingerprint(second)));
+  }
+  return compare_runs(first, second, gate);
+}
+
+int exit_code_of(Change change) {
+  switch (change) {
+    case Change::kSlower: return kExitFinding;
+    case Change::kInconclusive: return kExitInconclusive;
+    case Change::kNone:
+    case Change::kFaster: return kExitPass;
+  }
+  return kExitInternal;
+}
+
+}  // namespace
+
+int compare_command(const Options& options, const Catalog& catalog) {
+  if (options.format != "text" && options.format != "json") {
+    throw UsageError("a comparison has no format '" + options.format + "'; choose text or json");
+  }
+  Gate gate;
+  gate.threshold = options.threshold_percent / 100;
+  std::string note;
+  const std::vector<ComparedCase> cases = compared(options, gate, note);
+  if (cases.empty()) throw NothingToRun("the two sides measured nothing in common");
+  int exit_code = exit_code_of(overall(cases));
+  std::string text =
+      options.format == "json" ? comparison_json(cases, gate) : render_comparison(cases, gate);
+  if (options.instructions) {
+    const InstructionGate instructions =
+        compare_instructions(options.arguments.front(), options.arguments.back(), options, catalog);
+    if (instructions.grown) exit_code = kExitFinding;
+    if (options.format == "text") text += instructions.text;
+  }
+  if (options.format == "text") text += note;
+  const std::string error =
+      options.output.empty() ? write_stdout(text) : write_file(options.output, text);
+  if (!error.empty()) throw std::runtime_error(error);
+  return exit_code;
+}
+
+}  // namespace hobbs

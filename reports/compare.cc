@@ -1,0 +1,207 @@
+#include "reports/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "reports/bench_table.h"
+
+namespace hobbs {
+namespace {
+
+constexpr double kConfidence = 0.99;
+
+/// +1 slower, -1 faster, 0 neither: what one session says.
+int sign_of(const std::vector<double>& changes, const Gate& gate, double p) {
+  const double middle = median(changes);
+  if (changes.empty() || p >= gate.level) return 0;
+  return middle > gate.threshold ? 1 : middle < -gate.threshold ? -1 : 0;
+}
+
+/// The fewest pairs with which the test can be significant at all: all of one sign, 2 / 2^n.
+std::size_t pairs_needed(double level) {
+  return static_cast<std::size_t>(std::floor(std::log2(2 / level))) + 1;
+}
+
+/// What one run says of a case. A lone worker waits for nobody, so that what it loses to other
+/// programs is not the lock's: its time on a core counts. Else the time that passes counts.
+double time_of(const BenchCase& one) {
+  const bool alone = one.workload.find("/processes:1/threads:1/") != std::string::npos;
+  const double cpu_ns = typical(one, "cpu_ns");
+  return alone && cpu_ns > 0 ? cpu_ns : typical(one, "ns");
+}
+
+double time_of(const BenchCase& one, const BenchSample& sample) {
+  BenchCase single;
+  single.workload = one.workload;
+  single.samples = {sample};
+  return time_of(single);
+}
+
+std::string why_inconclusive(const Judgement& judgement, std::size_t fewest, int first_sign,
+                             bool agree, const Gate& gate) {
+  if (fewest < pairs_needed(gate.level)) {
+    return fmt::format("{} pairs in a session are too few: {} are needed", fewest,
+                       pairs_needed(gate.level));
+  }
+  if (!agree && first_sign != 0) return "the sessions do not agree";
+  if (judgement.p.size() < 2) return "one session is not enough";
+  return fmt::format("only a change of {:.0f} % would have been seen", 100 * judgement.detectable);
+}
+
+}  // namespace
+
+std::string_view to_string(Change change) {
+  switch (change) {
+    case Change::kNone: return "no change";
+    case Change::kSlower: return "slower";
+    case Change::kFaster: return "faster";
+    case Change::kInconclusive: return "inconclusive";
+  }
+  return "?";
+}
+
+Judgement judge(const std::vector<std::vector<double>>& sessions, const Gate& gate) {
+  Judgement result;
+  std::vector<double> all;
+  std::vector<int> signs;
+  std::size_t fewest = sessions.empty() ? 0 : SIZE_MAX;
+  for (const std::vector<double>& changes : sessions) {
+    // The test is about symmetric differences, which relative changes are only as logarithms.
+    std::vector<double> logs;
+    for (const double change : changes) logs.push_back(std::log1p(change));
+    result.p.push_back(wilcoxon_signed_rank(logs).p);
+    signs.push_back(sign_of(changes, gate, result.p.back()));
+    all.insert(all.end(), changes.begin(), changes.end());
+    fewest = std::min(fewest, changes.size());
+  }
+  result.pairs = all.size();
+  result.median = median(all);
+  result.interval = median_interval(all, kConfidence);
+  result.detectable = gate.threshold + std::max(result.interval.high - result.median,
+                                                result.median - result.interval.low);
+  const int sign = signs.empty() ? 0 : signs.front();
+  const bool agree =
+      std::all_of(signs.begin(), signs.end(), [sign](int other) { return other == sign; });
+  if (agree && sign != 0 && signs.size() >= 2) {
+    result.change = sign > 0 ? Change::kSlower : Change::kFaster;
+  } else if (fewest >= pairs_needed(gate.level) && result.interval.low > -gate.threshold &&
+             result.interval.high < gate.threshold) {
+    result.change = Change::kNone;
+  } else {
+    result.reason = why_inconclusive(result, fewest, sign, agree, gate);
+  }
+  return result;
+}
+
+std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair>>& sessions,
+                                           const Gate& gate) {
+  struct Collected {
+    std::vector<std::vector<double>> changes;
+    std::vector<double> first;
+    std::vector<double> second;
+  };
+  std::map<std::pair<std::string, std::string>, Collected> by_case;
+  std::vector<std::pair<std::string, std::string>> order;
+  for (std::size_t session = 0; session < sessions.size(); ++session) {
+    for (const RunPair& pair : sessions[session]) {
+      for (const BenchCase& first : pair.first.cases) {
+        const BenchCase* second = find_case(pair.second, first.lock, first.workload);
+        if (second == nullptr || first.samples.empty() || second->samples.empty()) continue;
+        const auto key = std::pair(first.lock, first.workload);
+        if (by_case.count(key) == 0) order.push_back(key);
+        Collected& collected = by_case[key];
+        collected.changes.resize(sessions.size());
+        collected.first.push_back(time_of(first));
+        collected.second.push_back(time_of(*second));
+        collected.changes[session].push_back(collected.second.back() / collected.first.back() - 1);
+      }
+    }
+  }
+  std::vector<ComparedCase> cases;
+  for (const auto& key : order) {
+    const Collected& collected = by_case[key];
+    cases.push_back({key.first, key.second, median(collected.first), median(collected.second),
+                     judge(collected.changes, gate)});
+  }
+  return cases;
+}
+
+std::vector<ComparedCase> compare_runs(const BenchRun& first, const BenchRun& second,
+                                       const Gate& gate) {
+  std::vector<ComparedCase> cases;
+  for (const BenchCase& one : first.cases) {
+    const BenchCase* other = find_case(second, one.lock, one.workload);
+    if (other == nullptr || one.samples.empty() || other->samples.empty()) continue;
+    const std::size_t pairs = std::min(one.samples.size(), other->samples.size());
+    std::vector<std::vector<double>> sessions(2);
+    for (std::size_t i = 0; i < pairs; ++i) {
+      sessions[2 * i < pairs ? 0 : 1].push_back(
+          time_of(*other, other->samples[i]) / time_of(one, one.samples[i]) - 1);
+    }
+    cases.push_back({one.lock, one.workload, time_of(one), time_of(*other), judge(sessions, gate)});
+  }
+  return cases;
+}
+
+Change overall(const std::vector<ComparedCase>& cases) {
+  for (const Change change : {Change::kSlower, Change::kInconclusive, Change::kFaster}) {
+    for (const ComparedCase& one : cases) {
+      if (one.judgement.change == change) return change;
+    }
+  }
+  return cases.empty() ? Change::kInconclusive : Change::kNone;
+}
+
+std::string render_comparison(const std::vector<ComparedCase>& cases, const Gate& gate) {
+  std::string out = fmt::format(
+      "A change counts if it exceeds {:g} % and every session's signed-rank test is below {:g}.\n",
+      100 * gate.threshold, gate.level);
+  for (const ComparedCase& one : cases) {
+    const Judgement& j = one.judgement;
+    out += fmt::format("{:<12} {}/{}\n", to_string(j.change), one.lock, one.workload);
+    out += fmt::format("             {} -> {}, {:+.1f} %", duration_of_ns(one.first_ns),
+                       duration_of_ns(one.second_ns), 100 * j.median);
+    if (std::isfinite(j.interval.low)) {
+      out +=
+          fmt::format(" (99 %: {:+.1f} to {:+.1f} %)", 100 * j.interval.low, 100 * j.interval.high);
+    }
+    out += fmt::format(", {} pairs, p {:.2g}", j.pairs, fmt::join(j.p, " and "));
+    if (!j.reason.empty()) out += ": " + j.reason;
+    out += "\n";
+  }
+  return out;
+}
+
+std::string comparison_json(const std::vector<ComparedCase>& cases, const Gate& gate) {
+  using Json = nlohmann::ordered_json;
+  Json list = Json::array();
+  for (const ComparedCase& one : cases) {
+    const Judgement& j = one.judgement;
+    // An infinite bound becomes null.
+    list.push_back(Json{{"lock", one.lock},
+                        {"workload", one.workload},
+                        {"verdict", to_string(j.change)},
+                        {"first_ns", one.first_ns},
+                        {"second_ns", one.second_ns},
+                        {"change", j.median},
+                        {"interval", {j.interval.low, j.interval.high}},
+                        {"p", j.p},
+                        {"pairs", j.pairs},
+                        {"detectable", j.detectable},
+                        {"reason", j.reason}});
+  }
+  return Json{{"schema", 1},
+              {"threshold", gate.threshold},
+              {"level", gate.level},
+              {"verdict", to_string(overall(cases))},
+              {"cases", std::move(list)}}
+             .dump(2) +
+         "\n";
+}
+
+}  // namespace hobbs
