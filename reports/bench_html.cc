@@ -136,7 +136,7 @@ class Page {
     for (std::size_t i = 0; i < titles.size(); ++i) {
       add("<section id=\"g{0}\">\n<h2>Over workers: {1}</h2>\n"
           "<figure class=\"chart\" data-group=\"{0}\"></figure>\n</section>\n",
-          i, html_escaped(titles[i]));
+          i, breakable(titles[i]));
     }
     not_measured();
     add("</main>\n");
@@ -151,6 +151,22 @@ class Page {
     fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
   }
 
+  std::string context(std::string_view key) const {
+    for (const auto& [name, value] : run_.context) {
+      if (name == key) return value;
+    }
+    return "";
+  }
+
+  /// A workload's label, which may be broken after each of its parts.
+  static std::string breakable(std::string_view label) {
+    std::string text = html_escaped(label);
+    for (std::size_t at = 0; (at = text.find('/', at)) != std::string::npos; at += 6) {
+      text.replace(at, 1, "/<wbr>");
+    }
+    return text;
+  }
+
   void head() {
     add("<h1>hobbs bench</h1>\n<p>{} workloads on {}, {}</p>\n", workloads_.size(),
         html_escaped(machine_fingerprint(run_)), html_escaped(run_.date));
@@ -158,10 +174,12 @@ class Page {
         "ratio below 1 is quicker than the baseline. \"wait\" is from the call to the lock held; "
         "\"due\" is from when the call was due, at half the throughput, so that nothing that a "
         "slow lock holds up is left out.");
-    for (const auto& [key, value] : run_.context) {
-      if (key.starts_with("overhead_") || key == "round_ms" || key == "hobbs_version") {
-        add(" {} {}.", html_escaped(key), html_escaped(value));
-      }
+    if (!context("overhead_loop_ns").empty()) {
+      add(" Rounds of {} ms. The harness itself takes {} ns an operation, and {} ns with the "
+          "clocks "
+          "that throughput rounds do without.",
+          html_escaped(context("round_ms")), html_escaped(context("overhead_loop_ns")),
+          html_escaped(context("overhead_probed_loop_ns")));
     }
     add("</p>\n<noscript><p>Charts need scripts; the tables hold the same numbers.</p></noscript>"
         "\n");
@@ -170,17 +188,17 @@ class Page {
   void contents(const std::vector<std::string>& titles) {
     add("<nav aria-label=\"Workloads\"><ul>\n");
     for (std::size_t i = 0; i < workloads_.size(); ++i) {
-      add("<li><a href=\"#w{}\">{}</a></li>\n", i, html_escaped(workloads_[i]));
+      add("<li><a href=\"#w{}\">{}</a></li>\n", i, breakable(workloads_[i]));
     }
     for (std::size_t i = 0; i < titles.size(); ++i) {
-      add("<li><a href=\"#g{}\">Over workers: {}</a></li>\n", i, html_escaped(titles[i]));
+      add("<li><a href=\"#g{}\">Over workers: {}</a></li>\n", i, breakable(titles[i]));
     }
     add("</ul></nav>\n");
   }
 
   void workload(std::size_t index) {
     const std::vector<const BenchCase*> cases = measured_cases(run_, workloads_[index]);
-    add("<section id=\"w{}\">\n<h2>{}</h2>\n", index, html_escaped(workloads_[index]));
+    add("<section id=\"w{}\">\n<h2>{}</h2>\n", index, breakable(workloads_[index]));
     if (cases.empty()) {
       add("<p class=\"faint\">Nothing was measured here.</p>\n</section>\n");
       return;

@@ -31,6 +31,13 @@
       { stroke: style("--ink"), grid: { stroke: style("--line"), width: 1 }, size: 70 }, extra);
   }
 
+  // Lines at powers of ten only: the ones between would be most of the picture.
+  function decades(_, __, low, high) {
+    const at = [];
+    for (let e = Math.ceil(Math.log10(low)); 10 ** e <= high; ++e) at.push(10 ** e);
+    return at;
+  }
+
   function series(name, index, format) {
     return {
       label: name,
@@ -60,7 +67,7 @@
       axes: [
         axis({ size: 40, splits: () => STEPS.map((_, i) => i),
           values: (_, at) => at.map((i) => STEPS[i] ?? "") }),
-        axis({ values: (_, at) => at.map((v) => (v == null ? "" : duration(v))) }),
+        axis({ splits: decades, values: (_, at) => at.map(duration) }),
       ],
       series: [{ label: "percentile", value: (_, i) => STEPS[i] ?? "-" },
         ...cases.map((c, i) => series(c.lock, i, duration))],
