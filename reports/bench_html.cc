@@ -291,9 +291,9 @@ class Page {
       workloads.push_back(Json{{"name", name}, {"cases", std::move(cases)}});
     }
     std::string text = Json{{"workloads", std::move(workloads)}, {"scaling", scaling}}.dump();
-    // So that no name can end the element.
-    for (std::size_t at = 0; (at = text.find("</", at)) != std::string::npos; at += 3) {
-      text.replace(at, 2, "<\\/");
+    // So that no name can end the element, or begin a comment in it.
+    for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 6) {
+      text.replace(at, 1, "\\u003c");
     }
     out_ += "<script type=\"application/json\" id=\"data\">" + text + "</script>\n<script>\n";
     out_ += bench_page_script();
