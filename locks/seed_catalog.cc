@@ -1,13 +1,16 @@
 #include "locks/seed_catalog.h"
 
-#include <algorithm>
-#include <optional>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "locks/seeds/inter_process_lock.h"
 #include "locks/seeds/inter_process_reader_writer_lock.h"
-#include "locks/seeds/named_semaphore.h"
 #include "locks/seeds/process_lock.h"
 #include "locks/seeds/process_reentrant_lock.h"
 #include "locks/seeds/process_semaphore.h"
@@ -58,32 +61,61 @@ struct TwoPermitsAtMost : ProcessSemaphore<P> {
   TwoPermitsAtMost() : ProcessSemaphore<P>(2, Bound::kFirstValue) {}
 };
 
-/// The process lock by name, as each worker sees it. The name is made of the path; who clears the
-/// path's directory away removes it. What keeps the name from being opened shows in each call.
-class LockByName : public TimedLockable<LockByName, RealPlatform> {
+/// A semaphore in a file beside the path, as sem_open(3) keeps one in /dev/shm; each worker maps it
+/// for itself. What keeps it from being mapped shows in each call.
+class MappedSemaphore {
  public:
-  static constexpr Claims claims = {.releaser = Releaser::kAnyone, .checks_misuse = true};
+  using Word = SemaphoreWord<RealPlatform>;
 
-  explicit LockByName(const char* path) noexcept {
-    std::string name = path;
-    std::ranges::replace(name, '/', '.');
-    try {
-      lock_.emplace(NamedSemaphore::open_or_create("/" + name, 1));
-    } catch (const LockError& error) {
-      error_ = error.code().value();
-    }
+  explicit MappedSemaphore(const std::string& path) noexcept {
+    const int file = open_or_make(path + ".semaphore");
+    void* at = MAP_FAILED;
+    if (file >= 0) at = ::mmap(nullptr, sizeof(Word), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    error_ = errno;
+    if (file >= 0) ::close(file);
+    if (at != MAP_FAILED) word_ = static_cast<Word*>(at);
   }
-  bool take(const Patience& patience) { return opened().take(patience); }
-  void release() { opened().release(); }
+  MappedSemaphore(MappedSemaphore&& other) noexcept
+      : word_(std::exchange(other.word_, nullptr)), error_(other.error_) {}
+  MappedSemaphore& operator=(MappedSemaphore&&) = delete;
+  ~MappedSemaphore() {
+    if (word_ != nullptr) ::munmap(word_, sizeof(Word));
+  }
+
+  bool take(const Patience& patience) { return word().take(patience); }
+  bool give(std::uint32_t most) { return word().give(most); }
+  std::uint32_t value() const { return word().value(); }
 
  private:
-  NamedProcessLock& opened() {
-    if (!lock_) throw LockError(error_, "the semaphore's name");
-    return *lock_;
+  /// A file comes to its name complete, so whoever finds it finds a semaphore.
+  static int open_or_make(const std::string& path) {
+    int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file >= 0 || errno != ENOENT) return file;
+    std::string fresh = path + ".XXXXXX";
+    file = ::mkostemp(fresh.data(), O_CLOEXEC);
+    if (file < 0) return file;
+    const Word one(1);
+    const bool complete = ::write(file, &one, sizeof one) == sizeof one;
+    const bool named = complete && (::link(fresh.c_str(), path.c_str()) == 0 || errno == EEXIST);
+    const int error = errno;
+    ::unlink(fresh.c_str());
+    ::close(file);
+    errno = error;
+    return named ? ::open(path.c_str(), O_RDWR | O_CLOEXEC) : -1;
+  }
+  Word& word() const {
+    if (word_ == nullptr) throw LockError(error_, "the semaphore's file");
+    return *word_;
   }
 
-  std::optional<NamedProcessLock> lock_;
+  Word* word_ = nullptr;
   int error_ = 0;
+};
+
+/// The process lock as processes see it that map it at addresses of their own.
+struct MappedLock : BasicProcessLock<RealPlatform, MappedSemaphore> {
+  static constexpr Claims claims = {.releaser = Releaser::kAnyone, .checks_misuse = true};
+  explicit MappedLock(const char* path) : BasicProcessLock(MappedSemaphore(path)) {}
 };
 
 /// The file locks with pauses of a hundredth of the documented ones, through the sleep function
@@ -112,8 +144,8 @@ Catalog seed_catalog() {
           "process_lock",
           "Python's multiprocessing.Lock, in the same semaphore: anyone releases; timed.",
           "Python library reference, multiprocessing.Lock"),
-      on_path(path_spec_of<LockByName>("process_lock_by_name"),
-              "The process lock in a named semaphore.",
+      on_path(path_spec_of<MappedLock>("process_lock_mapped"),
+              "The process lock in a file that each worker maps at an address of its own; timed.",
               "Python library reference, multiprocessing.Lock; sem_open(3)"),
       seed<ProcessReentrantLock>("process_reentrant_lock", "Python's multiprocessing.RLock; timed.",
                                  "Python library reference, multiprocessing.RLock"),
