@@ -48,6 +48,7 @@ class Exhaustion {
       found_.caught->executions = tally.executions + tally.blocked;
       return std::move(found_);
     }
+    if (tally.limit == Limit::kNone) behaviour_.keeps_apart();
     found_.why_not = reason(tally.limit);
     found_.timed_out = tally.limit == Limit::kTime && undecided_ == 0;
     found_.sleeps = behaviour_.sleeps();

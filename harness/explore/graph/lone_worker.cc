@@ -66,6 +66,7 @@ void LoneWorker::prepare() {
   });
   if (!done) refusal_ = "its preset does not come to an end";
   snapshot_.assign(arena_, arena_ + stride_);
+  changed_by_.resize(stride_);
 }
 
 std::uint32_t LoneWorker::id_of(int w) const {
@@ -79,8 +80,14 @@ void LoneWorker::enter(void* self) {
   worker.leave(State::kDone);
 }
 
-void LoneWorker::start(int w) {
+void LoneWorker::start(int w, bool spoilt) {
   worker_ = w;
+  std::copy(snapshot_.begin(), snapshot_.end(), arena_);
+  for (std::size_t i = 0; spoilt && i < changed_by_.size(); ++i) {
+    if (changed_by_[i] != 0 && changed_by_[i] != w + 1) arena_[i] = ~arena_[i];
+  }
+  spoilt_ = spoilt;
+  dirty_ = false;
   now_ns_ = kStartNs;
   deadline_ns_ = kNever;
   marks_.clear();
@@ -106,17 +113,37 @@ void LoneWorker::run() {
   const MachineScope scope(*this);
   thread_image_.save(pristine_image_.data());
   fibres_.switch_to(kFibre);
-  if (std::memcmp(arena_, snapshot_.data(), snapshot_.size()) != 0) {
-    refusal_ = "it keeps plain data in its own memory";
-  }
+  dirty_ = std::memcmp(arena_, snapshot_.data(), snapshot_.size()) != 0;
+  if (dirty_ && !spoilt_) note_plain_data();
   if (thread_image_.differs(pristine_image_.data())) {
     thread_image_.restore(pristine_image_.data());
     refusal_ = "it keeps data in thread-local variables";
   }
-  if (!refusal_.empty()) {
-    std::memcpy(arena_, snapshot_.data(), snapshot_.size());
-    state_ = State::kRefused;
+  if (!refusal_.empty()) state_ = State::kRefused;
+}
+
+/// Operations on atomics leave the arena alone, so what changed is plain data. Only what a single
+/// worker uses is its own affair.
+void LoneWorker::note_plain_data() {
+  keeps_plain_data_ = true;
+  const auto me = static_cast<std::uint8_t>(worker_ + 1);
+  for (std::size_t i = 0; i < snapshot_.size(); ++i) {
+    if (arena_[i] == snapshot_[i] || changed_by_[i] == me) continue;
+    const bool is_atomic = std::any_of(cells_.begin(), cells_.end(), [i](const Cell& cell) {
+      return cell.kind == Cell::Kind::kWord && i >= cell.offset && i < cell.offset + cell.size;
+    });
+    if (changed_by_[i] != 0 || is_atomic) refusal_ = "its workers share plain data";
+    changed_by_[i] = me;
   }
+}
+
+std::uint64_t LoneWorker::fingerprint() const {
+  std::uint64_t hash = fibres_.fingerprint(kFibre);
+  for (std::size_t i = 0; dirty_ && i < snapshot_.size(); ++i) {
+    if (arena_[i] == snapshot_[i]) continue;
+    hash = (hash ^ (i << 8 | std::to_integer<std::uint64_t>(arena_[i]))) * 0xff51afd7ed558ccdull;
+  }
+  return hash;
 }
 
 void LoneWorker::leave(State state) {
@@ -160,7 +187,10 @@ std::uint8_t LoneWorker::word(const void* cell, unsigned size) {
   made.kind = Cell::Kind::kWord;
   made.size = static_cast<std::uint8_t>(size);
   made.offset = static_cast<std::uint32_t>(offset);
-  std::memcpy(&made.initial, cell, size);
+  for (std::size_t i = offset; i < offset + size; ++i) {
+    if (changed_by_[i] != 0) refuse("its workers share plain data");
+  }
+  std::memcpy(&made.initial, snapshot_.data() + offset, size);
   return add_cell(made);
 }
 

@@ -41,18 +41,24 @@ class LoneWorker final : private Machine {
     kDone,
     kRefused,  // It does what cannot be answered: see refusal().
   };
-  /// Worker `w` begins anew and runs to its first request.
-  void start(int w);
+  /// Worker `w` begins anew and runs to its first request. `spoilt`: with all bytes of the lock
+  /// that other workers were seen to change by plain writes made wrong; a worker that then does
+  /// the same does not look at them.
+  void start(int w, bool spoilt = false);
   void answer(std::uint64_t value);
   void go_on();
 
   State state() const { return state_; }
   const Request& request() const { return request_; }
   /// Equal in equal states of the same worker.
-  std::uint64_t fingerprint() const { return fibres_.fingerprint(kFibre); }
+  std::uint64_t fingerprint() const;
   /// Calls that began or ended since the marks were last cleared.
   std::vector<Mark>& marks() { return marks_; }
   const std::string& refusal() const { return refusal_; }
+  /// Whether workers keep plain data of their own in the lock.
+  bool keeps_plain_data() const { return keeps_plain_data_; }
+  /// From now on the worker is refused.
+  void give_up(const char* why) { refusal_ = why; }
 
   /// What the locations of requests stand for, in the order in which they were met.
   struct Cell {
@@ -114,6 +120,7 @@ class LoneWorker final : private Machine {
   static void enter(void* self);
   void prepare();
   void run();
+  void note_plain_data();
   void leave(State state);
   std::uint64_t ask(const Request& request);
   void touch(Ask ask, unsigned lock, bool own_step, Site site);
@@ -133,7 +140,11 @@ class LoneWorker final : private Machine {
   std::vector<std::byte> bytes_;  // Owns the arena.
   std::byte* arena_ = nullptr;
   std::size_t stride_ = 0;
-  std::vector<std::byte> snapshot_;  // Of the arena: no worker may change it but through requests.
+  std::vector<std::byte> snapshot_;       // Of the arena: what every worker starts from.
+  std::vector<std::uint8_t> changed_by_;  // By byte of the arena: a worker, from 1.
+  bool keeps_plain_data_ = false;
+  bool spoilt_ = false;
+  bool dirty_ = false;  // The arena is not the snapshot.
   std::vector<Cell> cells_;
   Progress progress_;
   int worker_ = 0;

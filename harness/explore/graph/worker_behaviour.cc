@@ -58,11 +58,11 @@ void WorkerBehaviour::give(std::uint64_t value) {
 }
 
 /// Begins a worker and leads it down a path.
-void WorkerBehaviour::lead(int thread, const std::vector<std::uint64_t>& path) {
+void WorkerBehaviour::lead(int thread, const std::vector<std::uint64_t>& path, bool spoilt) {
   live_ = kNoNode;
   answers_.clear();
   asked_.clear();
-  worker_.start(thread);
+  worker_.start(thread, spoilt);
   wait_out_pauses();
   for (const std::uint64_t value : path) {
     if (worker_.state() != LoneWorker::State::kAsks) return;
@@ -70,15 +70,41 @@ void WorkerBehaviour::lead(int thread, const std::vector<std::uint64_t>& path) {
   }
 }
 
-void WorkerBehaviour::go_to(Node node) {
-  if (live_ == node) return;
+std::vector<std::uint64_t> WorkerBehaviour::path_to(Node node) const {
   std::vector<std::uint64_t> path(paths_[node].depth);
   std::size_t at = path.size();
   for (Node n = node; paths_[n].parent != kNoNode; n = paths_[n].parent) {
     for (std::uint32_t f = paths_[n].fed_end; f-- > paths_[n].fed_begin;) path[--at] = fed_[f];
     if (at > 0) path[--at] = paths_[n].value;  // Nothing leads from a root to its child.
   }
-  lead(paths_[node].thread, path);
+  return path;
+}
+
+void WorkerBehaviour::go_to(Node node) {
+  if (live_ != node) lead(paths_[node].thread, path_to(node));
+}
+
+bool WorkerBehaviour::keeps_apart() {
+  if (!worker_.keeps_plain_data()) return true;
+  std::vector<bool> goes_on(paths_.size());
+  for (const Path& path : paths_) {
+    if (path.parent != kNoNode) goes_on[path.parent] = true;
+  }
+  for (Node leaf = 0; leaf < paths_.size(); ++leaf) {
+    if (goes_on[leaf] || paths_[leaf].parent == kNoNode) continue;
+    const std::vector<std::uint64_t> path = path_to(leaf);
+    lead(paths_[leaf].thread, path);
+    std::vector<Request> asked = asked_;
+    if (worker_.state() == LoneWorker::State::kAsks) asked.push_back(worker_.request());
+    lead(paths_[leaf].thread, path, true);
+    if (worker_.state() == LoneWorker::State::kAsks) asked_.push_back(worker_.request());
+    const bool alike = std::ranges::equal(asked, asked_, same);
+    live_ = kNoNode;
+    if (alike) continue;
+    worker_.give_up("its workers share plain data");
+    return false;
+  }
+  return worker_.refusal().empty();
 }
 
 void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node look) {

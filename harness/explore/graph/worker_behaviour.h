@@ -28,6 +28,9 @@ class WorkerBehaviour final : public Behaviour {
 
   /// Not empty: the workers did what cannot be searched, and what that was.
   const std::string& refusal() const { return worker_.refusal(); }
+  /// Whether plain data in the lock is looked at by nobody but the worker that writes it, as far as
+  /// the paths so far tell; else this refuses. A search must ask when it is done.
+  bool keeps_apart();
   /// The calls that began or ended between the request before `node` and `node`'s own.
   std::span<const Mark> marks(Node node) const {
     const Path& path = paths_[node];
@@ -59,7 +62,8 @@ class WorkerBehaviour final : public Behaviour {
   };
   enum class Spin { kNone, kForEver, kEnded };
 
-  void lead(int thread, const std::vector<std::uint64_t>& path);
+  void lead(int thread, const std::vector<std::uint64_t>& path, bool spoilt = false);
+  std::vector<std::uint64_t> path_to(Node node) const;
   void go_to(Node node);
   void give(std::uint64_t value);
   void wait_out_pauses();
