@@ -193,6 +193,18 @@ TEST(Janitor, ClearsTheDirectoryAndSharedMemory) {
   EXPECT_FALSE(std::filesystem::exists(object));
 }
 
+TEST(Janitor, DoesNotWaitForWhatWasLeftBehind) {
+  pid_t child = -1;
+  {
+    const Janitor janitor;
+    child = fork();
+    if (child == 0) pause();
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
 TEST(Janitor, RemovesTheSemaphoreSetsThatItsFilesName) {
   const int named = semget(IPC_PRIVATE, 1, 0600);
   const int unnamed = semget(IPC_PRIVATE, 1, 0600);

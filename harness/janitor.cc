@@ -45,9 +45,10 @@ void kill_holders(int pipe_fd) {
   }
 }
 
-/// Waits for the end of the pipe; false if it did not come within `timeout_ms` (-1: no limit).
+/// Waits until nobody has the pipe open for writing; false if that did not come within
+/// `timeout_ms`.
 bool wait_for_end(int pipe_fd, int timeout_ms) {
-  pollfd waiting{pipe_fd, POLLIN, 0};
+  pollfd waiting{pipe_fd, 0, 0};  // The end is always told.
   while (true) {
     const int ready = poll(&waiting, 1, timeout_ms);
     if (ready > 0) return true;
@@ -156,6 +157,9 @@ Janitor::Janitor() {
 }
 
 Janitor::~Janitor() {
+  // Says that the work is done: whoever holds the lifeline now was left behind.
+  while (write(lifeline_, "", 1) < 0 && errno == EINTR) {
+  }
   close(lifeline_);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }

@@ -4,8 +4,8 @@
 // end every forked process of the call inherits, so it sees when the last of them is gone. Then it
 // removes the directory, every object in /dev/shm whose name contains the directory's name, and
 // every System V semaphore set that a small file of the directory names as "sysv-semaphore:ID".
-// If the call itself is killed (even with SIGKILL), the janitor kills the processes that still
-// hold the pipe first. An ordinary end takes the same path: there is one way to clean up.
+// If the call itself is killed (even with SIGKILL) or says that it is done, the janitor kills the
+// processes that still hold the pipe first. There is one way to clean up.
 #pragma once
 
 #include <sys/types.h>

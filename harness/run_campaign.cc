@@ -95,6 +95,7 @@ class CampaignRun {
               started_ + milliseconds(static_cast<std::int64_t>(
                              static_cast<double>(plan_.budget.count()) * first)));
     run_phase(serial, 1, end);
+    end_left_behind();
     progress_.clear();
     sort_results();
     return std::move(outcome_);
@@ -198,11 +199,26 @@ class CampaignRun {
   }
 
   /// Direct children that are neither slices nor there from the start were orphaned by a slice.
-  void kill_left_behind() {
+  /// Returns how many it killed.
+  int kill_left_behind() {
+    int killed = 0;
     for (const pid_t pid : children()) {
       const bool is_slice = std::any_of(running_.begin(), running_.end(),
                                         [pid](const Running& r) { return r.slice->pid() == pid; });
-      if (!is_slice && !not_ours_.contains(pid)) ::kill(pid, SIGKILL);
+      if (is_slice || not_ours_.contains(pid)) continue;
+      ::kill(pid, SIGKILL);
+      ++killed;
+    }
+    return killed;
+  }
+
+  /// After the last slice: an orphan that was just killed may have had children of its own, which
+  /// are ours as soon as it is gone.
+  void end_left_behind() {
+    while (kill_left_behind() > 0) {
+      for (const pid_t pid : children()) {
+        if (!not_ours_.contains(pid)) waitpid(pid, nullptr, 0);
+      }
     }
   }
 
