@@ -93,6 +93,7 @@ class Gang {
     arena_->over.store(1);
     end_all();
     take_violation();
+    if (disturbed_) end_.breach.reset();  // What followed may follow from that.
     if (end_.breach) complete(*end_.breach);
     if (end_.breach && excused(*end_.breach)) {
       end_.breach.reset();
@@ -291,8 +292,15 @@ class Gang {
     return false;
   }
 
-  /// A worker died by itself: inside the lock's code that is the lock's doing.
+  /// A worker died unplanned. Inside the lock's code that is the lock's doing, unless the signal is
+  /// one that comes from somebody else: a user's kill, the kernel short of memory.
   void tell_death(pid_t pid, int signal) {
+    if (!is_own_doing(signal)) {
+      disturbed_ = true;
+      end_.unsure =
+          fmt::format("a worker's process was ended from outside ({})", strsignal(signal));
+      return;
+    }
     for (std::uint32_t i = 0; i < arena_->workers.load(); ++i) {
       const Slot& slot = arena_->slots[i];
       if (slot.process.load() != pid || slot.stage.load() != Stage::kCalling) continue;
@@ -357,6 +365,7 @@ class Gang {
   Clock::time_point stopped_until_;
   std::uint32_t done_seen_ = 0;
   Clock::time_point started_ = Clock::now();
+  bool disturbed_ = false;  // Somebody else ended a worker.
   JobEnd end_;
 };
 

@@ -578,7 +578,7 @@ void Worker::wait_for_worker(pid_t pid) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   set_stage(Stage::kMoving);
-  if (!WIFSIGNALED(status) || over()) return;
+  if (!WIFSIGNALED(status) || !is_own_doing(WTERMSIG(status)) || over()) return;
   accuse("FK-1", 0,
          fmt::format("a forked child of worker {} died of {} in the lock", id_,
                      strsignal(WTERMSIG(status))));

@@ -1,6 +1,8 @@
 // One worker of a gang: runs its steps of the program, round after round, and witnesses in place.
 #pragma once
 
+#include <signal.h>
+
 #include <array>
 #include <cstdint>
 #include <string>
@@ -26,6 +28,12 @@ struct Assignment {
   /// Workers die by the program's faults: then there is one round, and no gate behind it.
   bool with_deaths() const { return !program.faults.empty(); }
 };
+
+/// Whether a process dies of this signal by what it does itself, and not by somebody's kill.
+constexpr bool is_own_doing(int signal) {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+         signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
+}
 
 class Worker {
  public:
