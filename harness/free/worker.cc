@@ -1,3 +1,4 @@
+// Long because it is the one interpreter of programs: a method a verb.
 #include "harness/free/worker.h"
 
 #include <fmt/format.h>
