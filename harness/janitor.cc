@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +15,8 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+
+#include "harness/lock_file.h"
 
 namespace hobbs {
 namespace {
@@ -56,20 +57,6 @@ bool wait_for_end(int pipe_fd, int timeout_ms) {
   }
 }
 
-/// A lock that made a kernel object without a name in the file system says its id in its file.
-void remove_semaphore_set(const fs::path& path) {
-  constexpr std::string_view kMark = "sysv-semaphore:";
-  char text[64] = {};
-  const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return;
-  const ssize_t length = read(fd, text, sizeof text - 1);
-  close(fd);
-  if (length <= 0 || !std::string_view(text).starts_with(kMark)) return;
-  char* end = nullptr;
-  const long id = std::strtol(text + kMark.size(), &end, 10);
-  if (end != text + kMark.size()) semctl(static_cast<int>(id), 0, IPC_RMID);
-}
-
 void remove_everything(const std::string& directory) {
   std::error_code error;
   // Scenarios take permissions away; the owner can always give them back.
@@ -80,7 +67,7 @@ void remove_everything(const std::string& directory) {
     if (it->is_directory(ignored) && !it->is_symlink(ignored)) {
       fs::permissions(it->path(), fs::perms::owner_all, fs::perm_options::add, ignored);
     } else if (it->is_regular_file(ignored) && !it->is_symlink(ignored)) {
-      remove_semaphore_set(it->path());
+      remove_what_it_names(it->path());
     }
   }
   fs::remove_all(directory, error);

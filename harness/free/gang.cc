@@ -17,6 +17,7 @@
 #include "harness/free/arena.h"
 #include "harness/free/stall.h"
 #include "harness/free/story.h"
+#include "harness/lock_file.h"
 #include "locks/real_platform.h"
 
 namespace hobbs::gang {
@@ -184,7 +185,9 @@ class Gang {
     });
     end_all_after_exit();
     for (std::size_t i = 0; i < locks_; ++i) {
-      unlink(fmt::format("{}.{}", assignment_.path, i).c_str());
+      const std::string path = fmt::format("{}.{}", assignment_.path, i);
+      remove_what_it_names(path);  // If nobody lived to do so.
+      unlink(path.c_str());
     }
   }
 
