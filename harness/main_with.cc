@@ -12,6 +12,7 @@
 #include "harness/commands.h"
 #include "harness/drivers.h"
 #include "harness/exit_code.h"
+#include "harness/free/spawn.h"
 #include "harness/hobbs.h"
 #include "harness/options.h"
 #include "harness/output.h"
@@ -41,6 +42,7 @@ int dispatch(const Options& options, const Catalog& catalog, const Drivers& driv
 }  // namespace
 
 int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& drivers) {
+  if (const auto status = gang::serve_spawned(argc, argv, catalog)) return *status;
   const ParsedOptions parsed = parse_options(argc, argv);
   if (parsed.exit_code) {
     std::fputs(parsed.message.c_str(), *parsed.exit_code == kExitPass ? stdout : stderr);

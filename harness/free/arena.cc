@@ -1,17 +1,22 @@
 #include "harness/free/arena.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
 
+#include "locks/real_platform.h"
+
 namespace hobbs::gang {
 namespace {
 
 // Room on both sides of each lock, so that locks are not neighbours of each other or of the slots.
 constexpr std::size_t kApart = 256;
+constexpr std::size_t kRegistryBytes = 4096;  // One page, before the arena.
 
 std::size_t rounded_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
 
@@ -31,16 +36,44 @@ std::size_t Arena::bytes_for(const LockOps& ops, std::size_t locks) {
 }
 
 SharedArena::SharedArena(const LockOps& ops, std::size_t locks)
-    : bytes_(Arena::bytes_for(ops, locks)) {
-  void* at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) {
-    throw std::system_error(errno, std::generic_category(), "mmap of the workers' shared memory");
+    : fd_(memfd_create("hobbs-arena", MFD_CLOEXEC)), bytes_(Arena::bytes_for(ops, locks)) {
+  if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(kRegistryBytes + bytes_)) != 0) {
+    throw std::system_error(errno, std::generic_category(), "memory for the workers to share");
   }
-  arena_ = static_cast<Arena*>(at);  // Zero bytes are the initial value of every member.
+  map();  // Zero bytes are the initial value of every member.
   arena_->lock_stride = stride_of(ops);
 }
 
-SharedArena::~SharedArena() { munmap(arena_, bytes_); }
+SharedArena::SharedArena(int fd) : fd_(fd) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) {
+    throw std::system_error(errno, std::generic_category(), "the workers' shared memory");
+  }
+  bytes_ = static_cast<std::size_t>(status.st_size) - kRegistryBytes;
+  map();
+}
+
+void SharedArena::map() {
+  void* at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, kRegistryBytes);
+  if (at == MAP_FAILED) {
+    throw std::system_error(errno, std::generic_category(), "mmap of the workers' shared memory");
+  }
+  arena_ = static_cast<Arena*>(at);
+}
+
+void SharedArena::share_registry() const {
+  // In place of the registry's own page, so that whoever holds its address finds the shared one.
+  static_assert(sizeof(RealPlatform::Registry) <= kRegistryBytes);
+  void* const at = &RealPlatform::registry();
+  if (mmap(at, kRegistryBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_, 0) != at) {
+    throw std::system_error(errno, std::generic_category(), "mmap of the registry of workers");
+  }
+}
+
+SharedArena::~SharedArena() {
+  munmap(arena_, bytes_);
+  close(fd_);
+}
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(

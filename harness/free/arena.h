@@ -109,6 +109,7 @@ struct Arena {
   Line noise[24];  // Written by all: see Worker::fill_store_buffer().
   Witness witnesses[kMaxLocksPerProgram];
   Slot slots[kMaxWorkers];
+  char order[8192];         // What a fresh process must know; see spawn.h.
   std::size_t lock_stride;  // The locks follow.
 
   void* lock_at(std::size_t index);
@@ -120,14 +121,24 @@ class SharedArena {
  public:
   /// Zeroed, with room for `locks` locks. Throws std::system_error.
   SharedArena(const LockOps& ops, std::size_t locks);
+  /// The arena that another process has made.
+  explicit SharedArena(int fd);
   ~SharedArena();
   SharedArena(const SharedArena&) = delete;
   SharedArena& operator=(const SharedArena&) = delete;
 
+  /// Lays the platform's registry of workers, which only forked processes share otherwise, into the
+  /// arena's memory: for all that are forked from here on, and for fresh ones that do the same.
+  void share_registry() const;
+
   Arena* operator->() const { return arena_; }
   Arena& operator*() const { return *arena_; }
+  int fd() const { return fd_; }
 
  private:
+  void map();
+
+  int fd_ = -1;
   Arena* arena_ = nullptr;
   std::size_t bytes_ = 0;
 };

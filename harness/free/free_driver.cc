@@ -7,6 +7,7 @@
 #include "harness/free/gang.h"
 #include "harness/free/programs.h"
 #include "harness/free/shrink.h"
+#include "harness/free/spawn.h"
 #include "harness/glob.h"
 #include "reports/replay_case.h"
 
@@ -28,6 +29,7 @@ constexpr std::uint32_t kExcusesMax = 3;
 constexpr milliseconds kShrinkMin{1000};
 constexpr milliseconds kShrinkMax{4000};
 constexpr std::uint64_t kContendedFloor = 20;
+constexpr std::uint64_t kContendedFloorOnPaths = 3;  // Their waiters sleep between looks.
 constexpr std::uint64_t kReplays = 10;
 constexpr milliseconds kReplayEach{2000};
 
@@ -65,19 +67,23 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
   Result result = base_result(lock, family.name, topology_words(family.topologies), family.rules);
   result.executions = stats.rounds;
   result.duration_ms = covered.spent_ms;
-  result.reason = fmt::format("{} acquisitions in {} rounds, {} contended ({:.0f} %), {} refused",
-                              stats.acquired, stats.rounds, stats.contended,
-                              stats.acquired == 0 ? 0.0
-                                                  : 100.0 * static_cast<double>(stats.contended) /
-                                                        static_cast<double>(stats.acquired),
-                              stats.refused);
+  result.reason = fmt::format(
+      "{} acquisitions in {} rounds, {} contended ({:.0f} %), {} refused, "
+      "{} strikes of nemeses",
+      stats.acquired, stats.rounds, stats.contended,
+      stats.acquired == 0
+          ? 0.0
+          : 100.0 * static_cast<double>(stats.contended) / static_cast<double>(stats.acquired),
+      stats.refused, stats.strikes);
   if (covered.runs == 0) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "the budget ended before it ran";
   } else if (!covered.unsure.empty()) {
     result.verdict = Verdict::kInconclusive;
     result.reason = covered.unsure + "; " + result.reason;
-  } else if (family.must_contend && stats.contended < kContendedFloor) {
+  } else if (family.must_contend &&
+             stats.contended <
+                 (lock.home == Home::kPath ? kContendedFloorOnPaths : kContendedFloor)) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
   } else if (family.kills && stats.deaths == 0) {
@@ -161,7 +167,7 @@ class Campaigner {
 
   std::vector<Result> run() {
     auto left = request_.until - Clock::now();
-    hunt_until_ = request_.until - std::min<Clock::duration>(left / 4, kShrinkMax);
+    hunt_until_ = request_.until - std::min<Clock::duration>(left / 8, kShrinkMax);
     milliseconds slice = kFirstSlice;
     bool over = duties_.empty();
     while (!over && Clock::now() < hunt_until_) {
@@ -181,25 +187,33 @@ class Campaigner {
   }
 
  private:
-  /// Every program under some topology and nemesis first, then under others: the first turn of
-  /// all is the widest.
+  /// The first program of every family first, then the second; and all of them under some topology
+  /// and nemesis before any under another: what comes early is wide.
   void plan() {
     std::size_t variants = 0;
     for (const Family& family : families_) {
       variants = std::max(variants, family.topologies.size() * family.nemeses.size());
     }
+    std::size_t programs = 0;
+    for (const Family& family : families_) programs = std::max(programs, family.programs.size());
     for (std::size_t v = 0; v < variants; ++v) {
-      for (std::size_t f = 0; f < families_.size(); ++f) {
-        const Family& family = families_[f];
-        if (v >= family.topologies.size() * family.nemeses.size()) continue;
-        for (std::size_t p = 0; p < family.programs.size(); ++p) {
-          const std::size_t pick = v + p;
-          duties_.push_back(
-              {f, p, family.topologies[pick % family.topologies.size()],
-               family.nemeses[(pick / family.topologies.size() + pick) % family.nemeses.size()]});
-        }
+      for (std::size_t p = 0; p < programs; ++p) {
+        for (std::size_t f = 0; f < families_.size(); ++f) add_duty(f, p, v);
       }
     }
+  }
+
+  void add_duty(std::size_t f, std::size_t p, std::size_t variant) {
+    const Family& family = families_[f];
+    const std::size_t places = family.topologies.size();
+    if (p >= family.programs.size() || variant >= places * family.nemeses.size()) return;
+    const std::size_t pick = variant + p;
+    Duty duty;
+    duty.family = f;
+    duty.program = p;
+    duty.topology = family.topologies[pick % places];
+    duty.nemesis = family.nemeses[(pick / places + pick % places) % family.nemeses.size()];
+    duties_.push_back(duty);
   }
 
   Job job_of(const Duty& duty, milliseconds slice) {
@@ -229,10 +243,10 @@ class Campaigner {
     request_.progress(fmt::format("{} {} {}, {}", family.name, to_string(duty.topology),
                                   to_string(duty.nemesis), lock_.name));
     const bool in_short_runs = family.kills || duty.nemesis == Nemesis::kStale;
-    const auto until = std::min(hunt_until_, Clock::now() + (in_short_runs ? 4 * slice : slice));
+    const auto until = std::min(hunt_until_, Clock::now() + family.weight * slice);
     do {
       if (duty.spent) return false;
-      if (run_once(duty, slice)) return true;
+      if (run_once(duty, family.weight * slice)) return true;
     } while (in_short_runs && Clock::now() < until);
     return false;
   }
@@ -305,6 +319,9 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
     if (to_string(topology) != replay.topology) continue;
     job.topology = topology;
     known = true;
+  }
+  if (job.topology == Topology::kSpawn && !gang::spawn_is_served()) {
+    return "this program does not start its workers anew: its main() is not hobbs::main_with";
   }
   if (!known) return "topology '" + replay.topology + "' is none of fork, spawn, threads, mixed";
   if (!job.program.faults.empty()) job.rounds = 1;

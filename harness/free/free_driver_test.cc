@@ -85,7 +85,7 @@ TEST_F(FreeDriverTest, CatchesShallowNesting) { expect_caught("shallow_reentry",
 TEST_F(FreeDriverTest, CatchesAnUnnoticedDeath) { expect_caught("orphaned_lock", "crash/*"); }
 TEST_F(FreeDriverTest, CatchesSuccessByInterruption) {
   expect_caught(path_spec_of<InterruptedIsMine>("interrupted"), {"ME-1", "ME-2"},
-                "burst/exclusion");
+                "burst/signals");
 }
 TEST_F(FreeDriverTest, CatchesAnInheritedHold) {
   expect_caught(path_spec_of<Inheritable>("inheritable"), {"FK-5"}, "fork/exec");

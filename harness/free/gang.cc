@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "harness/free/arena.h"
+#include "harness/free/spawn.h"
 #include "harness/free/stall.h"
 #include "harness/free/story.h"
 #include "harness/lock_file.h"
@@ -64,7 +65,7 @@ class Gang {
         assignment_{job.lock, &ops_, job.program, job.nemesis, job.seed, fresh_path(job)},
         stall_(*arena_, *job.lock),
         dice_(job.seed) {
-    RealPlatform::registry();  // Before any fork.
+    arena_.share_registry();
     const std::size_t workers = job.program.workers.size();
     slots_ = workers + forks_of(job.program) + (needs_other() ? 1 : 0);
     arena_->workers.store(static_cast<std::uint32_t>(slots_));
@@ -169,6 +170,10 @@ class Gang {
   }
 
   void run_workers(const std::vector<std::size_t>& workers) {
+    if (job_.topology == Topology::kSpawn) {
+      if (write_order(assignment_, *arena_)) become_spawned(arena_.fd(), workers.front());
+      _exit(1);
+    }
     const auto run_one = [this](std::size_t index) { Worker(assignment_, *arena_, index).run(); };
     if (workers.size() == 1) return run_one(workers.front());
     std::vector<std::thread> threads;
@@ -245,7 +250,14 @@ class Gang {
     if (stopped_ != 0 && (!disturbing() || Clock::now() >= stopped_until_)) go_on();
     if (!disturbing()) return;
     const std::size_t workers = job_.program.workers.size();
-    const Slot& slot = arena_->slots[dice_.below(static_cast<std::uint32_t>(workers))];
+    const std::uint32_t first = dice_.below(static_cast<std::uint32_t>(workers));
+    std::size_t chosen = first;
+    // A signal is for somebody who waits.
+    for (std::size_t i = 0; sends_signals(job_.nemesis) && i < workers; ++i) {
+      chosen = (first + i) % workers;
+      if (arena_->slots[chosen].stage.load() == Stage::kCalling) break;
+    }
+    const Slot& slot = arena_->slots[chosen];
     const pid_t process = slot.process.load(), thread = slot.thread.load();
     if (thread == 0 || std::count(running_.begin(), running_.end(), process) == 0) return;
     if (job_.nemesis == Nemesis::kChurn) {

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "harness/free/spawn.h"
 #include "harness/free/worker.h"
 
 namespace hobbs::gang {
@@ -41,15 +42,11 @@ bool meetings_are_met(const Program& program) {
 
 /// The strongest first: the first turn of all is the widest.
 std::vector<Nemesis> nemeses_of(const LockSpec& lock) {
-  std::vector<Nemesis> list;
-  if (lock.hooked.available()) list = {Nemesis::kYields, Nemesis::kDelays};
-  list.insert(list.begin() + (list.empty() ? 0 : 1), Nemesis::kChurn);
-  list.push_back(Nemesis::kNone);
-  list.push_back(Nemesis::kSignals);
-  list.push_back(Nemesis::kStops);
-  list.push_back(Nemesis::kRestarts);
-  return list;
+  if (!lock.hooked.available()) return {Nemesis::kChurn, Nemesis::kNone};
+  return {Nemesis::kYields, Nemesis::kChurn, Nemesis::kDelays, Nemesis::kNone};
 }
+
+constexpr std::size_t kProgramsOnPaths = 3;
 
 class Families {
  public:
@@ -62,6 +59,10 @@ class Families {
     family.rules = std::move(rules);
     family.about = std::move(about);
     family.topologies = topologies_;
+    // Starting a program takes long: only where it is likely to tell something.
+    const bool spawns = family.name == "burst/exclusion" || family.name == "burst/readers" ||
+                        family.name == "burst/permits";
+    if (!spawns) std::erase(family.topologies, Topology::kSpawn);
     family.nemeses = nemeses_of(lock_);
     for (const std::string& text : texts) {
       ParseResult parsed = parse_program(text);
@@ -76,6 +77,12 @@ class Families {
     std::erase_if(families_, [](const Family& family) {
       return family.programs.empty() || family.topologies.empty();
     });
+    // On a path a round takes long, as waiters may sleep between looks: few programs, each often.
+    for (Family& family : families_) {
+      if (lock_.home == Home::kPath && family.programs.size() > kProgramsOnPaths) {
+        family.programs.resize(kProgramsOnPaths);
+      }
+    }
     return std::move(families_);
   }
 
@@ -86,15 +93,21 @@ class Families {
 };
 
 void add_exclusion(Families& f) {
-  f.add("burst/exclusion", "ME-1,ME-2,LV-1,LV-2", "short bursts of sections, then all outside",
-        {"lock work unlock | lock work unlock | lock work unlock | lock work unlock",
-         "lock work unlock | lock work unlock",
-         "repeat=3: lock work unlock | lock work unlock | lock work unlock",
-         "repeat=3: lock work unlock | lock work unlock",
-         "first_id=2: lock work unlock lock work unlock | lock work unlock",
-         "repeat=2: lock work unlock | lock work unlock | lock work unlock | lock work unlock | "
-         "lock work unlock | lock work unlock",
-         "lock work(30us) unlock | lock work(30us) unlock | lock work(30us) unlock"});
+  Family& family = f.add(
+      "burst/exclusion", "ME-1,ME-2,LV-1,LV-2", "short bursts of sections, then all outside",
+      {"lock work unlock | lock work unlock | lock work unlock | lock work unlock",
+       "lock work unlock | lock work unlock",
+       "repeat=3: lock work unlock | lock work unlock | lock work unlock",
+       "repeat=3: lock work unlock | lock work unlock",
+       "first_id=2: lock work unlock lock work unlock | lock work unlock",
+       "repeat=2: lock work unlock | lock work unlock | lock work unlock | lock work unlock | "
+       "lock work unlock | lock work unlock",
+       "lock work(30us) unlock | lock work(30us) unlock | lock work(30us) unlock"});
+  // A lock with readers has programs enough.
+  constexpr std::size_t kAmongReaders = 3;
+  if (f.lock().real.has_shared() && family.programs.size() > kAmongReaders) {
+    family.programs.resize(kAmongReaders);
+  }
 }
 
 void add_tries(Families& f) {
@@ -181,6 +194,27 @@ void add_permits(Families& f, std::uint32_t permits) {
          crowd + " | timed(60us) work unlock"});
 }
 
+/// Signals and stops heal lost wakes and hide races: they get few programs of their own.
+void add_interruptions(Families& f) {
+  std::vector<std::string> texts = {
+      "lock work(1ms) unlock | lock work(1ms) unlock | lock work(50us) unlock",
+      "lock work(25ms) unlock | timed(1ms) work unlock",
+      "lock work(50us) unlock | try work unlock | timed(60us) work unlock",
+      "lock work(50us) unlock | lock_shared work unlock | lock_shared work(50us) unlock"};
+  Family& signals = f.add("burst/signals", "ME-1,ME-2,ME-4,RW-1,SG-1,TO-1,TO-2,TO-10,LV-1",
+                          "handlers interrupt those who wait", texts);
+  signals.nemeses = {Nemesis::kSignals, Nemesis::kRestarts};
+  signals.must_contend = false;
+  signals.weight = 4;
+  texts.erase(texts.begin() + 1);
+  Family& stops = f.add("burst/stops", "ME-1,ME-2,RW-1,SG-2,LV-1,LV-3",
+                        "processes are stopped and continued", texts);
+  stops.nemeses = {Nemesis::kStops};
+  stops.must_contend = false;
+  stops.weight = 2;
+  std::erase(stops.topologies, Topology::kThreads);
+}
+
 void add_several(Families& f) {
   f.add("burst/several", "ME-1,ME-2,ME-9,LV-1,LV-7", "several locks, taken in one order",
         {"lock work lock#1 work unlock unlock | lock work lock#1 work unlock unlock | lock#1 work "
@@ -219,6 +253,7 @@ void add_crashes(Families& f) {
     if (f.lock().hooked.available()) family.nemeses.push_back(Nemesis::kDelays);
     family.must_contend = false;
     family.kills = true;
+    family.weight = 10;
   };
   if (!f.lock().claims.reentrant)
     std::erase_if(
@@ -252,10 +287,12 @@ void add_placement(Families& f) {
   exec.must_contend = false;
   if (claims.crash != CrashBehaviour::kStuck || !claims.process_shared) return;
   Family& stale = f.add("burst/stale", "ME-1,ME-2,ST-3", "its holder died before the workers came",
-                        {"lock work unlock | lock work unlock | lock work unlock",
+                        {"lock work(1ms) unlock | lock work(1ms) unlock | lock work(1ms) unlock",
+                         "lock work unlock | lock work unlock | lock work unlock",
                          "lock work unlock | try work unlock | try work unlock | try work unlock"});
   stale.nemeses = {Nemesis::kStale};
   stale.must_contend = false;
+  stale.weight = 10;
 }
 
 void add_misuse(Families& f) {
@@ -308,6 +345,10 @@ std::vector<Topology> topologies_of(const LockSpec& lock) {
   std::vector<Topology> topologies;
   if (claims.process_shared) topologies.push_back(Topology::kFork);
   if (threads) topologies.push_back(Topology::kThreads);
+  // Fresh processes have the lock at addresses of their own.
+  if (claims.process_shared && claims.position_independent && spawn_is_served()) {
+    topologies.push_back(Topology::kSpawn);
+  }
   if (claims.process_shared && threads) topologies.push_back(Topology::kMixed);
   return topologies;
 }
@@ -322,6 +363,7 @@ std::vector<Family> families_of(const LockSpec& lock) {
   if (claims.semaphore) add_permits(f, claims.permits);
   if (claims.crash != CrashBehaviour::kStuck && claims.process_shared) add_crashes(f);
   add_placement(f);
+  add_interruptions(f);
   if (!one_inside) return f.take();
   add_misuse(f);
   if (claims.reentrant) add_nested(f);

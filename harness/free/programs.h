@@ -19,6 +19,7 @@ struct Family {
   std::vector<Topology> topologies;
   std::vector<Nemesis> nemeses;
   bool must_contend = true;  // A pass without contention would be vacuous.
+  int weight = 1;            // Slices of time at a turn: more where a run has long phases.
   bool kills = false;        // The program's faults strike at point 1, 2, ... until all survive.
 };
 

@@ -251,7 +251,8 @@ void Worker::check_free(std::uint8_t lock) {
     const Outcome outcome = call(probe, now_ns() - kProbeDeadlineAgoNs);
     if (holds(outcome)) continue;
     if (outcome == Outcome::kInterrupted && sends_signals(assignment_.nemesis)) break;
-    accuse(expired             ? "TO-3"
+    accuse(sleeper_lives()     ? "FK-5"
+           : expired           ? "TO-3"
            : ops_.has_shared() ? "RW-3"
                                : "TR-2",
            0,
@@ -367,6 +368,13 @@ void Worker::acquire(const Step& step) {
   }
   holds_.push_back(hold);
   pass_point();
+}
+
+bool Worker::sleeper_lives() const {
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    if (arena_.slots[i].child.load() != 0) return true;
+  }
+  return false;
 }
 
 bool Worker::somebody_died() const {

@@ -88,6 +88,7 @@ class Worker {
   void judge_failure(const Step& step, Outcome outcome, std::int64_t deadline_ns);
   void judge_patience(const Step& step);
   bool somebody_died() const;
+  bool sleeper_lives() const;
 
   bool over() const { return arena_.over.load(std::memory_order_relaxed) != 0; }
   void set_stage(Stage stage);
