@@ -48,11 +48,11 @@ class Exhaustion {
       found_.caught->executions = tally.executions + tally.blocked;
       return std::move(found_);
     }
-    if (tally.limit == Limit::kNone) behaviour_.keeps_apart();
+    behaviour_.keeps_apart();
     found_.why_not = reason(tally.limit);
     found_.timed_out = tally.limit == Limit::kTime && undecided_ == 0;
     found_.sleeps = behaviour_.sleeps();
-    if (undecided_ > 0) hunt_for_it(until);
+    if (undecided_ > 0 && behaviour_.refusal().empty()) hunt_for_it(until);
     found_.complete = !found_.caught && found_.why_not.empty();
     return std::move(found_);
   }

@@ -85,6 +85,7 @@ void WorkerBehaviour::go_to(Node node) {
 }
 
 bool WorkerBehaviour::keeps_apart() {
+  if (!worker_.refusal().empty()) return false;
   if (!worker_.keeps_plain_data()) return true;
   std::vector<bool> goes_on(paths_.size());
   for (const Path& path : paths_) {
