@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kLogsMax = kMaxWorkers;
 constexpr std::int64_t kNever = INT64_MAX;
+constexpr std::size_t kWaysMax = 100'000;  // Before one return: some 20 MB.
 
 /// A call, or a death, between its beginning and its end.
 struct Step {
@@ -152,7 +153,7 @@ class Frontier {
     seen_.clear();
     for (const Configuration& c : ways) seen_.emplace(c, true);
     for (std::size_t i = 0; i < ways.size(); ++i) {
-      if (++visited_ > budget_) {
+      if (++visited_ > budget_ || ways.size() > kWaysMax) {
         give_up(step.to);
         return true;
       }

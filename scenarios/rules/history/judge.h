@@ -22,8 +22,8 @@ struct JudgeOptions {
   Home home = Home::kMemory;
   /// Process of each worker, indexed by platform id; empty: each worker is a process of its own.
   std::vector<std::uint32_t> process_of;
-  /// The most states that a search may visit before it gives up.
-  std::uint64_t search_budget = 20'000'000;
+  /// The most states that a search may visit before it gives up: a few seconds' worth.
+  std::uint64_t search_budget = 3'000'000;
 };
 
 /// Judges each lock of the history. A platform id that is used again after its worker was killed

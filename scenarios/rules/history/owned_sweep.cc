@@ -58,7 +58,8 @@ class OwnedSweep {
         survives_(claims.crash != CrashBehaviour::kStuck),
         lock_(lock),
         ledger_(ledger),
-        workers_(workers) {}
+        workers_(workers),
+        exclusive_from_(workers, kNever) {}
 
   void expect_death(const Death& death, std::int64_t earliest_ns, bool inside_call) {
     Worker& me = workers_[death.worker];
@@ -96,6 +97,7 @@ class OwnedSweep {
       if (me.acquire != nullptr) close(me, kNever, kNever, nullptr, {});
     }
     settle_with_pending();
+    if (converts_ && weighed_) ledger_.needs_search();
   }
 
  private:
@@ -112,7 +114,7 @@ class OwnedSweep {
     me.ar = me.ar_shared = call.returned_ns;
     me.depth = 1;
     me.mode = call.mode();
-    if (me.mode == Mode::kExclusive) last_holder_ = call.worker;
+    if (me.mode == Mode::kExclusive) exclusive_from_[call.worker] = me.ar;
   }
 
   void got_again(const LoggedCall& call, Worker& me) {
@@ -224,7 +226,7 @@ class OwnedSweep {
       if (call.outcome == Outcome::kOwnerDied) ledger_.needs_search();
       me.mode = Mode::kExclusive;
       me.ai = call.invoked_ns;
-      me.ar = call.returned_ns;
+      me.ar = exclusive_from_[call.worker] = call.returned_ns;
       return;
     }
     if (me.acquire == nullptr || me.mode != Mode::kExclusive) return misused(call);
@@ -280,6 +282,7 @@ class OwnedSweep {
                     .dies_from = how.dies_from};
     const Mode mode = me.mode;
     const std::int64_t from = me.ar_shared;
+    exclusive_from_[me.acquire->worker] = kNever;
     me.acquire = nullptr;
     me.depth = 0;
     if (section.ri <= from) return close_vague(me, section);
@@ -380,11 +383,9 @@ class OwnedSweep {
 
   void wants_ground(const LoggedCall& call) {
     if (claims_.spurious_try_failure || call.returned_ns >= damaged_from_) return;
-    const Worker& holder = workers_[last_holder_];  // Mostly it is who holds it now.
-    if (holder.acquire != nullptr && holder.mode == Mode::kExclusive &&
-        last_holder_ != call.worker && holder.ar <= call.returned_ns) {
-      return;
-    }
+    bool held = false;  // By far the most common ground.
+    for (const std::int64_t from : exclusive_from_) held |= from <= call.returned_ns;
+    if (held) return;
     const bool exclusive = call.mode() == Mode::kExclusive;
     for (std::size_t u = 0; u < workers_.size(); ++u) {
       const Worker& other = workers_[u];
@@ -393,9 +394,13 @@ class OwnedSweep {
       if (other.acquire != nullptr && conflicts && other.ar <= call.returned_ns) return;
       if (other.gave_up_exclusive >= call.invoked_ns) return;
       if (exclusive && other.gave_up_shared >= call.invoked_ns) return;
-      if (exclusive && any_shared_ && other.shared_rr >= call.invoked_ns) return;
+      if (exclusive && any_shared_ && other.shared_rr >= call.invoked_ns) {
+        weighed_ = true;
+        return;
+      }
       if (!exclusive && !readers_first() && other.exclusive_wait_until >= call.invoked_ns) return;
     }
+    weighed_ = true;
     fails_.push_back(&call);
   }
 
@@ -507,7 +512,7 @@ class OwnedSweep {
   const LockLogs& lock_;
   Ledger& ledger_;
   std::vector<Worker> workers_;
-  std::size_t last_holder_ = 0;               // Who was last seen to get it exclusively.
+  std::vector<std::int64_t> exclusive_from_;  // From when each certainly holds it; or kNever.
   Section last_;                              // The last exclusive section in the order of ri.
   Section last_shared_;                       // Since then, the shared one with the latest ri ...
   std::int64_t earliest_shared_ar_ = kNever;  // ... and the earliest ar of any.
@@ -518,7 +523,8 @@ class OwnedSweep {
   std::vector<OptionalHold> optional_;
   std::int64_t damaged_from_ = kNever;
   bool converts_ = false;
-  bool vague_ = false;  // A section without a certain hold stands before the next.
+  bool weighed_ = false;  // A failure was explained by more than a certain hold or an excuse.
+  bool vague_ = false;    // A section without a certain hold stands before the next.
 };
 
 /// Deaths in the order of their earliest instant.
