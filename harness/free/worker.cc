@@ -3,18 +3,13 @@
 
 #include <fmt/format.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
+#include "harness/free/patience.h"
 #include "harness/free/story.h"
 #include "locks/real_platform.h"
 
@@ -23,30 +18,11 @@ namespace {
 
 // A failed timed call is early only by more than what clocks of one machine may differ.
 constexpr std::int64_t kClockSlackNs = 50'000;
-constexpr std::int64_t kProbeDeadlineAgoNs = 1'000'000;
-constexpr std::uint32_t kProbeExpiredEvery = 8;
 constexpr std::uint32_t kIdledTooOften = 10;
 constexpr std::uint32_t kLevelsBetweenDwells = 16;
-constexpr int kSpinsBeforeYield = 200;
-constexpr int kYieldsBeforeSleep = 3000;
 
 timespec to_timespec(std::int64_t ns) {
   return {ns / 1'000'000'000, static_cast<long>(ns % 1'000'000'000)};
-}
-
-/// Waits on the harness's own words: spins, then yields, then sleeps a little at a time.
-template <class Ready>
-void wait_until(Ready&& ready) {
-  for (int looks = 0; !ready(); ++looks) {
-    if (looks < kSpinsBeforeYield) {
-      RealPlatform::pause();
-    } else if (looks < kYieldsBeforeSleep) {
-      sched_yield();
-    } else {
-      const timespec time{0, 500'000};
-      nanosleep(&time, nullptr);
-    }
-  }
 }
 
 std::string words_of(const Step& step) { return call_words(step.verb, step.mode, step.lock); }
@@ -93,176 +69,6 @@ Worker::Worker(const Assignment& assignment, Arena& arena, std::size_t index)
       witness_(arena, assignment.lock->claims),
       dice_(assignment.seed * 64 + index + 1),
       hook_dice_(assignment.seed * 64 + index + 0x5bd1) {}
-
-void Worker::attach() {
-  RealPlatform::attach(id_);
-  slot_->id.store(id_);
-  slot_->process.store(getpid());
-  slot_->thread.store(static_cast<std::int32_t>(syscall(SYS_gettid)));
-  slot_->dying.store(0);
-}
-
-void Worker::construct_locks() {
-  const std::size_t locks = locks_of(assignment_.program);
-  if (lock_.home == Home::kMemory) {
-    for (std::size_t i = 0; i < locks; ++i) locks_[i] = arena_.lock_at(i);
-    return;
-  }
-  const std::size_t stride = (ops_.size + 255) / 256 * 256;
-  own_memory_ = std::aligned_alloc(256, locks * stride);
-  if (own_memory_ == nullptr) _exit(1);
-  std::memset(own_memory_, 0, locks * stride);
-  for (std::size_t i = 0; i < locks; ++i) {
-    locks_[i] = static_cast<char*>(own_memory_) + i * stride;
-    ops_.construct(locks_[i], fmt::format("{}.{}", assignment_.path, i).c_str());
-  }
-}
-
-void Worker::destroy_locks() {
-  if (own_memory_ == nullptr) return;
-  for (std::size_t i = 0; i < locks_of(assignment_.program); ++i) ops_.destroy(locks_[i]);
-  std::free(own_memory_);
-}
-
-void Worker::run() {
-  attach();
-  construct_locks();
-  if (index_ == 0 && assignment_.program.preset != 0) preset();
-  if (sends_signals(assignment_.nemesis)) {
-    handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
-  }
-  arm(assignment_.nemesis, &hook_dice_, slot_);
-  if (assignment_.with_deaths()) {
-    if (gate()) {
-      arm_death();
-      run_steps(0);
-      wait_for_audit();
-    }
-  } else {
-    while (gate()) run_steps(0);
-  }
-  disarm();
-  set_stage(Stage::kDone);
-  destroy_locks();
-}
-
-void Worker::wait_for_audit() {
-  disarm();
-  set_stage(Stage::kWaiting);
-  arena_.finished.fetch_add(1);
-  wait_until([this] { return over() || arena_.audited.load() != 0; });
-}
-
-void Worker::arm_death() {
-  for (const Fault& fault : assignment_.program.faults) {
-    const bool kills =
-        fault.kind == Fault::Kind::kKillProcess || fault.kind == Fault::Kind::kKillThread;
-    if (kills && fault.worker == index_) die_at(fault.point, dice_.below(2) == 0);
-  }
-}
-
-void Worker::audit() {
-  attach();
-  construct_locks();
-  arm(Nemesis::kNone, &hook_dice_, slot_);
-  set_stage(Stage::kMoving);
-  for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
-    const auto lock = static_cast<std::uint8_t>(i);
-    check_counter(lock);
-    // The first who comes may be told of a death, the next may not.
-    for (int turn = 0; turn < 2 && !over(); ++turn) {
-      const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
-      for (std::uint32_t got = 0; got < permits && !over(); ++got) {
-        acquire({Verb::kAcquire, Mode::kExclusive, lock, 0});
-      }
-      while (!holds_.empty() && !over()) release();
-    }
-  }
-  set_stage(Stage::kDone);
-  destroy_locks();
-}
-
-void Worker::use_once() {
-  construct_locks();
-  destroy_locks();
-}
-
-void Worker::take_and_vanish() {
-  attach();
-  construct_locks();
-  ops_.acquire(locks_[0]);
-  slot_->dying.store(1);
-}
-
-/// Uses the lock as often as the program says it has been used before.
-void Worker::preset() {
-  set_stage(Stage::kCalling);
-  for (std::uint32_t i = 0; i < assignment_.program.preset && !over(); ++i) {
-    ops_.acquire(locks_[0]);
-    ops_.release(locks_[0]);
-    slot_->progress.fetch_add(1, std::memory_order_relaxed);
-  }
-}
-
-/// Waits until all have come; false once the gang is to leave.
-bool Worker::gate() {
-  set_stage(Stage::kWaiting);
-  const std::uint32_t round = arena_.round.load();
-  if (arena_.arrived.fetch_add(1) + 1 == arena_.expected.load()) {
-    // All are outside: the locks must be free, whole and as if nothing had happened.
-    for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
-      if (assignment_.nemesis != Nemesis::kStale) check_free(static_cast<std::uint8_t>(i));
-    }
-    set_stage(Stage::kWaiting);
-    arena_.arrived.store(0);
-    arena_.met.store(0);
-    // One worker decides for all, or some would leave and others wait for them.
-    if (arena_.end_asked.load() != 0 || round >= arena_.rounds_wanted.load()) {
-      arena_.ending.store(1);
-    }
-    arena_.round.store(round + 1);
-  } else {
-    wait_until([&] { return over() || arena_.round.load() != round; });
-  }
-  end_sleepers();
-  set_stage(Stage::kMoving);
-  return !over() && arena_.ending.load() == 0;
-}
-
-void Worker::check_counter(std::uint8_t lock) {
-  std::uint64_t added = 0;
-  for (std::size_t i = 0; i < arena_.workers.load(); ++i) added += arena_.slots[i].added[lock];
-  const std::uint64_t guarded = arena_.witnesses[lock].guarded.load(std::memory_order_relaxed);
-  if (guarded == added) return;
-  accuse("ME-2", 0,
-         fmt::format("the guarded counter is {} after {} exclusive sections: updates were lost",
-                     guarded, added));
-}
-
-void Worker::check_free(std::uint8_t lock) {
-  check_counter(lock);
-  Step probe{Verb::kTry, Mode::kExclusive, lock, 0};
-  const bool expired = ops_.acquire_until != nullptr && arena_.round % kProbeExpiredEvery == 3;
-  if (expired) probe.verb = Verb::kTimed;
-  if (lock_.claims.spurious_try_failure || (!expired && ops_.try_acquire == nullptr)) return;
-  const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
-  std::uint32_t got = 0;
-  for (; got < permits && !over(); ++got) {
-    const Outcome outcome = call(probe, now_ns() - kProbeDeadlineAgoNs);
-    if (holds(outcome)) continue;
-    if (outcome == Outcome::kInterrupted && sends_signals(assignment_.nemesis)) break;
-    accuse(sleeper_lives()     ? "FK-5"
-           : expired           ? "TO-3"
-           : ops_.has_shared() ? "RW-3"
-                               : "TR-2",
-           0,
-           fmt::format("all workers are outside, and {}{} ended with \"{}\"{}", words_of(probe),
-                       expired ? " with an expired deadline" : "", to_string(outcome),
-                       permits > 1 ? " before all permits were taken" : ""));
-    break;
-  }
-  for (; got > 0; --got) call({Verb::kRelease, Mode::kExclusive, lock, 0}, INT64_MAX);
-}
 
 void Worker::run_steps(std::size_t from) {
   holds_.clear();
@@ -556,63 +362,6 @@ void Worker::meet(const Step& step) {
   set_stage(Stage::kMeeting);
   wait_until([&] { return over() || arena_.met.load() >= target; });
   set_stage(Stage::kMoving);
-}
-
-/// True in the child, which is a worker of its own from here on.
-bool Worker::fork_worker() {
-  const std::size_t index = next_child_++;
-  Slot& slot = arena_.slots[index];
-  slot.stage.store(Stage::kMoving);
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid > 0) children_.push_back(pid);
-  if (pid < 0) slot.stage.store(Stage::kDone);  // No memory, no fork: the round goes on without.
-  if (pid != 0) return false;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(0);
-  slot_ = &slot;
-  id_ = id_of(assignment_.program, index);
-  attach();
-  arm(assignment_.nemesis, &hook_dice_, slot_);
-  holds_.clear();
-  depth_.fill(0);
-  children_.clear();
-  sleepers_.clear();
-  return true;
-}
-
-void Worker::wait_for_worker(pid_t pid) {
-  set_stage(Stage::kWaiting);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  set_stage(Stage::kMoving);
-  if (!WIFSIGNALED(status) || !is_own_doing(WTERMSIG(status)) || over()) return;
-  accuse("FK-1", 0,
-         fmt::format("a forked child of worker {} died of {} in the lock", id_,
-                     strsignal(WTERMSIG(status))));
-}
-
-/// A process that has only inherited what exec lets through, and sleeps until the round is over.
-void Worker::start_sleeper() {
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid > 0) sleepers_.push_back(pid);
-  if (pid > 0) slot_->child.store(pid);
-  if (pid != 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() == parent) execl("/bin/sleep", "sleep", "3600", static_cast<char*>(nullptr));
-  _exit(0);
-}
-
-void Worker::end_sleepers() {
-  for (const pid_t pid : sleepers_) {
-    kill(pid, SIGKILL);
-    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  if (!sleepers_.empty()) slot_->child.store(0);
-  sleepers_.clear();
 }
 
 void Worker::set_stage(Stage stage) {
