@@ -14,6 +14,7 @@
 #include "harness/campaign.h"
 #include "harness/commands.h"
 #include "harness/conform/case_driver.h"
+#include "harness/conform/conform_driver.h"
 #include "harness/exit_code.h"
 #include "harness/janitor.h"
 #include "harness/machine.h"
@@ -101,13 +102,15 @@ ReplayCase read_case(const std::string& file, std::string& text) {
   return std::move(parsed.replay);
 }
 
-const LockSpec& lock_of(const ReplayCase& replay, const Catalog& catalog, const std::string& file) {
-  const auto lock = std::find_if(catalog.begin(), catalog.end(),
-                                 [&](const LockSpec& spec) { return spec.name == replay.lock; });
-  if (lock == catalog.end()) {
-    throw UsageError(fmt::format("{}: this program has no lock '{}'", file, replay.lock));
+/// Conform also knows the seeds' locks of any agent, which are in no catalogue.
+LockSpec lock_of(const ReplayCase& replay, const Catalog& catalog, const std::string& file) {
+  const Catalog of_agents = replay.driver == "conform" ? agent_catalog() : Catalog{};
+  for (const Catalog* locks : {&catalog, &of_agents}) {
+    const auto lock = std::find_if(locks->begin(), locks->end(),
+                                   [&](const LockSpec& spec) { return spec.name == replay.lock; });
+    if (lock != locks->end()) return *lock;
   }
-  return *lock;
+  throw UsageError(fmt::format("{}: this program has no lock '{}'", file, replay.lock));
 }
 
 /// A conformance case brings its subject along: an agent, whose locks no catalogue knows.

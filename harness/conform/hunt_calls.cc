@@ -176,15 +176,25 @@ class Hunter {
       }
       all.back().executions = one.sequences;
       all.back().duration_ms = one.duration_ms;
-      if (all.back().verdict == Verdict::kSkipped) return {all.back()};
+      if (one.end && one.end->verdict == Verdict::kSkipped) return {all.back()};
     }
     return all;
+  }
+
+  bool any_finding() const {
+    return std::any_of(progress_.begin(), progress_.end(), [](const Progress& one) {
+      return one.end && one.end->verdict == Verdict::kFail;
+    });
   }
 
   Result judged(const Progress& one) const {
     const std::string done = std::to_string(one.sequences) + " sequences, " +
                              std::to_string(one.calls) + " calls, of which " +
                              std::to_string(one.waits) + " waited";
+    if (one.sequences == 0 && any_finding()) {
+      return base(one, Verdict::kSkipped,
+                  "not run: the lock had a finding already (--keep-going runs on)");
+    }
     if (one.sequences == 0) return base(one, Verdict::kInconclusive, "no time for a sequence");
     if (one.undecided > 0) {
       return base(one, Verdict::kInconclusive,
