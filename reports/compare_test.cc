@@ -126,6 +126,19 @@ TEST(CompareRuns, ALoneWorkersTimeIsTimeOnACore) {
   EXPECT_EQ(overall(compare_runs(first, second, {})), Change::kSlower);
 }
 
+TEST(CompareSessions, ALoneWorkersLeastDisturbedRepetitionCounts) {
+  const auto run = [](double ns) {
+    BenchRun run = run_of({ns, 1.1 * ns, 3 * ns});
+    run.cases[1].workload = "uncontended/processes:1/threads:1/hold:0ns";
+    return run;
+  };
+  const std::vector<RunPair> session(10, RunPair{run(10), run(12)});
+  const auto cases = compare_sessions({session, session}, {});
+  ASSERT_EQ(cases.size(), 1u);
+  EXPECT_DOUBLE_EQ(cases[0].first_ns, 10);
+  EXPECT_EQ(cases[0].judgement.change, Change::kSlower);
+}
+
 TEST(CompareSessions, TakesThePairsOfEachSession) {
   const std::vector<RunPair> session(10, RunPair{run_of({10}), run_of({8})});
   const auto cases = compare_sessions({session, session}, {});

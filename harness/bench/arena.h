@@ -75,6 +75,7 @@ struct Arena {
   Orders orders;
   alignas(kLine) std::atomic<std::uint32_t> arrived{0};  // Futex words all.
   alignas(kLine) std::atomic<std::uint32_t> go{0};
+  alignas(kLine) std::atomic<std::uint32_t> started{0};
   alignas(kLine) std::atomic<std::uint32_t> stop{0};
   alignas(kLine) std::atomic<std::uint32_t> done{0};
   alignas(kLine) std::atomic<std::uint32_t> finished{0};

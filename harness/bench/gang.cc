@@ -132,7 +132,8 @@ std::string Gang::run(Orders orders, std::uint32_t processes, std::uint32_t thre
                       std::chrono::nanoseconds duration) {
   orders.workers = processes * threads;
   arena_.orders = orders;
-  for (auto* word : {&arena_.arrived, &arena_.go, &arena_.stop, &arena_.done, &arena_.finished}) {
+  for (auto* word : {&arena_.arrived, &arena_.go, &arena_.started, &arena_.stop, &arena_.done,
+                     &arena_.finished}) {
     word->store(0);
   }
   for (PingPong& side : arena_.ping_pong) {
@@ -157,6 +158,10 @@ std::string Gang::run(Orders orders, std::uint32_t processes, std::uint32_t thre
   std::string why = wait_for(arena_.arrived, orders.workers);
   if (why.empty()) {
     count_up(arena_.go);
+    // On a crowded machine it takes a while until all of them run: then the round begins.
+    why = wait_for(arena_.started, orders.workers);
+  }
+  if (why.empty()) {
     sleep_for(duration);
     arena_.stop.store(1);
     why = wait_for(arena_.done, orders.workers);

@@ -43,42 +43,67 @@ class WorkersJson : public benchmark::JSONReporter {
 };
 
 int rounds_of(const Workload& workload, bool latency) {
-  if (!latency) return 1;
+  if (!latency || workload.shape == Shape::kCrash) return 1;
   return workload.shape == Shape::kPingPong ? 2 : 3;
 }
 
-/// How long a round may be for the whole plan to keep to its budget.
-nanoseconds round_of(const Plan& plan) {
-  std::int64_t rounds = 0;
-  nanoseconds fixed{0};
-  for (const Workload& workload : plan.workloads) {
-    for (const LockSpec& lock : plan.locks) {
-      if (!refusal(lock, workload).empty()) continue;
-      if (workload.shape == Shape::kCrash) {
-        fixed += kDeathsCost * plan.repetitions;
-      } else {
-        rounds += std::int64_t{rounds_of(workload, plan.latency)} * plan.repetitions;
+/// Spreads a budget over what is left to do. On a crowded machine rounds take longer than they
+/// should, and later ones are shortened for it.
+class Pace {
+ public:
+  explicit Pace(const Plan& plan) : until_(Clock::now() + plan.budget) {
+    for (const Workload& workload : plan.workloads) {
+      for (const LockSpec& lock : plan.locks) {
+        if (!refusal(lock, workload).empty()) continue;
+        (workload.shape == Shape::kCrash ? deaths_left_ : rounds_left_) +=
+            std::int64_t{rounds_of(workload, plan.latency)} * plan.repetitions;
       }
     }
   }
-  if (rounds == 0) return kRoundMax;
-  const nanoseconds each = (nanoseconds(plan.budget) - fixed) / rounds - kRoundCost;
-  return std::clamp(each, kRoundMin, kRoundMax);
-}
+
+  bool over() const { return Clock::now() >= until_ + kGrace; }
+
+  /// How long each of the next rounds may be.
+  nanoseconds round() const {
+    const nanoseconds left = until_ - Clock::now() - deaths_left_ * kDeathsCost;
+    return std::clamp(left / std::max<std::int64_t>(1, rounds_left_) - extra_, kRoundMin,
+                      kRoundMax);
+  }
+
+  /// `rounds` of that length took so long.
+  void done(std::int64_t rounds, nanoseconds round, nanoseconds took) {
+    rounds_left_ -= rounds;
+    constexpr int kMemory = 20;  // A mean that forgets, so that one hung lock is no burden for all.
+    extra_ += (std::min(took / rounds - round, kRoundMax) - extra_) / kMemory;
+  }
+  void death_done() { --deaths_left_; }
+
+ private:
+  Clock::time_point until_;
+  std::int64_t rounds_left_ = 0;
+  std::int64_t deaths_left_ = 0;
+  nanoseconds extra_ = kRoundCost;  // What a round takes beyond its length.
+};
 
 struct Context {
   Bench& bench;
-  nanoseconds round;
-  Clock::time_point until;
+  Pace& pace;
   const Plan& plan;
 };
 
 std::string measure_once(benchmark::State& state, const Context& context, const LockSpec& lock,
                          const Workload& workload) {
-  if (Clock::now() >= context.until) return "not run: the budget was over";
+  if (context.pace.over()) return "not run: the budget was over";
   context.plan.progress(lock.name + " " + label(workload));
+  const nanoseconds round = context.pace.round();
+  const Clock::time_point began = Clock::now();
   const Measurement measurement =
-      context.bench.measure(lock, workload, context.round, context.plan.latency);
+      context.bench.measure(lock, workload, round, context.plan.latency);
+  if (workload.shape == Shape::kCrash) {
+    context.pace.death_done();
+  } else {
+    context.pace.done(rounds_of(workload, context.plan.latency), round, Clock::now() - began);
+  }
   if (!measurement.error.empty()) {
     return (measurement.broken ? "broken: " : "failed: ") + measurement.error;
   }
@@ -161,11 +186,9 @@ std::string run_plan(const Plan& plan) {
   all.push_back(overhead_workload());
   Bench bench(all, plan.directory);
   const Overhead overhead = plan.latency ? measure_overhead(bench) : Overhead{};
-  const nanoseconds round = round_of(plan);
-  // Half as much again: the estimate does not know how slow a lock is to come back.
-  const Clock::time_point until = Clock::now() + plan.budget + plan.budget / 2 + kGrace;
-  const Context context{bench, round, until, plan};
-  add_context(plan, overhead, round);
+  Pace pace(plan);
+  const Context context{bench, pace, plan};
+  add_context(plan, overhead, pace.round());
   for (const Workload& workload : plan.workloads) {
     for (const LockSpec& lock : plan.locks) register_one(context, lock, workload);
   }

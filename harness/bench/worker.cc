@@ -374,6 +374,10 @@ void work(Arena& arena, std::uint32_t id, const Tsc& tsc) {
   Homes homes(arena, id);
   count_up(arena.arrived);
   await(arena.go, 1);
+  // Those that wake first wait for the last, running: so all of them begin at once.
+  count_up(arena.started);
+  Spinner spinner;
+  while (arena.started.load(std::memory_order_relaxed) < workers) spinner.once();
   Round(arena, id, tsc, homes.locks()).run();
   if (!homes.shared()) homes.destroy();
   count_up(arena.done);
