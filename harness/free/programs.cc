@@ -373,7 +373,7 @@ std::vector<Family> families_of(const LockSpec& lock) {
     if (lock.home == Home::kMemory) add_conversions(f);
   }
   add_several(f);
-  add_wraps(f);
+  if (lock.home == Home::kMemory) add_wraps(f);  // On a path, so many pairs take seconds.
   return f.take();
 }
 
