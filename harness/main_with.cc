@@ -72,6 +72,8 @@ int main_with(int argc, char** argv, Catalog catalog) {
 }
 
 int test_main(int argc, char** argv, Catalog catalog, const std::vector<const char*>& words) {
+  // A fresh worker's process is the test program once more, and no test.
+  if (const auto status = gang::serve_spawned(argc, argv, catalog)) return *status;
   std::vector<char*> all(argv, argv + argc);
   const std::string_view first = argc > 1 ? argv[1] : "";
   const bool about_itself = first == "-h" || first == "--help" || first == "--version";
