@@ -38,7 +38,12 @@ class SystemVLock {
     resource_.leave([this](const std::string&) { ::semctl(set_, 0, IPC_RMID); });
   }
 
-  Outcome lock() { return acquire(0, nullptr); }
+  Outcome lock() {
+    // A mere stop and continue ends semop(2) with EINTR too (signal(7)): the wait goes on.
+    Outcome outcome = Outcome::kInterrupted;
+    while (outcome == Outcome::kInterrupted) outcome = acquire(0, nullptr);
+    return outcome;
+  }
   Outcome try_lock() { return acquire(IPC_NOWAIT, nullptr); }
   Outcome try_lock_until(SteadyTime deadline) {
     for (;;) {
@@ -48,7 +53,7 @@ class SystemVLock {
       const timespec patience{.tv_sec = static_cast<time_t>(left_ns / 1'000'000'000),
                               .tv_nsec = static_cast<long>(left_ns % 1'000'000'000)};
       const Outcome outcome = acquire(0, &patience);
-      if (outcome != Outcome::kBusy) return outcome;
+      if (outcome != Outcome::kBusy && outcome != Outcome::kInterrupted) return outcome;
       if (RealPlatform::now() >= deadline) return Outcome::kTimedOut;
     }
   }
