@@ -68,8 +68,8 @@ Call Judge::call_of(int w) const {
   call.signalled = me.signalled;
   for (int u = 0; u < n_; ++u) {
     if (u != w && workers_[u].calling && workers_[u].step.lock == me.step.lock &&
-        (upgrading(workers_[u].step.verb) || (acquiring(workers_[u].step.verb) &&
-                                              workers_[u].step.mode == Mode::kExclusive))) {
+        (upgrading(workers_[u].step.verb) ||
+         (acquiring(workers_[u].step.verb) && workers_[u].step.mode == Mode::kExclusive))) {
       call.exclusive_waiting = true;
     }
   }
@@ -154,8 +154,8 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
         // Whoever died inside a call may have held the lock then.
         const int dead = std::countr_zero(maybe_took_);
         maybe_took_ = 0;
-        Call before{.worker = workers_[dead].id, .verb = Verb::kAcquire,
-                    .mode = workers_[dead].step.mode};
+        Call before{
+            .worker = workers_[dead].id, .verb = Verb::kAcquire, .mode = workers_[dead].step.mode};
         model_.apply(state, before, Outcome::kAcquired);
         if (!model_.apply(state, call, outcome)) return conflict(w, outcome);
       }
@@ -175,14 +175,16 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
     if (window.open > 0) --window.open;
     if (step.verb == Verb::kMisuse) {
       if (outcome == Outcome::kReleased && lock_.claims.checks_misuse) {
-        return fail("MU-2", name(w) + " released a lock that it does not hold, and was told so was "
-                                      "done");
+        return fail("MU-2", name(w) +
+                                " released a lock that it does not hold, and was told so was "
+                                "done");
       }
       return true;
     }
   }
   if (outcome != Outcome::kReleased) {
-    return fail("MU-2", call_name(step) + " of " + name(w) + ", which holds the lock, ended with \"" +
+    return fail("MU-2", call_name(step) + " of " + name(w) +
+                            ", which holds the lock, ended with \"" +
                             std::string(to_string(outcome)) + "\"");
   }
   return true;
@@ -206,8 +208,8 @@ bool Judge::conflict(int w, Outcome outcome) {
   const std::string got = call_name(me.step) + " of " + name(w) + " returned \"" +
                           std::string(to_string(outcome)) + "\" ";
   if (lock_.claims.semaphore) {
-    return fail("ME-6", got + "while all " + std::to_string(lock_.claims.permits) +
-                            " permits were held");
+    return fail("ME-6",
+                got + "while all " + std::to_string(lock_.claims.permits) + " permits were held");
   }
   if (state.owner == me.id) {
     return fail("ME-1", got + "although it held the lock already, which is not re-entrant");
@@ -231,11 +233,11 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
   const ModelState& state = states_[me.step.lock];
   const std::string failed = call_name(me.step) + " of " + name(w) + " ended with \"" +
                              std::string(to_string(outcome)) + "\" ";
+  if (outcome == Outcome::kInterrupted && me.signalled) return true;
   if (upgrading(me.step.verb)) {
     if (outcome == Outcome::kUpgradeRefused) return true;
     return fail("TR-4", failed + "which an upgrade may not");
   }
-  if (outcome == Outcome::kInterrupted && me.signalled) return true;
   if (model_.holds(state, me.id, Mode::kExclusive) || model_.holds(state, me.id, Mode::kShared)) {
     Call call = call_of(w);
     call.expired = now_ns >= me.deadline_ns;
@@ -249,8 +251,8 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
   if (me.step.verb == Verb::kTimed) {
     timed_out_ = true;
     if (now_ns < me.deadline_ns) {
-      return fail("TO-1", failed + std::to_string(me.deadline_ns - now_ns) +
-                              " ns before its deadline");
+      return fail("TO-1",
+                  failed + std::to_string(me.deadline_ns - now_ns) + " ns before its deadline");
     }
   } else {
     try_failed_ = true;
@@ -264,8 +266,9 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
     return fail("TR-2", failed + "although nobody held or wanted the lock during the call");
   }
   return me.expired_at_start
-             ? fail("TO-3", failed + "although the lock was free: a deadline that has passed "
-                                     "must not keep it from being taken")
+             ? fail("TO-3", failed +
+                                "although the lock was free: a deadline that has passed "
+                                "must not keep it from being taken")
              : fail("TO-5", failed + "although the lock was free throughout the call");
 }
 
@@ -339,20 +342,22 @@ bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
     if (deaths_ != 0) {
       const int dead = std::countr_zero(deaths_);
       const char* const rule = (deaths_ & (deaths_ - 1)) != 0 ? "CR-8" : "CR-5";
-      return fail(rule, stuck + " for ever after " + name(dead) + " died: nobody recovers the lock");
+      return fail(rule,
+                  stuck + " for ever after " + name(dead) + " died: nobody recovers the lock");
     }
     if (meeting != 0 && me.step.mode == Mode::kShared) {
       return fail(timed_out_ ? "TO-7" : "RW-2",
                   stuck + " although only readers hold the lock (" + holders(me.step.lock) + ")");
     }
-    if (lock_.claims.reentrant &&
-        model_.holds(states_[me.step.lock], me.id, Mode::kExclusive)) {
+    if (lock_.claims.reentrant && model_.holds(states_[me.step.lock], me.id, Mode::kExclusive)) {
       return fail("RE-1", stuck + " although it holds the lock, which is re-entrant");
     }
-    return fail("LV-1", stuck + " although the lock is free and nobody else moves: a wakeup was "
-                                "lost, or the lock was left taken");
+    return fail("LV-1", stuck +
+                            " although the lock is free and nobody else moves: a wakeup was "
+                            "lost, or the lock was left taken");
   }
-  if (upgraders > 1) return fail("RW-7", "two workers wait for each other in upgrade()");
+  if (upgraders > 1 && locks_used_ == 1 && deaths_ == 0)
+    return fail("RW-7", "two workers wait for each other in upgrade()");
   return true;
 }
 

@@ -56,6 +56,11 @@ void Plan::make_jobs() {
       named.program.faults.push_back({Fault::Kind::kKillProcess, static_cast<std::uint8_t>(k), 1});
     }
     named.kills = request_.kills > 0;
+    if (named.kills && lock_.claims.crash == CrashBehaviour::kStuck) {
+      coverage(named.family).rules = named.rules;
+      outcome_.refused = "the lock promises nothing for the case that a worker dies";
+      return;
+    }
     programs_.push_back(std::move(named));
   } else {
     programs_ = controlled_programs(lock_);
