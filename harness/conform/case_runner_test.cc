@@ -43,7 +43,7 @@ TEST(CaseRunnerTest, AnHonestAgentPasses) {
 
 struct Lie {
   const char* lie;
-  const char* step;    // At which it must be caught.
+  const char* step;    // At which it must be caught; null where that is a matter of timing.
   const char* reason;  // Part of the sentence.
 };
 
@@ -53,7 +53,9 @@ TEST_P(LieTest, IsCaught) {
   const auto [lie, step, reason] = GetParam();
   const CaseOutcome outcome = run_lie(lie);
   EXPECT_EQ(outcome.verdict, Verdict::kFail);
-  EXPECT_EQ(outcome.step, step);
+  if (step != nullptr) {
+    EXPECT_EQ(outcome.step, step);
+  }
   EXPECT_NE(outcome.reason.find(reason), std::string::npos) << outcome.reason;
 }
 
@@ -79,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"no result", "new L th.Lock()", "sent a line that is no reply"},
                     Lie{"false times", "new L th.Lock()", "times outside of the call"},
                     Lie{"future times", "new L th.Lock()", "times outside of the call"},
-                    Lie{"answers twice", "A.t1 L.acquire() -> true", "it answered a request"},
+                    Lie{"answers twice", nullptr, "it answered a request"},
                     Lie{"no end of line", "new L th.Lock()", "more than 1 MiB"},
                     Lie{"never connects", "", "did not connect in 8.0 s"},
                     Lie{"ends at once", "", "without connecting; it printed: no way to start"},
