@@ -43,7 +43,7 @@ std::vector<Mutant> gallery() {
       {spec_of<HastyReader>("hasty_reader"), {"RW-1", "MM-1", "MM-2"}},
       {spec_of<HastyTimeout>("hasty_timeout"), {"TO-1"}},
       {spec_of<ImpatientQueue>("impatient_queue"), {"LV-1"}},
-      {spec_of<LeakySemaphore>("leaky_semaphore"), {"TO-5", "LV-1"}},
+      {spec_of<LeakySemaphore>("leaky_semaphore"), {"TO-3", "TO-5", "TR-2", "LV-1"}},
       {spec_of<LingeringRelease>("lingering_release"), {"AB-5"}},
       {spec_of<LocalWake>("local_wake"), {"LV-1"}},
       {spec_of<LonelyReader>("lonely_reader"), {"RW-2"}},
