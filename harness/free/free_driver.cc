@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "harness/free/gang.h"
+#include "harness/free/kill_points.h"
 #include "harness/free/programs.h"
 #include "harness/free/shrink.h"
 #include "harness/free/spawn.h"
@@ -23,11 +25,14 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstSlice{25};
 constexpr milliseconds kSliceMax{400};
-constexpr std::uint32_t kKillPointsMax = 120;
 constexpr std::uint32_t kStaleRounds = 3;
 constexpr std::uint32_t kExcusesMax = 3;
 constexpr milliseconds kShrinkMin{1000};
 constexpr milliseconds kShrinkMax{4000};
+constexpr milliseconds kOverdraw{1500};  // Less than the campaign lets a driver overstay.
+// Of the points at which a worker can die, so many must have been tried for a pass to mean
+// anything.
+constexpr double kKillPointsFloor = 0.25;
 constexpr std::uint64_t kContendedFloor = 20;
 constexpr std::uint64_t kContendedFloorOnPaths = 3;  // Their waiters sleep between looks.
 constexpr std::uint64_t kReplays = 10;
@@ -40,6 +45,10 @@ struct Covered {
   std::uint64_t runs = 0;
   std::int64_t spent_ms = 0;
   std::string unsure;
+  // Of the kill points of its programs, each under one nemesis: tried, and there as far as is
+  // known (a program of which nothing is known counts as the others do).
+  std::uint32_t points_tried = 0;
+  double points = 0;
 };
 
 Result base_result(const LockSpec& lock, const std::string& scenario, std::string topology,
@@ -59,6 +68,21 @@ std::string topology_words(const std::vector<Topology>& topologies) {
     words += (words.empty() ? "" : ",") + std::string(to_string(topology));
   }
   return words;
+}
+
+/// Kill points are a bounded enumeration: a pass says how much of it there was.
+void judge_deaths(const Covered& covered, Result& result) {
+  result.reason = fmt::format("{} deaths, at {} of about {:.0f} points in {} programs, {}",
+                              covered.stats.deaths, covered.points_tried, covered.points,
+                              covered.family->programs.size(), result.reason);
+  if (covered.stats.deaths == 0) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = "nobody died: " + result.reason;
+  } else if (covered.points == 0 || covered.points_tried < kKillPointsFloor * covered.points) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = fmt::format("deaths at too few points ({:.0f} % are the floor): {}",
+                                100 * kKillPointsFloor, result.reason);
+  }
 }
 
 Result coverage_result(const LockSpec& lock, const Covered& covered) {
@@ -86,11 +110,11 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
                  (lock.home == Home::kPath ? kContendedFloorOnPaths : kContendedFloor)) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
-  } else if (family.kills && stats.deaths == 0) {
+  } else if (stats.rounds == 0 && !family.kills) {
     result.verdict = Verdict::kInconclusive;
-    result.reason = "nobody died: " + result.reason;
+    result.reason = "no round came to its end in time: " + result.reason;
   } else if (family.kills) {
-    result.reason = fmt::format("{} deaths, {}", stats.deaths, result.reason);
+    judge_deaths(covered, result);
   }
   return result;
 }
@@ -148,7 +172,7 @@ struct Duty {
   std::size_t program = 0;
   Topology topology = Topology::kFork;
   Nemesis nemesis = Nemesis::kNone;
-  std::uint32_t kill_point = 1;
+  gang::KillPoints kill_points;
   std::uint32_t excuses = 0;
   bool spent = false;  // More of it would tell nothing.
 };
@@ -161,7 +185,7 @@ class Campaigner {
       return !glob_match(request.scenarios, family.name) ||
              !glob_match_any(request.rules, family.rules);
     });
-    for (const Family& family : families_) covered_.push_back({&family, {}, 0, 0, {}});
+    for (const Family& family : families_) covered_.push_back({&family, {}, 0, 0, {}, 0, 0});
     plan();
   }
 
@@ -177,6 +201,7 @@ class Campaigner {
       }
       slice = std::min(2 * slice, kSliceMax);
     }
+    count_kill_points();
     std::vector<Result> results;
     for (const Covered& covered : covered_) {
       if (found_ && (covered.family == found_family_ || covered.runs == 0)) continue;
@@ -216,6 +241,28 @@ class Campaigner {
     duties_.push_back(duty);
   }
 
+  /// Of each program the nemesis under which the most was tried.
+  void count_kill_points() {
+    for (std::size_t f = 0; f < families_.size(); ++f) {
+      std::map<std::size_t, const gang::KillPoints*> best;
+      for (const Duty& duty : duties_) {
+        if (duty.family != f || duty.kill_points.planned() == 0) continue;
+        const gang::KillPoints*& known = best[duty.program];
+        if (known == nullptr || known->covered() < duty.kill_points.covered()) {
+          known = &duty.kill_points;
+        }
+      }
+      double planned = 0;
+      for (const auto& [program, points] : best) {
+        covered_[f].points_tried += points->covered();
+        planned += points->planned();
+      }
+      if (best.empty()) continue;
+      covered_[f].points = planned * static_cast<double>(families_[f].programs.size()) /
+                           static_cast<double>(best.size());
+    }
+  }
+
   Job job_of(const Duty& duty, milliseconds slice) {
     const Family& family = families_[duty.family];
     Job job;
@@ -225,14 +272,15 @@ class Campaigner {
     job.nemesis = duty.nemesis;
     job.seed = ++seed_;
     job.until = std::min(hunt_until_, Clock::now() + slice);
+    job.latest = request_.until + kOverdraw;
     job.directory = request_.work_directory;
     if (duty.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
     if (!family.kills) return job;
     job.rounds = 1;
-    job.program.faults[0].point = duty.kill_point;
+    job.program.faults[0].point = duty.kill_points.next();
     for (std::size_t i = 1; i < job.program.faults.size(); ++i) {
       job.program.faults[i].point =
-          1 + static_cast<std::uint32_t>(seed_ * 7 % (duty.kill_point + 24));
+          1 + static_cast<std::uint32_t>(seed_ * 7 % (duty.kill_points.next() + 24));
     }
     return job;
   }
@@ -262,10 +310,7 @@ class Campaigner {
     covered.spent_ms += took.count();
     ++covered.runs;
     if (!end.unsure.empty()) covered.unsure = end.unsure;
-    if (family.kills) {
-      const bool on = end.stats.deaths > 0 && duty.kill_point < kKillPointsMax;
-      duty.kill_point = on ? duty.kill_point + 1 : 1;
-    }
+    if (family.kills && !end.cut) duty.kill_points.tried(end.stats.deaths > 0);
     // Whoever waits for a dead holder may wait for ever, by contract: nothing more is to be seen.
     duty.excuses += end.excused ? 1 : 0;
     duty.spent = duty.excuses >= (duty.nemesis == Nemesis::kStale ? 1u : kExcusesMax);
@@ -277,8 +322,8 @@ class Campaigner {
     const Family& family = families_[at];
     Covered& covered = covered_[at];
     const auto until = std::max(request_.until, Clock::now() + kShrinkMin);
-    const gang::Confirmed confirmed = gang::shrink(
-        job, breach, took, std::min<Clock::time_point>(until, Clock::now() + kShrinkMax));
+    const gang::Confirmed confirmed =
+        gang::shrink(job, breach, took, std::min({until, Clock::now() + kShrinkMax, job.latest}));
     Result result = finding_result(lock_, family.name, confirmed);
     if (result.verdict != Verdict::kFail) {
       covered.unsure = result.reason;
@@ -365,6 +410,7 @@ ReplayOutcome FreeDriver::replay(const LockSpec& lock, std::string_view replay_j
   if (!outcome.error.empty()) return outcome;
   confirmed.job.directory = request.work_directory;
   confirmed.breach.rule = replay.rule;
+  confirmed.job.latest = request.until + kOverdraw;
   gang::repeat(confirmed, kReplays, kReplayEach, request.until);
   outcome.failed = confirmed.failed;
   outcome.of = confirmed.of;

@@ -86,8 +86,7 @@ TEST_F(FreeDriverTest, CatchesALeakedPermit) { expect_caught("leaky_semaphore", 
 TEST_F(FreeDriverTest, CatchesShallowNesting) { expect_caught("shallow_reentry", "burst/nested"); }
 TEST_F(FreeDriverTest, CatchesAnUnnoticedDeath) { expect_caught("orphaned_lock", "crash/*"); }
 TEST_F(FreeDriverTest, CatchesSuccessByInterruption) {
-  expect_caught(path_spec_of<InterruptedIsMine>("interrupted"), {"ME-1", "ME-2"},
-                "burst/signals");
+  expect_caught(path_spec_of<InterruptedIsMine>("interrupted"), {"ME-1", "ME-2"}, "burst/signals");
 }
 TEST_F(FreeDriverTest, CatchesAnInheritedHold) {
   expect_caught(path_spec_of<Inheritable>("inheritable"), {"FK-5"}, "fork/exec");

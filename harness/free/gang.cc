@@ -29,6 +29,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{2};
+constexpr microseconds kDeathTick{400};
 constexpr microseconds kChurnTick{150};
 constexpr microseconds kSignalTick{250};
 constexpr milliseconds kPhase{20};  // On and off in turn: some bugs show only in quiet.
@@ -224,18 +225,25 @@ class Gang {
   bool ended() {
     const auto now = Clock::now();
     if (arena_->violation.claimed.load() != 0 || end_.breach || !end_.unsure.empty()) return true;
-    if (running_.empty()) return !assignment_.with_deaths() || auditor_ != 0;
+    if (running_.empty()) {
+      // Without an auditor only if the time was up before the round began.
+      return !assignment_.with_deaths() || auditor_ != 0 || arena_->ending.load() != 0;
+    }
     if (now < job_.until) return false;
     arena_->end_asked.store(1);
     if (stall_.hopeless()) {
       end_.unsure = "nothing moved any more, but what was seen proves nothing";
     } else if (now > job_.until + kGrace && !stall_.suspicious()) {
       end_.unsure = "the round did not come to its end in time";
+    } else if (now > job_.latest) {
+      end_.cut = true;
+      if (stall_.suspicious()) end_.unsure = "nothing moved when the time was up";
     }
-    return !end_.unsure.empty();
+    return end_.cut || !end_.unsure.empty();
   }
 
   Clock::duration tick() const {
+    if (assignment_.with_deaths()) return kDeathTick;  // Of a death nobody tells but waitpid().
     if (!disturbing()) return kTick;
     if (job_.nemesis == Nemesis::kChurn) return kChurnTick;
     return job_.nemesis == Nemesis::kNone || needs_hooks(job_.nemesis) ? Clock::duration(kTick)

@@ -19,8 +19,10 @@ struct Job {
   Topology topology = Topology::kFork;
   Nemesis nemesis = Nemesis::kNone;
   std::uint64_t seed = 1;
-  std::uint32_t rounds = UINT32_MAX;  // At most.
-  std::chrono::steady_clock::time_point until;
+  std::uint32_t rounds = UINT32_MAX;            // At most.
+  std::chrono::steady_clock::time_point until;  // No round begins after that.
+  // The run is over by then, whatever it has shown.
+  std::chrono::steady_clock::time_point latest = std::chrono::steady_clock::time_point::max();
   std::string directory;  // For locks on a path.
 };
 
@@ -48,6 +50,7 @@ struct Breach {
 struct JobEnd {
   std::optional<Breach> breach;
   bool excused = false;  // It got stuck where the contract lets it.
+  bool cut = false;      // Its time was up before the last round had ended, which was going on.
   std::string unsure;    // Why the run says nothing; empty if it ended as it should.
   Stats stats;
 };

@@ -95,16 +95,18 @@ void repeat(Confirmed& confirmed, std::uint64_t times, milliseconds each, Clock:
     Job job = confirmed.job;
     job.seed += confirmed.of;
     job.until = std::min(until, Clock::now() + each);
+    bool cut = false;
     // Short runs that end by themselves go on anew within the same time.
     do {
       job.seed += 0x1000;
       JobEnd end = run_job(job);
+      cut = end.cut && !end.breach;
       if (!end.breach || end.breach->rule != confirmed.breach.rule) continue;
       ++confirmed.failed;
       confirmed.breach = std::move(*end.breach);
       break;
     } while (Clock::now() < job.until);
-    ++confirmed.of;
+    confirmed.of += cut ? 0 : 1;
   }
 }
 
@@ -113,7 +115,8 @@ Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock:
   const milliseconds each = patience(took);
   if (!breach.proven) {
     // What is not proven must recur before anything else.
-    repeat(best, kRepetitionsOfDoubt, each, std::max(until, Clock::now() + kDoubtTime));
+    repeat(best, kRepetitionsOfDoubt, each,
+           std::min(job.latest, std::max(until, Clock::now() + kDoubtTime)));
     if (best.failed == 0) return best;
   }
   const auto shrink_until = Clock::now() + (until - Clock::now()) * 2 / 3;

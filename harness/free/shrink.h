@@ -16,6 +16,7 @@ struct Confirmed {
 };
 
 /// Runs the job again `times` times, each for at most `each`; `breach` becomes the last one seen.
+/// A repetition that the job's last moment cuts short does not count.
 void repeat(Confirmed& confirmed, std::uint64_t times, std::chrono::milliseconds each,
             std::chrono::steady_clock::time_point until);
 
