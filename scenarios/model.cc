@@ -215,6 +215,8 @@ Expectation Model::expect_downgrade(const ModelState& state, const Call& call) c
 }
 
 Expectation Model::expect_release(const ModelState& state, const Call& call) const {
+  // A dead holder's hold of a lock file may have stayed, to be released by others.
+  if (state.damaged != 0 && home_ == Home::kPath && is_free(state)) return undefined_call();
   const bool owner = state.owner != 0 && may_release(state.owner, call.worker);
   if (call.verb == Verb::kPost && claims_.releaser != Releaser::kAnyone && !owner) return misuse();
   if (call.mode == Mode::kExclusive) {

@@ -250,6 +250,18 @@ TEST(Model, SystemReleasesWithTheProcess) {
   EXPECT_EQ(undo.held(permits), 1);
 }
 
+TEST(Model, AHoldOfALockFileMayStayAndBeReleasedByOthersAfterItsHoldersDeath) {
+  const Claims claims{.releaser = Releaser::kAnyone, .checks_misuse = true};
+  const Model file(claims, Home::kPath);
+  ModelState state;
+  EXPECT_FALSE(file.expect(state, unlock(2)).allows(kReleased));
+  file.apply(state, lock(1), kAcquired);
+  file.die(state, 1, false);
+  EXPECT_TRUE(file.expect(state, unlock(2)).undefined);
+  EXPECT_TRUE(file.apply(state, lock(2), kAcquired));
+  EXPECT_EQ(file.expect(state, unlock(3)).outcomes, OutcomeSet{kReleased});
+}
+
 TEST(Model, ADeathInsideACallOfAFragileLockExcusesWaitingAndFailing) {
   const Model model{Claims{}};
   ModelState state;

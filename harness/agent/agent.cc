@@ -163,6 +163,7 @@ class Agent {
     } catch (const std::exception& error) {
       failed("RuntimeError", error.what());
     }
+    subject.reset();  // What was dropped is gone when the reply says so.
     reply["t0"] = start_ns;
     if (!reply.contains("t1")) reply["t1"] = now_ns();
     channel_.send(reply);

@@ -198,8 +198,11 @@ AgentLock catalog_agent_lock(const LockSpec& spec) {
   lock.name = spec.name;
   lock.claims = spec.claims;
   lock.home = spec.home;
-  lock.objects =
-      spec.home == Home::kPath ? AgentLock::Objects::kPerWorker : AgentLock::Objects::kOne;
+  if (spec.home == Home::kPath) {
+    // What a process holds, any of its threads may release: through the object that holds it.
+    lock.objects = spec.claims.releaser == Releaser::kProcess ? AgentLock::Objects::kPerProcess
+                                                              : AgentLock::Objects::kPerWorker;
+  }
   lock.make = lock.make_to_spawn = "hobbs.lock('" + spec.name + "', '$D/lk$R')";
   lock.attach = "hobbs.attach('" + spec.name + "', '$D/lk$R')";
   const bool shared = spec.claims.process_shared && spec.unusable_between_processes.empty();
