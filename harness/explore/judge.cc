@@ -8,6 +8,8 @@ namespace {
 bool acquiring(Verb verb) {
   return verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
 }
+/// A try takes what is free; it has no place in a line.
+bool waits_in_line(Verb verb) { return verb == Verb::kAcquire || verb == Verb::kTimed; }
 bool upgrading(Verb verb) { return verb == Verb::kUpgrade || verb == Verb::kTryUpgrade; }
 bool releasing(Verb verb) {
   return verb == Verb::kRelease || verb == Verb::kPost || verb == Verb::kMisuse;
@@ -28,10 +30,11 @@ std::string call_name(const Step& step) {
 
 }  // namespace
 
-Judge::Judge(const LockSpec& lock) : lock_(lock), model_(lock) { begin(true); }
+Judge::Judge(const LockSpec& lock) : lock_(lock), model_(lock), overtaking_(lock.claims) { begin(true); }
 
 void Judge::begin(bool exact) {
   exact_ = exact;
+  overtaking_.begin();
   for (int l = 0; l < locks_used_; ++l) {
     states_[static_cast<unsigned>(l)] = {};
     windows_[static_cast<unsigned>(l)].fill({});
@@ -94,6 +97,9 @@ bool Judge::begins(int w, const Step& step, std::int64_t now_ns, std::int64_t de
     if (window.open++ == 0) {
       window.exclusive = step.mode == Mode::kExclusive;
       window.try_only = step.verb == Verb::kTry;
+    }
+    if (overtaking_.promises() && exact_ && window.open == 1 && waits_in_line(step.verb)) {
+      overtaking_.calls(w, step.lock, step.mode, step.verb == Verb::kTimed);
     }
     look_for_excuse(w);
     for (int u = 0; u < n_; ++u) {
@@ -159,10 +165,12 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
         model_.apply(state, before, Outcome::kAcquired);
         if (!model_.apply(state, call, outcome)) return conflict(w, outcome);
       }
+      if (!took_in_order(w)) return false;
       if (step.mode == Mode::kExclusive || upgrading(step.verb)) window.exclusive = true;
       if (upgrading(step.verb)) --window.open;
     } else {
       --window.open;
+      overtaking_.gives_up(w);
       if (!check_failure(w, outcome, now_ns)) return false;
     }
     if (step.verb == Verb::kTry) {
@@ -200,6 +208,17 @@ std::string Judge::holders(int lock) const {
     text += name(u) + (exclusive ? "" : " (shared)");
   }
   return text.empty() ? "nobody" : text;
+}
+
+bool Judge::took_in_order(int w) {
+  if (!overtaking_.promises()) return true;
+  const auto broken = overtaking_.gets(w);
+  if (!broken || deaths_ != 0) return true;
+  std::string text = call_name(workers_[w].step) + " of " + name(w) + " was called while " +
+                     name(broken->passed) + " could be seen to wait in " +
+                     call_name(workers_[broken->passed].step) + ", and got the lock first";
+  if (broken->times > 1) text += ", " + std::to_string(broken->times) + " times";
+  return fail(broken->rule, text);
 }
 
 bool Judge::conflict(int w, Outcome outcome) {
@@ -309,6 +328,7 @@ bool Judge::waits(int w, std::int64_t wait_deadline_ns) {
 
 void Judge::dies(int w) {
   Watched& me = workers_[w];
+  overtaking_.gives_up(w);
   deaths_ |= 1u << w;
   for (int l = 0; l < locks_used_; ++l) {
     const bool in_this = me.calling && me.step.lock == l;

@@ -12,6 +12,7 @@
 
 #include "harness/explore/view.h"
 #include "scenarios/model.h"
+#include "scenarios/rules/overtaking.h"
 
 namespace hobbs::explore {
 
@@ -44,6 +45,10 @@ class Judge {
   bool waits(int w, std::int64_t wait_deadline_ns);
   /// The worker dies here; `pending`: inside a call.
   void dies(int w);
+  /// w has written to memory in its call, and waits now.
+  void seen_waiting(int w) {
+    if (overtaking_.promises()) overtaking_.waits(w);
+  }
   /// A futex wait of w was interrupted.
   void interrupted(int w) { workers_[w].signalled = true; }
 
@@ -86,6 +91,7 @@ class Judge {
 
   Call call_of(int w) const;
   bool fail(std::string rule, std::string text);
+  bool took_in_order(int w);
   bool conflict(int w, Outcome outcome);
   bool check_failure(int w, Outcome outcome, std::int64_t now_ns);
   bool excuses(int w, int other, const Step& step) const;
@@ -96,6 +102,7 @@ class Judge {
 
   const LockSpec& lock_;
   Model model_;
+  Overtaking overtaking_;
   bool exact_ = true;
   int n_ = 0;
   int locks_used_ = 1;

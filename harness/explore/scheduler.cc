@@ -206,6 +206,7 @@ void Scheduler::new_look(int w, bool fresh) {
 void Scheduler::new_call(int w) {
   Worker& me = workers_[w];
   me.hopeless = false;
+  me.wrote = false;
   me.fruitless = 0;
   me.pause_hash = 0;
   new_look(w, false);
@@ -244,6 +245,7 @@ void Scheduler::pause_worker(int w) {
 void Scheduler::block(int w, State state) {
   Worker& me = workers_[w];
   if (block_owner_ == w) leave_block();
+  if (me.wrote) judge_.seen_waiting(w);
   me.state = state;
   scene_.ready &= ~(1u << w);
   decide(w);

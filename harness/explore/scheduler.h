@@ -71,6 +71,7 @@ class Scheduler : public Explorer {
     bool stale = false;            // One of the values was not the newest.
     bool fresh = false;            // This time it must read the newest.
     int idle = 0;                  // Operations without any change to memory.
+    bool wrote = false;            // Something in this call: others can know of it.
     // Going on alone.
     bool hopeless = false;         // Will come back to the same pause for ever.
     std::uint64_t pause_hash = 0;
@@ -108,6 +109,7 @@ class Scheduler : public Explorer {
   void changed(int w, int word) {
     const std::uint64_t bit = fold(word);
     workers_[w].idle = 0;
+    workers_[w].wrote = true;
     for (int u = 0; u < n_workers_; ++u) {
       if (u != w && (workers_[u].reads & bit) != 0) notice(u);
     }

@@ -2,9 +2,11 @@
 #include "locks/mutants/gallery.h"
 
 #include "locks/mutants/abandoned_ticket.h"
+#include "locks/mutants/broken_promise.h"
 #include "locks/mutants/deaf_lock_file.h"
 #include "locks/mutants/double_takeover.h"
 #include "locks/mutants/early_wake.h"
+#include "locks/mutants/eternal_writers.h"
 #include "locks/mutants/forgotten_sleepers.h"
 #include "locks/mutants/generous_upgrade.h"
 #include "locks/mutants/hasty_lock_file.h"
@@ -12,6 +14,7 @@
 #include "locks/mutants/hasty_timeout.h"
 #include "locks/mutants/impatient_queue.h"
 #include "locks/mutants/inherited_lock_file.h"
+#include "locks/mutants/joining_reader.h"
 #include "locks/mutants/leaky_semaphore.h"
 #include "locks/mutants/lingering_release.h"
 #include "locks/mutants/local_wake.h"
@@ -19,6 +22,7 @@
 #include "locks/mutants/narrow_ticket.h"
 #include "locks/mutants/orphaned_lock.h"
 #include "locks/mutants/process_identity.h"
+#include "locks/mutants/pushy_newcomer.h"
 #include "locks/mutants/relaxed_acquire.h"
 #include "locks/mutants/relaxed_release.h"
 #include "locks/mutants/rude_try.h"
@@ -37,12 +41,15 @@ namespace hobbs::mutants {
 std::vector<Mutant> gallery() {
   return {
       {spec_of<AbandonedTicket>("abandoned_ticket"), {"TO-5", "LV-1"}},
+      {spec_of<BrokenPromise>("broken_promise"), {"FA-4"}},
       {spec_of<EarlyWake>("early_wake"), {"LV-1"}},
+      {spec_of<EternalWriters>("eternal_writers"), {"FA-2"}},
       {spec_of<ForgottenSleepers>("forgotten_sleepers"), {"LV-1"}},
       {spec_of<GenerousUpgrade>("generous_upgrade"), {"RW-4", "RW-1"}},
       {spec_of<HastyReader>("hasty_reader"), {"RW-1", "MM-1", "MM-2"}},
       {spec_of<HastyTimeout>("hasty_timeout"), {"TO-1"}},
       {spec_of<ImpatientQueue>("impatient_queue"), {"LV-1"}},
+      {spec_of<JoiningReader>("joining_reader"), {"FA-1"}},
       {spec_of<LeakySemaphore>("leaky_semaphore"), {"TO-3", "TO-5", "TR-2", "LV-1"}},
       {spec_of<LingeringRelease>("lingering_release"), {"AB-5"}},
       {spec_of<LocalWake>("local_wake"), {"LV-1"}},
@@ -50,6 +57,7 @@ std::vector<Mutant> gallery() {
       {spec_of<NarrowTicket>("narrow_ticket"), {"LV-1", "LV-2", "ME-1", "ME-7"}},
       {spec_of<OrphanedLock>("orphaned_lock"), {"CR-5"}},
       {spec_of<ProcessIdentity>("process_identity"), {"ME-1", "MM-1"}},
+      {spec_of<PushyNewcomer>("pushy_newcomer"), {"FA-3"}},
       {spec_of<RelaxedAcquire>("relaxed_acquire"), {"MM-1"}},
       {spec_of<RelaxedRelease>("relaxed_release"), {"MM-1"}},
       {spec_of<RudeTry>("rude_try"), {"LV-1"}},

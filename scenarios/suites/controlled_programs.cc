@@ -34,8 +34,8 @@ class Collection {
     if (fits(made.program)) programs_.push_back(std::move(made));
   }
   void add_all(std::string_view family, std::string_view rules,
-               std::initializer_list<std::string_view> texts) {
-    for (const std::string_view text : texts) add(family, rules, text);
+               const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) add(family, rules, text);
   }
   std::vector<ControlledProgram> take() { return std::move(programs_); }
 
@@ -271,6 +271,32 @@ void add_crashes(Collection& c, bool reentrant) {
              "kill=0@1: lock lock work unlock unlock | lock lock work unlock unlock lock unlock"});
 }
 
+/// Somebody waits while another calls again and again: is the waiter passed more than is promised?
+void add_order(Collection& c, const Claims& claims) {
+  constexpr std::uint32_t kMostPassed = 6;  // Longer programs dilute the search.
+  std::string_view rule;
+  switch (claims.fairness) {
+    case Fairness::kFifo: rule = "FA-3"; break;
+    case Fairness::kBoundedBypass: rule = "FA-4"; break;
+    case Fairness::kWriterPreference: rule = "FA-1"; break;
+    case Fairness::kPhaseFair: rule = "FA-2"; break;
+    case Fairness::kNone:
+    case Fairness::kReaderPreference: return;
+  }
+  std::string again = "lock work unlock";
+  for (std::uint32_t i = 0; i <= std::min(claims.bypass_bound, kMostPassed) + 1; ++i) {
+    again += " lock unlock";
+  }
+  c.add_all("order", rule,
+            {"lock unlock | lock work unlock lock unlock", "lock unlock | " + again,
+             "lock unlock | " + again + " | lock work unlock",
+             "lock unlock | lock_shared work unlock lock_shared unlock",
+             "lock unlock | lock_shared work unlock | lock_shared unlock",
+             "lock unlock | lock_shared work unlock lock_shared unlock | lock_shared unlock",
+             "lock unlock | lock work unlock | lock_shared unlock lock_shared unlock",
+             "lock_shared unlock | " + again, "lock_shared unlock | " + again + " | lock unlock"});
+}
+
 }  // namespace
 
 std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
@@ -290,6 +316,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_posts(c);
     if (claims.permits == 1) add_permits(c, 1);
   }
+  add_order(c, claims);
   if (claims.reentrant) add_nested(c);
   if (lock.controlled.has_shared()) {
     add_readers(c);

@@ -1,0 +1,75 @@
+// Who got the lock before whom: the rules of fairness that one execution can break (FA-1 to FA-4).
+//
+// A worker is passed by whoever gets the lock first although it called later: after the waiter was
+// *seen waiting*, which is to say after the waiter wrote to memory in its call, so that others can
+// know of it, and then had nothing to do but wait. From the call's begin alone nothing follows: who
+// has not run yet has no place in any queue. Calls of try_lock neither wait nor pass: a try takes
+// what is free.
+//
+//   claim              broken when
+//   FIFO               a waiter is passed at all, unless by a reader who passes readers (FA-3)
+//   bounded bypass k   one worker passes a waiter more than k times (FA-4)
+//   writers first      a reader passes a waiting writer (FA-1)
+//   phase-fair         one writer passes a waiting reader twice (FA-2)
+//
+// Readers first promises nothing of this kind: a reader waits for the writer inside, and when that
+// one leaves, the next may be either.
+// Source: Lamport 1974 and Dijkstra 1965 for bypass counted from the end of a doorway; Brandenburg
+// and Anderson 2010 for phase-fairness.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "locks/lock.h"
+
+namespace hobbs {
+
+class Overtaking {
+ public:
+  static constexpr int kMaxWatched = 8;
+
+  struct Broken {
+    const char* rule;     // Its id.
+    int passed;           // The waiter.
+    std::uint32_t times;  // How often this worker has passed it.
+  };
+
+  explicit Overtaking(const Claims& claims)
+      : fairness_(claims.fairness), bound_(claims.bypass_bound) {}
+
+  /// Whether the claims promise anything that could break here.
+  bool promises() const {
+    return fairness_ != Fairness::kNone && fairness_ != Fairness::kReaderPreference;
+  }
+  /// A new execution: nobody calls.
+  void begin() { waiters_.fill({}); }
+  /// Worker `w` calls lock() or a timed form, which may be passed only if it is not `timed`
+  /// (whoever gives up loses its place), holding nothing of this lock.
+  void calls(int w, int lock, Mode mode, bool timed);
+  /// `w` can be seen to wait.
+  void waits(int w) { waiters_[index(w)].seen = waiters_[index(w)].calling; }
+  /// The call of `w` is over without the lock, or its worker is.
+  void gives_up(int w) { leave(w); }
+  /// The call of `w` got the lock: which promise to whom that breaks, if any.
+  std::optional<Broken> gets(int w);
+
+ private:
+  struct Waiter {
+    bool calling = false, timed = false, seen = false;
+    Mode mode = Mode::kExclusive;
+    int lock = 0;
+    std::uint32_t seen_before = 0;  // Who was seen waiting when this call began, and still is.
+    std::array<std::uint8_t, kMaxWatched> passed_by{};
+  };
+  static std::size_t index(int w) { return static_cast<std::size_t>(w); }
+  void leave(int w);
+  const char* rule_broken(const Waiter& passed, Mode by, std::uint32_t times) const;
+
+  Fairness fairness_;
+  std::uint32_t bound_;
+  std::array<Waiter, kMaxWatched> waiters_{};
+};
+
+}  // namespace hobbs
