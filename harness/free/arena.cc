@@ -31,17 +31,23 @@ void* Arena::lock_at(std::size_t index) {
   return reinterpret_cast<char*>(this) + begin + index * lock_stride;
 }
 
-std::size_t Arena::bytes_for(const LockOps& ops, std::size_t locks) {
-  return rounded_up(sizeof(Arena), 4096) + locks * stride_of(ops);
+Record* Arena::records_of(std::size_t slot) {
+  return reinterpret_cast<Record*>(reinterpret_cast<char*>(this) + records_at) +
+         slot * kRecordsKept;
 }
 
-SharedArena::SharedArena(const LockOps& ops, std::size_t locks)
-    : fd_(memfd_create("hobbs-arena", MFD_CLOEXEC)), bytes_(Arena::bytes_for(ops, locks)) {
+SharedArena::SharedArena(const LockOps& ops, std::size_t locks, std::size_t workers)
+    : fd_(memfd_create("hobbs-arena", MFD_CLOEXEC)) {
+  const std::size_t records_at =
+      rounded_up(rounded_up(sizeof(Arena), 4096) + locks * stride_of(ops), 4096);
+  // Only what is written takes memory.
+  bytes_ = records_at + workers * kRecordsKept * sizeof(Record);
   if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(kRegistryBytes + bytes_)) != 0) {
     throw std::system_error(errno, std::generic_category(), "memory for the workers to share");
   }
   map();  // Zero bytes are the initial value of every member.
   arena_->lock_stride = stride_of(ops);
+  arena_->records_at = records_at;
 }
 
 SharedArena::SharedArena(int fd) : fd_(fd) {

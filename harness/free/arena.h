@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "harness/free/stamp.h"
 #include "locks/lock.h"
 #include "scenarios/program.h"
 
@@ -30,20 +31,19 @@ enum class Stage : std::uint32_t {
 /// Slot::inside: how a worker is inside a lock's section.
 enum Inside : std::uint8_t { kOutside, kInsideExclusive, kInsideShared };
 
-/// One record of a worker's ring.
-struct Event {
-  enum class Kind : std::uint8_t { kCall, kReturn, kEnter, kLeave, kMeet, kDrain, kNote };
-  std::int64_t at_ns = 0;
-  std::uint32_t round = 0;
-  Kind kind = Kind::kNote;
-  Verb verb = Verb::kAcquire;
-  Mode mode = Mode::kExclusive;
-  std::uint8_t lock = 0;
-  Outcome outcome = Outcome::kAcquired;
+/// One call, written in two steps: before the lock is called, and after it has returned.
+struct Record {
+  std::atomic<std::uint64_t> invoked;   // Stamps.
+  std::atomic<std::uint64_t> returned;  // 0 while the call has not returned.
+  // Round, verb, mode, lock and outcome: see recorder.h.
+  std::atomic<std::uint64_t> what;
+  std::atomic<std::int64_t> patience_ns;  // From the call to its deadline; INT64_MAX without one.
 };
-static_assert(sizeof(Event) <= 24);
+static_assert(sizeof(Record) == 32);
 
-inline constexpr std::uint32_t kEventsKept = 128;
+/// A worker's ring. A run ends before it is full, and only a round of more calls than that
+/// overwrites what was not read yet.
+inline constexpr std::uint32_t kRecordsKept = 1u << 14;
 
 /// What one worker tells. Counters are monotone within a run.
 struct alignas(128) Slot {
@@ -53,7 +53,6 @@ struct alignas(128) Slot {
   std::atomic<std::int32_t> thread;
   std::atomic<std::uint32_t> id;               // Its platform id.
   std::atomic<std::uint32_t> dying;            // 1: from here on it counts as dead.
-  std::atomic<std::int64_t> since_ns;          // When the stage began.
   std::atomic<std::int64_t> deadline_ns;       // Of the call it is in; INT64_MAX without one.
   std::atomic<std::uint8_t> verb, mode, lock;  // Of the call it is in.
   std::atomic<std::uint8_t> inside[kMaxLocksPerProgram];  // By the witness: see Inside.
@@ -64,8 +63,8 @@ struct alignas(128) Slot {
   std::atomic<std::uint64_t> strikes;    // Of the nemesis, in this thread.
   std::atomic<std::uint32_t> idled;      // Signals in this call, well after its deadline.
   std::atomic<std::int32_t> child;       // A process it has started, or 0.
-  std::atomic<std::uint32_t> written;    // Events so far.
-  Event events[kEventsKept];
+  std::atomic<std::uint32_t> written;    // Records so far.
+  std::atomic<std::uint64_t> died;       // Stamp of the moment before its planned death.
 };
 
 /// The in-place witness of one lock: who is inside, told by one atomic word.
@@ -109,18 +108,24 @@ struct Arena {
   Line noise[24];  // Written by all: see Worker::fill_store_buffer().
   Witness witnesses[kMaxLocksPerProgram];
   Slot slots[kMaxWorkers];
-  char order[8192];         // What a fresh process must know; see spawn.h.
-  std::size_t lock_stride;  // The locks follow.
+  char order[8192];  // What a fresh process must know; see spawn.h.
+  StampClock clock;
+  std::size_t lock_stride;  // The locks follow, and then the workers' records.
+  std::size_t records_at;   // Bytes from here.
 
   void* lock_at(std::size_t index);
-  static std::size_t bytes_for(const LockOps& ops, std::size_t locks);
+  Record* records_of(std::size_t slot);
+  const Record* records_of(std::size_t slot) const {
+    return const_cast<Arena*>(this)->records_of(slot);
+  }
 };
 
 /// The mapping. Forked processes share it; nothing outlives the last of them.
 class SharedArena {
  public:
-  /// Zeroed, with room for `locks` locks. Throws std::system_error.
-  SharedArena(const LockOps& ops, std::size_t locks);
+  /// Zeroed, with room for `locks` locks and the records of `workers` workers. Throws
+  /// std::system_error.
+  SharedArena(const LockOps& ops, std::size_t locks, std::size_t workers);
   /// The arena that another process has made.
   explicit SharedArena(int fd);
   ~SharedArena();

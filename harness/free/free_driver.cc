@@ -45,6 +45,8 @@ struct Covered {
   std::uint64_t runs = 0;
   std::int64_t spent_ms = 0;
   std::string unsure;
+  std::string undecided;
+  bool cut = false;  // A run was, before its first round had ended.
   // Of the kill points of its programs, each under one nemesis: tried, and there as far as is
   // known (a program of which nothing is known counts as the others do).
   std::uint32_t points_tried = 0;
@@ -93,12 +95,13 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
   result.duration_ms = covered.spent_ms;
   result.reason = fmt::format(
       "{} acquisitions in {} rounds, {} contended ({:.0f} %), {} refused, "
-      "{} strikes of nemeses",
+      "{} strikes of nemeses; history of {} calls judged{}",
       stats.acquired, stats.rounds, stats.contended,
       stats.acquired == 0
           ? 0.0
           : 100.0 * static_cast<double>(stats.contended) / static_cast<double>(stats.acquired),
-      stats.refused, stats.strikes);
+      stats.refused, stats.strikes, stats.judged,
+      covered.undecided.empty() ? "" : fmt::format(" (in part: {})", covered.undecided));
   if (covered.runs == 0) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "the budget ended before it ran";
@@ -110,7 +113,7 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
                  (lock.home == Home::kPath ? kContendedFloorOnPaths : kContendedFloor)) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
-  } else if (stats.rounds == 0 && !family.kills) {
+  } else if (stats.rounds == 0 && covered.cut) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "no round came to its end in time: " + result.reason;
   } else if (family.kills) {
@@ -185,7 +188,8 @@ class Campaigner {
       return !glob_match(request.scenarios, family.name) ||
              !glob_match_any(request.rules, family.rules);
     });
-    for (const Family& family : families_) covered_.push_back({&family, {}, 0, 0, {}, 0, 0});
+    for (const Family& family : families_)
+      covered_.push_back({&family, {}, 0, 0, {}, {}, false, 0, 0});
     plan();
   }
 
@@ -263,7 +267,7 @@ class Campaigner {
     }
   }
 
-  Job job_of(const Duty& duty, milliseconds slice) {
+  Job job_of(const Duty& duty, Clock::time_point until) {
     const Family& family = families_[duty.family];
     Job job;
     job.lock = &lock_;
@@ -271,7 +275,7 @@ class Campaigner {
     job.topology = duty.topology;
     job.nemesis = duty.nemesis;
     job.seed = ++seed_;
-    job.until = std::min(hunt_until_, Clock::now() + slice);
+    job.until = until;
     job.latest = request_.until + kOverdraw;
     job.directory = request_.work_directory;
     if (duty.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
@@ -290,19 +294,19 @@ class Campaigner {
     const Family& family = families_[duty.family];
     request_.progress(fmt::format("{} {} {}, {}", family.name, to_string(duty.topology),
                                   to_string(duty.nemesis), lock_.name));
-    const bool in_short_runs = family.kills || duty.nemesis == Nemesis::kStale;
     const auto until = std::min(hunt_until_, Clock::now() + family.weight * slice);
+    // Runs may end early: when somebody has died, or when there is enough to judge.
     do {
       if (duty.spent) return false;
-      if (run_once(duty, family.weight * slice)) return true;
-    } while (in_short_runs && Clock::now() < until);
+      if (run_once(duty, until)) return true;
+    } while (Clock::now() < until);
     return false;
   }
 
-  bool run_once(Duty& duty, milliseconds slice) {
+  bool run_once(Duty& duty, Clock::time_point until) {
     const Family& family = families_[duty.family];
     Covered& covered = covered_[duty.family];
-    const Job job = job_of(duty, slice);
+    const Job job = job_of(duty, until);
     const auto begin = Clock::now();
     JobEnd end = gang::run_job(job);
     const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
@@ -310,6 +314,8 @@ class Campaigner {
     covered.spent_ms += took.count();
     ++covered.runs;
     if (!end.unsure.empty()) covered.unsure = end.unsure;
+    covered.cut |= end.cut && end.stats.rounds == 0 && !family.kills;
+    if (!end.undecided.empty()) covered.undecided = end.undecided;
     if (family.kills && !end.cut) duty.kill_points.tried(end.stats.deaths > 0);
     // Whoever waits for a dead holder may wait for ever, by contract: nothing more is to be seen.
     duty.excuses += end.excused ? 1 : 0;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <system_error>
 #include <thread>
 
@@ -18,6 +19,7 @@
 #include "harness/free/spawn.h"
 #include "harness/free/stall.h"
 #include "harness/free/story.h"
+#include "harness/free/tribunal.h"
 #include "harness/lock_file.h"
 #include "locks/real_platform.h"
 
@@ -58,17 +60,21 @@ std::string fresh_path(const Job& job) {
 
 class Gang {
  public:
-  explicit Gang(const Job& job)
+  /// Tells `end`, empty so far, how it went.
+  Gang(const Job& job, JobEnd& end)
       : job_(job),
+        end_(end),
         ops_(use_hooks(job) ? job.lock->hooked : job.lock->real),
         locks_(locks_of(job.program)),
-        arena_(ops_, locks_),
-        assignment_{job.lock, &ops_, job.program, job.nemesis, job.seed, fresh_path(job)},
+        slots_(slots_of(job)),
+        arena_(ops_, locks_, slots_),
+        assignment_{job.lock, &ops_,           job.program, job.nemesis,
+                    job.seed, fresh_path(job), job.witness},
         stall_(*arena_, *job.lock),
         dice_(job.seed) {
     arena_.share_registry();
+    arena_->clock = calibrated_clock();
     const std::size_t workers = job.program.workers.size();
-    slots_ = workers + forks_of(job.program) + (needs_other() ? 1 : 0);
     arena_->workers.store(static_cast<std::uint32_t>(slots_));
     arena_->expected.store(static_cast<std::uint32_t>(workers));
     arena_->rounds_wanted.store(job.rounds);
@@ -86,24 +92,26 @@ class Gang {
   Gang(const Gang&) = delete;
   Gang& operator=(const Gang&) = delete;
 
-  JobEnd run() {
+  void run() {
     if (job_.nemesis == Nemesis::kStale) leave_stale();
     for (const auto& workers : placed(job_.program.workers.size(), job_.topology)) {
       start([this, workers] { run_workers(workers); });
     }
     watch();
+    // What workers get because others are ended here is no part of the history.
+    const std::uint64_t end = stamp_after(arena_->clock);
     // The story is told from a still picture.
     arena_->over.store(1);
     end_all();
     take_violation();
+    count();
+    if (!end_.breach && !disturbed_) judge(end);
     if (disturbed_) end_.breach.reset();  // What followed may follow from that.
     if (end_.breach) complete(*end_.breach);
     if (end_.breach && excused(*end_.breach)) {
       end_.breach.reset();
       end_.excused = true;
     }
-    count();
-    return std::move(end_);
   }
 
  private:
@@ -112,8 +120,12 @@ class Gang {
            job.lock->hooked.available();
   }
 
-  /// Somebody beside the program's workers takes part: an auditor, or who left the lock stale.
-  bool needs_other() const { return assignment_.with_deaths() || job_.nemesis == Nemesis::kStale; }
+  /// The program's workers, those that they fork, and perhaps somebody beside them: an auditor, or
+  /// who left the lock stale.
+  static std::size_t slots_of(const Job& job) {
+    const bool other = !job.program.faults.empty() || job.nemesis == Nemesis::kStale;
+    return job.program.workers.size() + forks_of(job.program) + (other ? 1 : 0);
+  }
   bool undecided() const {
     return arena_->violation.claimed.load() == 0 && !end_.breach && end_.unsure.empty();
   }
@@ -299,7 +311,12 @@ class Gang {
         ++it;
         continue;
       }
-      if (WIFSIGNALED(status) && !died_as_planned(*it)) tell_death(*it, WTERMSIG(status));
+      const std::size_t victim = planned_victim(*it);
+      if (victim < slots_) {
+        gone_[victim] = stamp_after(arena_->clock);
+      } else if (WIFSIGNALED(status)) {
+        tell_death(*it, WTERMSIG(status));
+      }
       if (stopped_ == *it) stopped_ = 0;
       if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
         end_.unsure = fmt::format("a worker's process ended with status {}", WEXITSTATUS(status));
@@ -308,11 +325,15 @@ class Gang {
     }
   }
 
-  bool died_as_planned(pid_t pid) const {
-    for (std::size_t i = 0; i < slots_; ++i) {
-      if (arena_->slots[i].process.load() == pid && arena_->slots[i].dying.load() != 0) return true;
+  /// The slot of the worker that died by the program's faults; slots_ if nobody of this process
+  /// did.
+  std::size_t planned_victim(pid_t pid) const {
+    std::size_t i = 0;
+    while (i < slots_ &&
+           (arena_->slots[i].process.load() != pid || arena_->slots[i].dying.load() == 0)) {
+      ++i;
     }
-    return false;
+    return i;
   }
 
   /// A worker died unplanned. Inside the lock's code that is the lock's doing, unless the signal is
@@ -355,6 +376,39 @@ class Gang {
     end_.breach = std::move(breach);
   }
 
+  void judge(std::uint64_t end) {
+    if (job_.nemesis == Nemesis::kStale) return;  // Who took it first has not recorded it.
+    Circumstances known;
+    known.end = end;
+    known.signals = sends_signals(job_.nemesis) || job_.nemesis == Nemesis::kStops;
+    known.process_of = process_of_workers();
+    for (std::size_t i = 0; i < slots_; ++i) {
+      const Slot& slot = arena_->slots[i];
+      if (slot.dying.load() == 0) continue;
+      const StampClock& clock = arena_->clock;
+      const auto gone = gone_.find(i);
+      known.deaths.push_back(
+          {Disturbance::Kind::kKill, slot.id.load(), clock.to_ns(slot.died.load()) - clock.error_ns,
+           gone == gone_.end() ? INT64_MAX : clock.to_ns(gone->second) + clock.error_ns});
+    }
+    Ruling ruling = judge_recorded(*arena_, *job_.lock, known);
+    end_.stats.judged = ruling.judged;
+    end_.undecided = std::move(ruling.undecided);
+    end_.breach.swap(ruling.breach);
+  }
+
+  /// By platform id. Whoever is not placed is a process of its own.
+  std::vector<std::uint32_t> process_of_workers() const {
+    std::vector<std::uint32_t> process(kMaxWorkers + 1);
+    for (std::uint32_t id = 0; id <= kMaxWorkers; ++id) process[id] = kMaxWorkers + id;
+    std::uint32_t number = 0;
+    for (const auto& workers : placed(job_.program.workers.size(), job_.topology)) {
+      ++number;
+      for (const std::size_t index : workers) process[id_of(job_.program, index)] = number;
+    }
+    return process;
+  }
+
   void complete(Breach& breach) const {
     if (breach.history.empty()) breach.history = story_of(*arena_, 0, 0);
     for (std::string& holder : holders_of(*arena_)) breach.evidence.push_back(std::move(holder));
@@ -375,21 +429,22 @@ class Gang {
   }
 
   const Job& job_;
+  JobEnd& end_;
   const LockOps& ops_;
   const std::size_t locks_;
+  const std::size_t slots_;
   SharedArena arena_;
   Assignment assignment_;
   StallWatch stall_;
   Dice dice_;
-  std::size_t slots_ = 0;
   std::vector<pid_t> running_;
   pid_t stopped_ = 0;
   pid_t auditor_ = 0;
   Clock::time_point stopped_until_;
+  std::map<std::size_t, std::uint64_t> gone_;  // Stamps: when a planned death was over, by slot.
   std::uint32_t done_seen_ = 0;
   Clock::time_point started_ = Clock::now();
   bool disturbed_ = false;  // Somebody else ended a worker.
-  JobEnd end_;
 };
 
 }  // namespace
@@ -401,9 +456,14 @@ Stats& Stats::operator+=(const Stats& other) {
   refused += other.refused;
   strikes += other.strikes;
   deaths += other.deaths;
+  judged += other.judged;
   return *this;
 }
 
-JobEnd run_job(const Job& job) { return Gang(job).run(); }
+JobEnd run_job(const Job& job) {
+  JobEnd end;
+  Gang(job, end).run();
+  return end;
+}
 
 }  // namespace hobbs::gang

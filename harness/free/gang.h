@@ -24,6 +24,7 @@ struct Job {
   // The run is over by then, whatever it has shown.
   std::chrono::steady_clock::time_point latest = std::chrono::steady_clock::time_point::max();
   std::string directory;  // For locks on a path.
+  bool witness = true;    // Workers accuse by what they see in place, too.
 };
 
 struct Stats {
@@ -33,6 +34,7 @@ struct Stats {
   std::uint64_t refused = 0;
   std::uint64_t strikes = 0;  // How often the nemesis really hit.
   std::uint64_t deaths = 0;   // Workers that died by the program's faults.
+  std::uint64_t judged = 0;   // Calls whose history was judged.
 
   Stats& operator+=(const Stats& other);
 };
@@ -43,15 +45,17 @@ struct Breach {
   std::string summary;
   std::vector<Moment> history;
   std::vector<std::string> evidence;
-  // The witness or the kernel's word proves it; otherwise (workers spun in vain) it must recur.
+  // The witness or the kernel's word proves it; otherwise (workers spun in vain, or only the
+  // recorded history says so) it must recur.
   bool proven = true;
 };
 
 struct JobEnd {
   std::optional<Breach> breach;
-  bool excused = false;  // It got stuck where the contract lets it.
-  bool cut = false;      // Its time was up before the last round had ended, which was going on.
-  std::string unsure;    // Why the run says nothing; empty if it ended as it should.
+  bool excused = false;   // It got stuck where the contract lets it.
+  bool cut = false;       // Its time was up before the last round had ended, which was going on.
+  std::string unsure;     // Why the run says nothing; empty if it ended as it should.
+  std::string undecided;  // Why the recorded history says nothing; or empty.
   Stats stats;
 };
 

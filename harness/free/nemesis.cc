@@ -27,6 +27,7 @@ struct Armed {
   Nemesis nemesis = Nemesis::kNone;
   Dice* dice = nullptr;
   Slot* slot = nullptr;
+  const StampClock* clock = nullptr;
   std::uint32_t points_left = 0;  // Until death; 0: it lives.
   bool asleep = false;            // May die in its sleep.
   volatile sig_atomic_t due = 0;  // The moment of death has come, at the next exact point.
@@ -35,6 +36,7 @@ thread_local Armed armed;
 
 /// From `dying` on, whoever meets this worker's traces knows that it is dead.
 [[noreturn]] void die() {
+  armed.slot->died.store(stamp_after(*armed.clock));
   armed.slot->dying.store(1);
   kill(getpid(), SIGKILL);
   while (true) pause();
@@ -130,11 +132,12 @@ bool sends_signals(Nemesis nemesis) {
   return nemesis == Nemesis::kSignals || nemesis == Nemesis::kRestarts;
 }
 
-void arm(Nemesis nemesis, Dice* dice, Slot* slot) {
+void arm(Nemesis nemesis, Dice* dice, Slot* slot, const StampClock* clock) {
   armed = {};
   armed.nemesis = nemesis;
   armed.dice = dice;
   armed.slot = slot;
+  armed.clock = clock;
   current_hook = on_hook;
 }
 

@@ -47,9 +47,9 @@ class Dice {
   std::uint64_t state_;
 };
 
-/// Arms the calling thread: its hook points, and the handler's counter. `dice` and `slot` must
+/// Arms the calling thread: its hook points, and the handler's counter. What is pointed to must
 /// outlive the thread's calls to the lock.
-void arm(Nemesis nemesis, Dice* dice, Slot* slot);
+void arm(Nemesis nemesis, Dice* dice, Slot* slot, const StampClock* clock);
 /// Its process is to end at the k-th point from now: hook points and the two sides of each call.
 /// With `asleep`, at a point before a futex wait it dies a little later, in its sleep.
 void die_at(std::uint32_t point, bool asleep);

@@ -158,6 +158,13 @@ std::string StallWatch::rule_of(const std::vector<Standing>& standings,
   return "LV-2";
 }
 
+std::int64_t StallWatch::ms_in_call(std::size_t index) const {
+  const Slot& slot = arena_.slots[index];
+  if (slot.written.load() == 0) return 0;  // It has not come to the call yet.
+  const Record& last = arena_.records_of(index)[(slot.written.load() - 1) % kRecordsKept];
+  return (now_ns() - arena_.clock.to_ns(last.invoked.load())) / 1'000'000;
+}
+
 Breach StallWatch::breach(const std::vector<Standing>& standings) const {
   Breach breach;
   breach.rule = rule_of(standings, &breach.summary);
@@ -176,7 +183,7 @@ Breach StallWatch::breach(const std::vector<Standing>& standings) const {
         doing = fmt::format("in {} for {} ms, {}{}",
                             call_words(static_cast<Verb>(slot.verb.load()),
                                        static_cast<Mode>(slot.mode.load()), slot.lock.load()),
-                            (now_ns() - slot.since_ns.load()) / 1'000'000, story.last.where,
+                            ms_in_call(i), story.last.where,
                             standings[i] == Standing::kAsleep
                                 ? fmt::format(", not having run in {} looks", story.looks)
                                 : fmt::format(", {} ms of processor in {} turns in vain",

@@ -40,6 +40,7 @@ class StallWatch {
 
   std::uint64_t progress() const;
   Standing standing_of(const Slot& slot) const;
+  std::int64_t ms_in_call(std::size_t index) const;
   Breach breach(const std::vector<Standing>& standings) const;
   std::string rule_of_dead(const Slot& slot, std::string* words) const;
   std::string rule_of(const std::vector<Standing>& standings, std::string* summary) const;

@@ -3,33 +3,60 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+
+#include "harness/free/recorder.h"
 
 namespace hobbs::gang {
 namespace {
 
 constexpr std::uint32_t kCallsShown = 6;
 
-/// A worker's last calls: a call and its return become one moment.
-void add_calls(const Slot& slot, bool marked, std::vector<Moment>& story) {
-  const std::uint32_t end = slot.written.load();
-  std::uint32_t at = end > 2 * kCallsShown ? end - 2 * kCallsShown : 0;
-  const std::size_t before = story.size();
-  for (; at < end; ++at) {
-    const Event& event = slot.events[at % kEventsKept];
-    if (event.kind == Event::Kind::kReturn) {
-      if (story.size() == before) continue;  // Its call is not kept.
-      story.back().to_ns = event.at_ns;
-      story.back().text += fmt::format(": {}", to_string(event.outcome));
-    } else {
-      story.push_back({slot.id.load(), call_words(event.verb, event.mode, event.lock), "",
-                       event.at_ns, -1, false});
-    }
+bool is_dead(const Arena& arena, std::uint32_t worker) {
+  for (std::uint32_t i = 0; i < arena.workers.load(); ++i) {
+    const Slot& slot = arena.slots[i];
+    if (slot.id.load() == worker && slot.dying.load() != 0) return true;
   }
-  if (story.size() == before) return;
-  if (story.back().to_ns < 0) {
-    story.back().text += slot.dying.load() != 0 ? ": dies in it" : ": has not returned";
+  return false;
+}
+
+/// A worker's last calls that began by `until_ns`.
+void add_calls(const Arena& arena, std::size_t index, std::int64_t until_ns,
+               std::vector<Operation>& calls) {
+  const Slot& slot = arena.slots[index];
+  const Record* const ring = arena.records_of(index);
+  std::uint32_t at = slot.written.load();
+  for (std::uint32_t shown = 0; at > oldest_record(slot) && shown < kCallsShown;) {
+    const Operation call = operation_of(ring[--at % kRecordsKept], slot.id.load(), arena.clock);
+    if (call.invoked_ns > until_ns) continue;
+    calls.push_back(call);
+    ++shown;
   }
-  story.back().evidence = marked;
+}
+
+std::vector<Moment> told(std::vector<Operation> calls, const Arena& arena,
+                         const std::function<bool(const Operation&)>& is_evidence) {
+  std::stable_sort(calls.begin(), calls.end(), [](const Operation& a, const Operation& b) {
+    return a.invoked_ns < b.invoked_ns;
+  });
+  std::vector<Moment> story;
+  for (const Operation& call : calls) {
+    Moment moment;
+    moment.worker = call.worker;
+    moment.text = call_words(call.verb, call.mode, call.lock) + ": ";
+    moment.text += !call.pending                 ? to_string(call.outcome)
+                   : is_dead(arena, call.worker) ? "dies in it"
+                                                 : "has not returned";
+    moment.from_ns = call.invoked_ns - calls.front().invoked_ns;
+    if (!call.pending) moment.to_ns = call.returned_ns - calls.front().invoked_ns;
+    moment.evidence = is_evidence(call);
+    story.push_back(std::move(moment));
+  }
+  return story;
+}
+
+bool is_same(const Operation& a, const Operation& b) {
+  return a.worker == b.worker && a.lock == b.lock && a.invoked_ns == b.invoked_ns;
 }
 
 }  // namespace
@@ -52,20 +79,38 @@ std::string call_words(Verb verb, Mode mode, std::uint8_t lock) {
 }
 
 std::vector<Moment> story_of(const Arena& arena, std::uint32_t worker, std::uint32_t other) {
-  std::vector<Moment> story;
+  std::vector<Operation> calls, marked;
   for (std::uint32_t i = 0; i < arena.workers.load(); ++i) {
+    const std::size_t before = calls.size();
+    add_calls(arena, i, INT64_MAX, calls);
     const std::uint32_t id = arena.slots[i].id.load();
-    add_calls(arena.slots[i], id == worker || id == other, story);
+    if (calls.size() > before && (id == worker || id == other)) marked.push_back(calls[before]);
   }
-  std::stable_sort(story.begin(), story.end(),
-                   [](const Moment& a, const Moment& b) { return a.from_ns < b.from_ns; });
-  if (story.empty()) return story;
-  const std::int64_t begin = story.front().from_ns;
-  for (Moment& moment : story) {
-    moment.from_ns -= begin;
-    if (moment.to_ns >= 0) moment.to_ns -= begin;
+  return told(std::move(calls), arena, [&](const Operation& call) {
+    return std::any_of(marked.begin(), marked.end(),
+                       [&](const Operation& last) { return is_same(last, call); });
+  });
+}
+
+std::vector<Moment> story_of(const Arena& arena, const std::vector<Operation>& evidence) {
+  std::int64_t until_ns = INT64_MIN;
+  for (const Operation& call : evidence) {
+    until_ns = std::max(until_ns, call.pending ? call.invoked_ns : call.returned_ns);
   }
-  return story;
+  std::vector<Operation> calls = evidence;
+  for (std::uint32_t i = 0; i < arena.workers.load(); ++i) {
+    std::vector<Operation> own;
+    add_calls(arena, i, until_ns, own);
+    std::erase_if(own, [&](const Operation& call) {
+      return std::any_of(evidence.begin(), evidence.end(),
+                         [&](const Operation& known) { return is_same(known, call); });
+    });
+    calls.insert(calls.end(), own.begin(), own.end());
+  }
+  return told(std::move(calls), arena, [&](const Operation& call) {
+    return std::any_of(evidence.begin(), evidence.end(),
+                       [&](const Operation& known) { return is_same(known, call); });
+  });
 }
 
 std::vector<std::string> holders_of(const Arena& arena) {

@@ -67,6 +67,7 @@ Worker::Worker(const Assignment& assignment, Arena& arena, std::size_t index)
       id_(id_of(assignment.program, index)),
       index_(index),
       witness_(arena, assignment.lock->claims),
+      recorder_(arena.clock, arena.slots[index], arena.records_of(index)),
       dice_(assignment.seed * 64 + index + 1),
       hook_dice_(assignment.seed * 64 + index + 0x5bd1) {}
 
@@ -120,7 +121,7 @@ void Worker::fill_store_buffer() {
 }
 
 Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
-  void* const lock = locks_[step.lock];
+  void* lock = locks_[step.lock];
   const bool shared = step.mode == Mode::kShared;
   slot_->verb.store(static_cast<std::uint8_t>(step.verb), std::memory_order_relaxed);
   slot_->mode.store(static_cast<std::uint8_t>(step.mode), std::memory_order_relaxed);
@@ -128,10 +129,12 @@ Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
   slot_->deadline_ns.store(deadline_ns, std::memory_order_relaxed);
   slot_->idled.store(0, std::memory_order_relaxed);
   set_stage(Stage::kCalling);
-  record(Event::Kind::kCall, step);
   pass_point();
   if (step.verb == Verb::kRelease) fill_store_buffer();
+  RecordedCall recorded{arena_.round.load(std::memory_order_relaxed), step.verb, step.mode,
+                        step.lock, Outcome::kAcquired};
   Outcome outcome = Outcome::kSystemError;
+  recorder_.begin(recorded, deadline_ns, lock);
   switch (step.verb) {
     case Verb::kAcquire: outcome = shared ? ops_.acquire_shared(lock) : ops_.acquire(lock); break;
     case Verb::kTry:
@@ -146,7 +149,8 @@ Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
     case Verb::kDowngrade: outcome = ops_.downgrade(lock); break;
     default: outcome = shared ? ops_.release_shared(lock) : ops_.release(lock); break;
   }
-  record(Event::Kind::kReturn, step, outcome);
+  recorded.outcome = outcome;
+  recorder_.end(recorded);
   set_stage(Stage::kMoving);
   return outcome;
 }
@@ -365,23 +369,8 @@ void Worker::meet(const Step& step) {
 }
 
 void Worker::set_stage(Stage stage) {
-  slot_->since_ns.store(now_ns(), std::memory_order_relaxed);
   slot_->stage.store(stage);
   slot_->progress.fetch_add(1, std::memory_order_relaxed);
-}
-
-void Worker::record(Event::Kind kind, const Step& step, Outcome outcome) {
-  const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
-  Event& event = slot_->events[at % kEventsKept];
-  event.at_ns =
-      kind == Event::Kind::kReturn ? now_ns() : slot_->since_ns.load(std::memory_order_relaxed);
-  event.round = arena_.round.load(std::memory_order_relaxed);
-  event.kind = kind;
-  event.verb = step.verb;
-  event.mode = step.mode;
-  event.lock = step.lock;
-  event.outcome = outcome;
-  slot_->written.store(at + 1, std::memory_order_release);
 }
 
 void Worker::accuse(const std::optional<Clash>& clash) {
@@ -389,6 +378,7 @@ void Worker::accuse(const std::optional<Clash>& clash) {
 }
 
 void Worker::accuse(const char* rule, std::uint32_t other, const std::string& text, bool proven) {
+  if (!assignment_.witness) return;
   Violation& v = arena_.violation;
   if (v.claimed.exchange(1) == 0) {
     v.rule[std::string(rule).copy(v.rule, sizeof v.rule - 1)] = 0;

@@ -10,6 +10,7 @@
 
 #include "harness/free/arena.h"
 #include "harness/free/nemesis.h"
+#include "harness/free/recorder.h"
 #include "harness/free/witness.h"
 #include "locks/lock.h"
 #include "scenarios/program.h"
@@ -24,6 +25,7 @@ struct Assignment {
   Nemesis nemesis = Nemesis::kNone;
   std::uint64_t seed = 1;
   std::string path;  // Of a lock on a path; lock i has ".i" appended.
+  bool witness = true;
 
   /// Workers die by the program's faults: then there is one round, and no gate behind it.
   bool with_deaths() const { return !program.faults.empty(); }
@@ -65,6 +67,7 @@ class Worker {
   bool gate();
   void check_free(std::uint8_t lock);
   void check_counter(std::uint8_t lock);
+  bool ring_is_full() const;
 
   void run_steps(std::size_t from);
   void perform(const Step& step);
@@ -92,7 +95,6 @@ class Worker {
 
   bool over() const { return arena_.over.load(std::memory_order_relaxed) != 0; }
   void set_stage(Stage stage);
-  void record(Event::Kind kind, const Step& step, Outcome outcome = Outcome::kAcquired);
   void accuse(const char* rule, std::uint32_t other, const std::string& text, bool proven = true);
   void accuse(const std::optional<Clash>& clash);
 
@@ -105,6 +107,7 @@ class Worker {
   std::uint32_t id_;
   std::size_t index_;
   Witnessing witness_;
+  Recorder recorder_;
   Dice dice_;
   Dice hook_dice_;
   std::array<void*, kMaxLocksPerProgram> locks_{};

@@ -62,7 +62,7 @@ void Worker::run() {
   if (sends_signals(assignment_.nemesis)) {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
-  arm(assignment_.nemesis, &hook_dice_, slot_);
+  arm(assignment_.nemesis, &hook_dice_, slot_, &arena_.clock);
   if (assignment_.with_deaths()) {
     if (gate()) {
       arm_death();
@@ -95,7 +95,7 @@ void Worker::arm_death() {
 void Worker::audit() {
   attach();
   construct_locks();
-  arm(Nemesis::kNone, &hook_dice_, slot_);
+  arm(Nemesis::kNone, &hook_dice_, slot_, &arena_.clock);
   set_stage(Stage::kMoving);
   for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
     const auto lock = static_cast<std::uint8_t>(i);
@@ -148,7 +148,7 @@ bool Worker::gate() {
     arena_.arrived.store(0);
     arena_.met.store(0);
     // One worker decides for all, or some would leave and others wait for them.
-    if (arena_.end_asked.load() != 0 || round >= arena_.rounds_wanted.load()) {
+    if (arena_.end_asked.load() != 0 || round >= arena_.rounds_wanted.load() || ring_is_full()) {
       arena_.ending.store(1);
     }
     arena_.round.store(round + 1);
@@ -158,6 +158,15 @@ bool Worker::gate() {
   end_sleepers();
   set_stage(Stage::kMoving);
   return !over() && arena_.ending.load() == 0;
+}
+
+/// So full that the next round might overwrite what nobody has judged.
+bool Worker::ring_is_full() const {
+  std::uint32_t most = 0;
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    most = std::max(most, arena_.slots[i].written.load(std::memory_order_relaxed));
+  }
+  return most > kRecordsKept / 4 * 3;
 }
 
 void Worker::check_counter(std::uint8_t lock) {
@@ -208,9 +217,10 @@ bool Worker::fork_worker() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(0);
   slot_ = &slot;
+  recorder_.use(slot, arena_.records_of(index));
   id_ = id_of(assignment_.program, index);
   attach();
-  arm(assignment_.nemesis, &hook_dice_, slot_);
+  arm(assignment_.nemesis, &hook_dice_, slot_, &arena_.clock);
   holds_.clear();
   depth_.fill(0);
   children_.clear();

@@ -1,0 +1,92 @@
+// A worker's recording of its calls, and the history that all recordings make together.
+//
+// A record survives the death of its worker at any moment: a call that was under way is pending, so
+// that a death between the lock's last step and the record of it accuses nobody. The stamp before a
+// call is no later than the call's first look at the lock, and the stamp after it no earlier than
+// its last store is seen by all.
+#pragma once
+
+#include "harness/free/arena.h"
+#include "harness/free/stamp.h"
+#include "scenarios/history.h"
+
+namespace hobbs::gang {
+
+/// What a record says beside its times.
+struct RecordedCall {
+  std::uint32_t round = 0;
+  Verb verb = Verb::kAcquire;
+  Mode mode = Mode::kExclusive;
+  std::uint8_t lock = 0;
+  Outcome outcome = Outcome::kAcquired;
+};
+
+constexpr std::uint64_t pack(const RecordedCall& call) {
+  return std::uint64_t{call.round} << 32 |
+         std::uint64_t{static_cast<std::uint8_t>(call.verb)} << 24 |
+         std::uint64_t{static_cast<std::uint8_t>(call.mode)} << 16 | std::uint64_t{call.lock} << 8 |
+         static_cast<std::uint8_t>(call.outcome);
+}
+constexpr RecordedCall unpack(std::uint64_t what) {
+  return {static_cast<std::uint32_t>(what >> 32), static_cast<Verb>(what >> 24 & 0xff),
+          static_cast<Mode>(what >> 16 & 0xff), static_cast<std::uint8_t>(what >> 8 & 0xff),
+          static_cast<Outcome>(what & 0xff)};
+}
+
+/// Writes to one worker's ring; to be used by that worker alone. Never blocks, allocates nothing.
+class Recorder {
+ public:
+  Recorder(const StampClock& clock, Slot& slot, Record* ring)
+      : clock_(clock), slot_(&slot), ring_(ring) {}
+
+  /// From here on for another worker: a forked child.
+  void use(Slot& slot, Record* ring) {
+    slot_ = &slot;
+    ring_ = ring;
+  }
+
+  /// To be called right before the lock is, with the lock's address: see stamp_before().
+  /// `deadline_ns`: of a timed call, on CLOCK_MONOTONIC; INT64_MAX without one.
+  template <class Object>
+  void begin(const RecordedCall& call, std::int64_t deadline_ns, Object*& object) {
+    const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
+    Record& record = ring_[at % kRecordsKept];
+    const std::uint64_t stamp = stamp_before(clock_, object);
+    record.returned.store(0, std::memory_order_relaxed);
+    record.what.store(pack(call), std::memory_order_relaxed);
+    // The clock is read after the stamp: what passes between makes the deadline seem nearer.
+    record.patience_ns.store(deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns(),
+                             std::memory_order_relaxed);
+    record.invoked.store(stamp, std::memory_order_relaxed);
+    slot_->written.store(at + 1, std::memory_order_release);
+  }
+
+  /// To be called right after the lock has returned.
+  void end(const RecordedCall& call) {
+    Record& record = ring_[(slot_->written.load(std::memory_order_relaxed) - 1) % kRecordsKept];
+    // A full fence, too: a release's store may still wait in this core's store buffer.
+    record.what.exchange(pack(call));
+    record.returned.store(stamp_after(clock_), std::memory_order_release);
+  }
+
+ private:
+  const StampClock& clock_;
+  Slot* slot_;
+  Record* ring_;
+};
+
+/// The end of a worker's ring: records [oldest_record(), written) are there.
+std::uint32_t oldest_record(const Slot& slot);
+
+/// A record as an operation; what had not returned by the stamp `end` is pending.
+Operation operation_of(const Record& record, std::uint32_t worker, const StampClock& clock,
+                       std::uint64_t end = UINT64_MAX);
+
+/// What was recorded up to the stamp `end`, as if the run had ended there.
+struct Recorded {
+  History history;       // Windows widened by the clock's error.
+  bool complete = true;  // Otherwise earlier rounds are missing.
+};
+Recorded history_of(const Arena& arena, std::uint64_t end);
+
+}  // namespace hobbs::gang

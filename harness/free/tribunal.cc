@@ -1,0 +1,82 @@
+#include "harness/free/tribunal.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "harness/free/recorder.h"
+#include "harness/free/story.h"
+#include "scenarios/rules/history/accusation.h"
+#include "scenarios/rules/history/judge.h"
+#include "scenarios/rules/history/verify_certificate.h"
+
+namespace hobbs::gang {
+namespace {
+
+// Some tens of milliseconds of search, where intervals do not decide.
+constexpr std::uint64_t kSearchBudget = 200'000;
+
+bool waits(const Operation& call) {
+  return call.verb == Verb::kAcquire || call.verb == Verb::kTimed || call.verb == Verb::kUpgrade;
+}
+
+/// A lock that is passed on to whoever waits is nobody's for a moment, and not to be had either. A
+/// failure is groundless for sure only if nobody waited then who conflicts.
+bool is_in_passing(const hobbs::Violation& violation, const History& history) {
+  for (const Operation& failed : violation.certificate) {
+    if (failed.outcome != Outcome::kBusy && failed.outcome != Outcome::kTimedOut) continue;
+    for (const Operation& other : history.operations) {
+      const bool conflicts = other.worker != failed.worker && other.lock == failed.lock &&
+                             (other.mode == Mode::kExclusive || failed.mode == Mode::kExclusive);
+      if (conflicts && waits(other) && other.invoked_ns <= failed.returned_ns &&
+          other.returned_ns >= failed.invoked_ns) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+Breach breach_of(const Accusation& accusation, const Arena& arena) {
+  Breach breach;
+  breach.rule = accusation.rule;
+  breach.summary = "the history of the calls is impossible: " + accusation.summary;
+  breach.history = story_of(arena, accusation.violation.certificate);
+  breach.evidence = accusation.evidence;
+  breach.evidence.push_back("clock: " + describe(arena.clock));
+  breach.proven = false;
+  return breach;
+}
+
+}  // namespace
+
+Ruling judge_recorded(const Arena& arena, const LockSpec& lock, const Circumstances& known) {
+  Ruling ruling;
+  Recorded recorded = history_of(arena, known.end);
+  History& history = recorded.history;
+  if (!recorded.complete) ruling.undecided = "a round had more calls than are recorded";
+  history.disturbances = known.deaths;
+  for (std::uint32_t i = 0; known.signals && i < arena.workers.load(); ++i) {
+    history.disturbances.push_back(
+        {Disturbance::Kind::kSignal, arena.slots[i].id.load(), INT64_MIN, INT64_MAX});
+  }
+  const Judgement judgement = judge_history(
+      history, lock.claims,
+      {.home = lock.home, .process_of = known.process_of, .search_budget = kSearchBudget});
+  ruling.judged = judgement.calls;
+  if (!judgement.inconclusive.empty()) ruling.undecided = judgement.inconclusive;
+  for (const Accusation& accusation : accusations(judgement, lock.claims, history.clock_error_ns)) {
+    const std::string flaw = flaw_in(accusation.violation, history, lock.claims);
+    if (!flaw.empty()) {
+      // Judge and verifier are ours and disagree: one of them is wrong.
+      std::fprintf(stderr, "the judge accuses (%s), and the verifier says: %s\n",
+                   accusation.summary.c_str(), flaw.c_str());
+      std::abort();
+    }
+    if (ruling.breach || is_in_passing(accusation.violation, history)) continue;
+    ruling.breach = breach_of(accusation, arena);
+  }
+  return ruling;
+}
+
+}  // namespace hobbs::gang
