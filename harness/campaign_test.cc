@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "harness/janitor.h"
 #include "harness/testing/fake_driver.h"
@@ -206,17 +209,34 @@ TEST(Janitor, DoesNotWaitForWhatWasLeftBehind) {
 }
 
 TEST(Janitor, RemovesTheSemaphoreSetsThatItsFilesName) {
-  const int named = semget(IPC_PRIVATE, 1, 0600);
-  const int unnamed = semget(IPC_PRIVATE, 1, 0600);
+  const key_t named_key = static_cast<key_t>(getpid()) << 8 | 1;
+  const key_t unnamed_key = named_key + 1;
+  const int named = semget(named_key, 1, IPC_CREAT | IPC_EXCL | 0600);
+  const int unnamed = semget(unnamed_key, 1, IPC_CREAT | IPC_EXCL | 0600);
   ASSERT_GE(named, 0);
+  ASSERT_GE(unnamed, 0);
   {
     const Janitor janitor;
-    std::ofstream(janitor.directory() + "/lock") << "sysv-semaphore:" << named;
-    std::ofstream(janitor.directory() + "/other") << unnamed;
+    std::ofstream(janitor.directory() + "/lock") << "sysv-semaphore-key:" << named_key;
+    std::ofstream(janitor.directory() + "/other") << unnamed_key;
   }
   EXPECT_EQ(semctl(named, 0, GETVAL), -1);
   EXPECT_EQ(semctl(unnamed, 0, GETVAL), 0);
   semctl(unnamed, 0, IPC_RMID);
+}
+
+TEST(Janitor, SaysThatAndWhyThereIsNoDirectory) {
+  const char* before = std::getenv("TEST_TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  setenv("TEST_TMPDIR", "/nowhere", 1);
+  try {
+    const Janitor janitor;
+    ADD_FAILURE() << "made " << janitor.directory();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code().value(), ENOENT);
+  }
+  before == nullptr ? unsetenv("TEST_TMPDIR") : setenv("TEST_TMPDIR", kept.c_str(), 1);
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);  // No janitor is left.
 }
 
 TEST(Janitor, OutlivesASigkillOfItsOwner) {

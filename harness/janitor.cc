@@ -11,10 +11,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "harness/lock_file.h"
 
@@ -23,7 +26,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPatienceMs = 2000;  // For survivors to die by themselves before they are killed.
+constexpr int kPatienceMs = 3000;  // For survivors to die by themselves before they are killed.
+constexpr int kRoundsMax = 30;     // Of killing; what is left then cannot be killed.
 
 /// Kills every process that has the pipe open. Those are descendants of the call: nobody else
 /// can have inherited it.
@@ -89,21 +93,66 @@ void close_all_but(int low, int high) {
   close_range(static_cast<unsigned>(high) + 1, ~0u, 0);
 }
 
-/// Every signal but SIGKILL is blocked here: only the work's end ends the janitor.
-[[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, const std::string& directory) {
-  prctl(PR_SET_NAME, "hobbs-janitor");
-  // Nothing of the caller's may stay open here: whoever reads from it would wait for the janitor.
-  close_all_but(std::min(pipe_fd, parent_pidfd), std::max(pipe_fd, parent_pidfd));
+/// Waits until nobody of the call is left, and sees to it once the call itself is over.
+void outlive(int pipe_fd, int parent_pidfd) {
   pollfd waiting[2] = {{pipe_fd, POLLIN, 0}, {parent_pidfd, POLLIN, 0}};
   while (poll(waiting, 2, -1) < 0 && errno == EINTR) {
   }
-  if (!wait_for_end(pipe_fd, kPatienceMs)) {
+  // A process that is forked while others are being killed is met in the next round.
+  for (int round = 0; round < kRoundsMax && !wait_for_end(pipe_fd, kPatienceMs); ++round) {
     kill_holders(pipe_fd);
-    wait_for_end(pipe_fd, kPatienceMs);
   }
+}
+
+/// Makes the directory and tells its name, or that and why it cannot: an errno, then the name.
+/// Every signal but SIGKILL is blocked here: only the work's end ends the janitor.
+[[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, int ready_fd, std::string directory) {
+  prctl(PR_SET_NAME, "hobbs-janitor");
+  const int error = mkdtemp(directory.data()) == nullptr ? errno : 0;
+  std::string told(reinterpret_cast<const char*>(&error), sizeof error);
+  told += directory;
+  // Who does not read it has been killed, and the pipe tells that too.
+  [[maybe_unused]] const ssize_t written = write(ready_fd, told.data(), told.size());
+  if (error != 0) _exit(1);
+  // Nothing of the caller's may stay open here: whoever reads from it would wait for the janitor.
+  close_all_but(std::min(pipe_fd, parent_pidfd), std::max(pipe_fd, parent_pidfd));
+  outlive(pipe_fd, parent_pidfd);
   remove_everything(directory);
   _exit(0);
 }
+
+/// What run_janitor() tells. Throws std::system_error.
+std::string read_directory(int ready_fd) {
+  int error = 0;
+  char told[sizeof error + PATH_MAX];
+  ssize_t length;
+  while ((length = read(ready_fd, told, sizeof told)) < 0 && errno == EINTR) {
+  }
+  if (length <= static_cast<ssize_t>(sizeof error)) error = ECHILD;
+  if (error == 0) std::memcpy(&error, told, sizeof error);
+  if (error != 0) {
+    throw std::system_error(error, std::generic_category(),
+                            "cannot make a scratch directory in " + scratch_directory());
+  }
+  return std::string(told + sizeof error, static_cast<std::size_t>(length) - sizeof error);
+}
+
+/// A pipe that closes with its scope.
+struct Pipe {
+  int ends[2];
+  Pipe() {
+    if (pipe2(ends, O_CLOEXEC) != 0)
+      throw std::system_error(errno, std::generic_category(), "pipe");
+  }
+  ~Pipe() {
+    for (const int end : ends) {
+      if (end >= 0) close(end);
+    }
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  int take(int which) { return std::exchange(ends[which], -1); }
+};
 
 }  // namespace
 
@@ -116,15 +165,10 @@ std::string scratch_directory() {
 }
 
 Janitor::Janitor() {
-  directory_ = scratch_directory() + "/hobbs-" + std::to_string(getpid()) + "-XXXXXX";
-  if (mkdtemp(directory_.data()) == nullptr) {
-    throw std::system_error(errno, std::generic_category(),
-                            "cannot make a scratch directory in " + scratch_directory());
-  }
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    throw std::system_error(errno, std::generic_category(), "pipe");
-  }
+  const std::string pattern =
+      scratch_directory() + "/hobbs-" + std::to_string(getpid()) + "-XXXXXX";
+  Pipe lifeline;
+  Pipe ready;
   const int self = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
   // A Ctrl-C for the whole group must find the janitor deaf or not yet there.
   sigset_t all, before;
@@ -132,15 +176,28 @@ Janitor::Janitor() {
   sigprocmask(SIG_BLOCK, &all, &before);
   pid_ = fork();
   if (pid_ == 0) {
-    close(ends[1]);
-    run_janitor(ends[0], self, directory_);
+    close(lifeline.take(1));
+    run_janitor(lifeline.ends[0], self, ready.ends[1], pattern);
   }
   const int failed = pid_ < 0 ? errno : 0;
   sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (failed != 0) throw std::system_error(failed, std::generic_category(), "fork");
-  close(ends[0]);
   if (self >= 0) close(self);
-  lifeline_ = ends[1];
+  if (failed != 0) throw std::system_error(failed, std::generic_category(), "fork");
+  close(ready.take(1));
+  try {
+    directory_ = read_directory(ready.ends[0]);
+  } catch (const std::system_error&) {
+    close(lifeline.take(1));
+    wait_for_janitor();
+    throw;
+  }
+  lifeline_ = call_lifeline_ = lifeline.take(1);
+  setenv(kScratchName, fs::path(directory_).filename().c_str(), 1);
+}
+
+void Janitor::wait_for_janitor() const {
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 Janitor::~Janitor() {
@@ -148,8 +205,8 @@ Janitor::~Janitor() {
   while (write(lifeline_, "", 1) < 0 && errno == EINTR) {
   }
   close(lifeline_);
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  call_lifeline_ = -1;
+  wait_for_janitor();
 }
 
 }  // namespace hobbs

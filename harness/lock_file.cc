@@ -1,6 +1,7 @@
 #include "harness/lock_file.h"
 
 #include <fcntl.h>
+#include <sys/ipc.h>
 #include <sys/sem.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 namespace hobbs {
 
 void remove_what_it_names(const std::string& path) {
-  constexpr std::string_view kMark = "sysv-semaphore:";
+  constexpr std::string_view kMark = "sysv-semaphore-key:";
   char text[64] = {};
   const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return;
@@ -18,8 +19,10 @@ void remove_what_it_names(const std::string& path) {
   close(fd);
   if (length <= 0 || !std::string_view(text).starts_with(kMark)) return;
   char* end = nullptr;
-  const long id = std::strtol(text + kMark.size(), &end, 10);
-  if (end != text + kMark.size()) semctl(static_cast<int>(id), 0, IPC_RMID);
+  const long key = std::strtol(text + kMark.size(), &end, 10);
+  if (end == text + kMark.size() || key == IPC_PRIVATE) return;
+  const int set = semget(static_cast<key_t>(key), 0, 0);
+  if (set >= 0) semctl(set, 0, IPC_RMID);
 }
 
 }  // namespace hobbs

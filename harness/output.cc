@@ -49,6 +49,60 @@ std::string write_special(const std::string& path, std::string_view text) {
   return failed == 0 ? std::string() : cannot_write(path, failed);
 }
 
+/// A file that has no name before it is complete, so that nothing of it is left by whoever is
+/// killed while writing it. Where the file system has no such files: one beside the wanted one.
+class Draft {
+ public:
+  explicit Draft(const std::string& path) : path_(path) {
+    const fs::path folder = fs::path(path).parent_path();
+    fd_ = open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd_ >= 0 || (errno != EOPNOTSUPP && errno != EISDIR)) return;
+    beside_ = path + ".XXXXXX";
+    fd_ = mkostemp(beside_.data(), O_CLOEXEC);
+    if (fd_ < 0) beside_.clear();
+  }
+  ~Draft() {
+    const int error = errno;
+    if (fd_ >= 0) close(fd_);
+    if (!beside_.empty()) unlink(beside_.c_str());
+    errno = error;
+  }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  /// Below 0: none could be made, and errno says why.
+  int fd() const { return fd_; }
+
+  /// Gives it the name, in place of what has it; 0 or the errno.
+  int publish() {
+    const bool nameless = beside_.empty();
+    if (nameless && link_to(path_)) return 0;
+    if (nameless && errno != EEXIST) return errno;
+    if (nameless) {
+      beside_ = path_ + ".new" + std::to_string(getpid());
+      if (!link_to(beside_)) return errno;
+    } else {
+      // mkstemp makes files private; a report is as readable as any new file.
+      const mode_t mask = umask(0);
+      umask(mask);
+      if (fchmod(fd_, 0666 & ~mask) != 0) return errno;
+    }
+    if (rename(beside_.c_str(), path_.c_str()) != 0) return errno;
+    beside_.clear();
+    return 0;
+  }
+
+ private:
+  bool link_to(const std::string& name) const {
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+    return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  }
+
+  const std::string path_;
+  std::string beside_;  // Its name until it has the wanted one; empty: none.
+  int fd_ = -1;
+};
+
 /// A name that tells what is in the file and is the same for the same finding.
 std::string replay_name(const Result& result) {
   std::string name = fmt::format("{}.{}.{}", result.lock, result.driver, result.rule);
@@ -75,19 +129,11 @@ std::string write_stdout(std::string_view text) {
 
 std::string write_file(const std::string& path, std::string_view text) {
   if (is_special(path)) return write_special(path, text);
-  std::string temporary = path + ".XXXXXX";
-  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return cannot_write(path, errno);
-  int failed = write_all(fd, text);
-  // mkstemp makes files private; a report is as readable as any new file.
-  const mode_t mask = umask(0);
-  umask(mask);
-  if (failed == 0 && fchmod(fd, 0666 & ~mask) != 0) failed = errno;
-  if (close(fd) != 0 && failed == 0) failed = errno;
-  if (failed == 0 && rename(temporary.c_str(), path.c_str()) != 0) failed = errno;
-  if (failed == 0) return {};
-  unlink(temporary.c_str());
-  return cannot_write(path, failed);
+  Draft draft(path);
+  if (draft.fd() < 0) return cannot_write(path, errno);
+  int failed = write_all(draft.fd(), text);
+  if (failed == 0) failed = draft.publish();
+  return failed == 0 ? std::string() : cannot_write(path, failed);
 }
 
 std::string check_writable(const std::string& path) {
@@ -96,12 +142,8 @@ std::string check_writable(const std::string& path) {
   if (is_special(path)) {
     return access(path.c_str(), W_OK) == 0 ? std::string() : cannot_write(path, errno);
   }
-  std::string temporary = path + ".XXXXXX";
-  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return cannot_write(path, errno);
-  close(fd);
-  unlink(temporary.c_str());
-  return {};
+  const Draft draft(path);
+  return draft.fd() >= 0 ? std::string() : cannot_write(path, errno);
 }
 
 FileText read_file(const std::string& path) {

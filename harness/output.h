@@ -13,9 +13,9 @@ namespace hobbs {
 /// closed pipe) is not an error.
 std::string write_stdout(std::string_view text);
 
-/// Writes a file atomically: a temporary file beside it, then a rename. Something that is there
-/// and is no regular file (a pipe, a device) is written to as it is. Returns empty, or one
-/// sentence; then nothing is left behind.
+/// Writes a file atomically: it has no name before it is complete. Something that is there and is no
+/// regular file (a pipe, a device) is written to as it is. Returns empty, or one sentence; then
+/// nothing is left behind, nor by whoever is killed here.
 std::string write_file(const std::string& path, std::string_view text);
 
 /// Whether write_file() could start on this path; empty, or one sentence. Leaves nothing behind.

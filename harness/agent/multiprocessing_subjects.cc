@@ -3,6 +3,7 @@
 // As there, the locks of the fork context have no name and live in memory that children inherit;
 // those of spawn and forkserver have one, under which mp.attach finds them.
 #include <cerrno>
+#include <cstdlib>
 
 #include "harness/agent/factories.h"
 #include "harness/agent/name_keeper.h"
@@ -104,7 +105,10 @@ Made make_multiprocessing(const std::string& context, const std::string& name,
     return subject;
   }
   const std::uint32_t value = counts ? first_value(arguments) : 1;
-  NamedSemaphore semaphore = NamedSemaphore::create_unique(value);
+  // Whoever started this agent removes what has this in its name.
+  const char* scratch = std::getenv("HOBBS_SCRATCH");
+  NamedSemaphore semaphore =
+      NamedSemaphore::create_unique(value, scratch == nullptr ? "" : std::string(scratch) + "-");
   keep_name(semaphore.name());
   serve_named(*subject, name, std::move(semaphore), name == "Semaphore" ? kValueMax : value);
   return subject;

@@ -153,9 +153,10 @@ void register_one(const Context& context, const LockSpec& lock, const Workload& 
 
 void initialize(const std::vector<std::string>& arguments) {
   // Interleaved, so that a slow minute of the machine does not fall on one lock.
-  std::vector<std::string> words{"hobbs", "--benchmark_enable_random_interleaving=true"};
+  std::vector<std::string> words{"--benchmark_enable_random_interleaving=true"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
+  static char program[] = "hobbs";  // The library keeps the pointer.
+  std::vector<char*> pointers{program};
   for (std::string& word : words) pointers.push_back(word.data());
   int count = static_cast<int>(pointers.size());
   pointers.push_back(nullptr);

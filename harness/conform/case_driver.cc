@@ -40,6 +40,7 @@ class CaseDriver : public Driver {
     const CaseFile file = parse_cases(text->second);
     CaseOptions options = options_for(request);
     options.agent = agent->second;
+    options.confirmations = 0;
     outcome.error = file.error;
     for (std::uint64_t i = 0; outcome.error.empty() && i < kReplayRuns; ++i) {
       CaseResults run = run_cases(file.cases, options);

@@ -4,6 +4,7 @@
 
 #include "harness/conform/agent_command.h"
 #include "harness/conform/canary.h"
+#include "harness/conform/run_cases.h"
 
 namespace hobbs {
 namespace {
@@ -39,6 +40,26 @@ TEST(CaseRunnerTest, AnHonestAgentPasses) {
   ASSERT_EQ(outcome.moments.size(), 9U);
   EXPECT_EQ(outcome.moments[4].text, "A.t1 L.acquire() -> waits");
   EXPECT_EQ(outcome.moments[6].text, "wait A.t1 -> true");
+}
+
+/// The one result of kCase by run_cases(), which confirms.
+Result run_confirmed(const std::string& lie) {
+  CaseOptions options;
+  options.agent =
+      "exec:" + find_agent("python").words.at(0) + " harness/conform/lying_agent.py '" + lie + "'";
+  const CaseResults run = run_cases(parse_cases(kCase).cases, options);
+  EXPECT_EQ(run.error, "");
+  return run.results.at(0);
+}
+
+TEST(RunCasesTest, AFindingHasBeenRepeated) {
+  const Result broken = run_confirmed("dies");
+  ASSERT_EQ(broken.verdict, Verdict::kFail) << broken.reason;
+  EXPECT_EQ(broken.finding->failed, 5U);
+  EXPECT_EQ(broken.finding->of, 5U);
+  const Result killed = run_confirmed("dies once");
+  EXPECT_EQ(killed.verdict, Verdict::kInconclusive);
+  EXPECT_NE(killed.reason.find("not in 4 more runs"), std::string::npos) << killed.reason;
 }
 
 struct Lie {

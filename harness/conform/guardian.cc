@@ -16,13 +16,16 @@
 #include <system_error>
 #include <utility>
 
+#include "harness/janitor.h"
+
 namespace hobbs {
 namespace {
 
 constexpr int kMembersMax = 256;
-constexpr int kGraceMs = 2000;  // For helpers of agents to leave by themselves.
+constexpr int kGraceMs = 1500;  // For helpers of agents to leave by themselves.
 constexpr int kStepMs = 5;
 constexpr int kDepthMax = 64;  // Of directories.
+constexpr int kLifeline = STDERR_FILENO + 1;
 
 struct Message {
   char what;  // 's': start a member; 'r': remember `pid`.
@@ -150,12 +153,17 @@ void Guardian::guard(int socket) noexcept {
   action.sa_handler = SIG_DFL;
   sigaction(SIGCHLD, &action, nullptr);  // Ignored, it would reap children behind our back.
   // Keep nothing of the caller's: another guardian's socket kept here would never close, and who
-  // reads hobbs's output must see its end.
+  // reads hobbs's output must see its end. But for the lifeline: the janitor must not clear up
+  // while agents live.
   dup2(socket, STDIN_FILENO);
   const int null = open("/dev/null", O_WRONLY);
   dup2(null, STDOUT_FILENO);
   dup2(null, STDERR_FILENO);
-  syscall(SYS_close_range, 3U, ~0U, 0U);
+  const int lifeline = dup(Janitor::lifeline());
+  if (lifeline > kLifeline) dup2(lifeline, kLifeline);
+  if (lifeline >= 0) fcntl(kLifeline, F_SETFD, FD_CLOEXEC);
+  syscall(SYS_close_range, static_cast<unsigned>(lifeline < 0 ? kLifeline : kLifeline + 1), ~0U,
+          0U);
   int members[kMembersMax];
   int count = 0;
   Message message;

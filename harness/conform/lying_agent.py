@@ -24,6 +24,7 @@ def load_agent():
 
 
 LIE, WHERE = sys.argv[1:3]
+DIED = os.path.join(os.environ.get("TEST_TMPDIR", "/tmp"), "lying_agent_died")
 agent = load_agent()
 
 
@@ -52,6 +53,9 @@ class Lock:
                 pass
         if LIE == "dies" and self.lock.locked():
             print("cannot go on", file=sys.stderr, flush=True)
+            os._exit(3)
+        if LIE == "dies once" and self.lock.locked() and not os.path.exists(DIED):
+            open(DIED, "x").close()
             os._exit(3)
         return self.lock.acquire(blocking, timeout)
 

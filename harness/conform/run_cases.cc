@@ -38,7 +38,27 @@ std::string replay_of(const ConformanceCase& conformance_case, const CaseOptions
   return to_json(replay);
 }
 
-Finding finding_of(const ConformanceCase& conformance_case, const CaseOutcome& outcome,
+/// What a case came to, and how often.
+struct Repeated : CaseOutcome {
+  std::uint64_t failed = 0;
+  std::uint64_t runs = 1;
+};
+
+/// Runs a case that failed again. Somebody may have killed an agent, or the answer be one of luck.
+void confirm(const ConformanceCase& conformance_case, const CaseSetting& setting,
+             const CaseOptions& options, Repeated& outcome) {
+  for (std::uint64_t i = 0; i < options.confirmations; ++i) {
+    if (std::chrono::steady_clock::now() >= options.until) break;
+    ++outcome.runs;
+    outcome.failed += run_case(conformance_case, setting).verdict == Verdict::kFail ? 1 : 0;
+  }
+  if (outcome.failed > 1 || options.confirmations == 0) return;
+  outcome.verdict = Verdict::kInconclusive;
+  outcome.reason +=
+      "; seen once, and not in " + std::to_string(outcome.runs - 1) + " more runs of the same case";
+}
+
+Finding finding_of(const ConformanceCase& conformance_case, const Repeated& outcome,
                    const CaseOptions& options) {
   Finding finding;
   finding.summary = conformance_case.title + ": ";
@@ -49,13 +69,13 @@ Finding finding_of(const ConformanceCase& conformance_case, const CaseOutcome& o
   finding.program = to_text(conformance_case);
   finding.history = outcome.moments;
   finding.evidence = outcome.evidence;
-  finding.failed = 1;
-  finding.of = 1;
+  finding.failed = outcome.failed;
+  finding.of = outcome.runs;
   finding.replay_json = replay_of(conformance_case, options);
   return finding;
 }
 
-Result result_of(const ConformanceCase& conformance_case, const CaseOutcome& outcome,
+Result result_of(const ConformanceCase& conformance_case, const Repeated& outcome,
                  const CaseOptions& options, const KnownDifference* difference) {
   Result result;
   result.lock = conformance_case.lock;
@@ -64,7 +84,7 @@ Result result_of(const ConformanceCase& conformance_case, const CaseOutcome& out
   result.topology = topology_of(conformance_case);
   result.rule = conformance_case.id;
   result.verdict = outcome.verdict;
-  result.executions = 1;
+  result.executions = outcome.runs;
   result.duration_ms = outcome.duration_ms;
   const std::string at =
       outcome.line > 0 ? "line " + std::to_string(outcome.line) + ", '" + outcome.step + "': " : "";
@@ -79,6 +99,27 @@ Result result_of(const ConformanceCase& conformance_case, const CaseOutcome& out
     result.reason = at + outcome.reason;
   }
   return result;
+}
+
+Result judge(const ConformanceCase& conformance_case, const CaseSetting& setting,
+             const CaseOptions& options, const std::string& agent,
+             const DifferenceTable& differences) {
+  Repeated outcome;
+  if (std::chrono::steady_clock::now() >= options.until) {
+    outcome.verdict = Verdict::kInconclusive;
+    outcome.reason = "the budget ended before this case";
+  } else {
+    static_cast<CaseOutcome&>(outcome) = run_case(conformance_case, setting);
+  }
+  const KnownDifference* difference = nullptr;
+  if (outcome.answered_otherwise) {
+    difference = find_difference(differences, agent, conformance_case.id, outcome.step);
+  }
+  if (outcome.verdict == Verdict::kFail && difference == nullptr) {
+    outcome.failed = 1;
+    confirm(conformance_case, setting, options, outcome);
+  }
+  return result_of(conformance_case, outcome, options, difference);
 }
 
 }  // namespace
@@ -103,21 +144,9 @@ CaseResults run_cases(const std::vector<ConformanceCase>& cases, const CaseOptio
   std::mutex telling;
   const auto work = [&] {
     for (std::size_t i; (i = next.fetch_add(1)) < chosen.size();) {
-      const ConformanceCase& one = *chosen[i];
-      CaseOutcome outcome;
-      if (std::chrono::steady_clock::now() >= options.until) {
-        outcome.verdict = Verdict::kInconclusive;
-        outcome.reason = "the budget ended before this case";
-      } else {
-        outcome = run_case(one, setting);
-      }
-      const KnownDifference* difference =
-          outcome.answered_otherwise
-              ? find_difference(differences, agent.name, one.id, outcome.step)
-              : nullptr;
-      all.results[i] = result_of(one, outcome, options, difference);
+      all.results[i] = judge(*chosen[i], setting, options, agent.name, differences);
       const std::lock_guard guard(telling);
-      options.progress(one.id + " " + std::string(to_string(all.results[i].verdict)));
+      options.progress(chosen[i]->id + " " + std::string(to_string(all.results[i].verdict)));
       options.found(all.results[i]);
     }
   };

@@ -24,6 +24,8 @@ struct CaseOptions {
   Patience patience;
   unsigned jobs = 0;       // Cases at a time; 0: as many as there are CPUs.
   std::uint64_t seed = 1;  // Only told in the replay.
+  // How often a case that failed is run again; one that then passes each time accuses nobody.
+  std::uint64_t confirmations = 4;
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
   // From any thread, one at a time.
   std::function<void(std::string_view)> progress = [](std::string_view) {};

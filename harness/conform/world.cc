@@ -15,6 +15,8 @@
 #include <fstream>
 #include <system_error>
 
+#include "harness/janitor.h"
+
 namespace hobbs {
 namespace {
 
@@ -48,13 +50,18 @@ std::string in_seconds(std::int64_t ns) {
   return std::to_string(ns / 1'000'000'000) + "." + std::to_string(ns / 100'000'000 % 10) + " s";
 }
 
-/// A socket's path holds 107 characters at most: a long parent is replaced by /tmp.
 std::string make_directory(const std::string& parent) {
-  constexpr std::size_t kParentCharsMax = 70;
-  std::string path = (parent.empty() || parent.size() > kParentCharsMax ? "/tmp" : parent) +
-                     "/hobbs-conform-XXXXXX";
+  std::string path = (parent.empty() ? scratch_directory() : parent) + "/hobbs-conform-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) refuse("cannot make a private directory");
   return path;
+}
+
+/// A socket's path holds 107 characters at most: a long one goes by the descriptor `folder`, which
+/// all programs of this user can follow.
+std::string socket_path_in(const std::string& directory, int folder) {
+  const std::string path = directory + "/sock";
+  if (path.size() < sizeof(sockaddr_un::sun_path)) return path;
+  return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(folder) + "/sock";
 }
 
 int listen_at(const std::string& path) {
@@ -98,7 +105,9 @@ World::World(const std::vector<std::string>& command, const std::string& parent_
   private_directory_ = directory_ + "/d";
   log_path_ = directory_ + "/log";
   if (mkdir(private_directory_.c_str(), 0700) != 0) refuse("cannot make a private directory");
-  const std::string socket_path = private_directory_ + "/sock";
+  folder_ = open(private_directory_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (folder_ < 0) refuse("cannot open a private directory");
+  const std::string socket_path = socket_path_in(private_directory_, folder_);
   std::vector<std::string> full = command;
   full.push_back(socket_path);
   guardian_ = std::make_unique<Guardian>(std::move(full), directory_, log_path_);
@@ -110,6 +119,7 @@ World::~World() {
     if (process.pidfd >= 0) close(process.pidfd);
   }
   if (listener_ >= 0) close(listener_);
+  if (folder_ >= 0) close(folder_);
 }
 
 World::Process& World::process(const std::string& name) {

@@ -120,6 +120,7 @@ class World {
   const Patience patience_;
   std::string directory_;          // Holds the two below; the guardian removes it.
   std::string private_directory_;  // $D of the case, with the agents' socket in it.
+  int folder_ = -1;                // Open on it.
   std::string log_path_;           // What agents print.
   int listener_ = -1;
   std::unique_ptr<Guardian> guardian_;

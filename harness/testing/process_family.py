@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 
 PR_SET_CHILD_SUBREAPER = 36
+RESULTS = ("hobbs-out", "report.json")  # What a command is meant to leave.
 PATIENCE_S = 60  # For the last process of a killed command to go; then it counts as left behind.
 
 
@@ -59,6 +61,15 @@ def reap_all():
         signal.signal(signal.SIGALRM, before)
 
 
+def is_json(folder, name):
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
+        try:
+            json.load(file)
+        except ValueError:
+            return False
+    return True
+
+
 def semaphore_sets():
     """The ids of all System V semaphore sets of this machine (or namespace)."""
     with open("/proc/sysvipc/sem", encoding="ascii") as file:
@@ -86,8 +97,10 @@ class Family:
     def left_behind(self):
         """What is left, in words, once everything that still goes by itself has gone."""
         left = [f"process {name}" for name in reap_all()]
-        left += [f"file {name}" for name in os.listdir(self.directory)
-                 if name.startswith("hobbs-") and name != "hobbs-out"]
+        left += [f"file {name}" for name in os.listdir(self.directory) if name not in RESULTS]
+        for folder, _, names in os.walk(self.directory):
+            left += [f"torn file {name}" for name in names
+                     if os.path.basename(folder) == "hobbs-out" and not is_json(folder, name)]
         left += [f"/dev/shm/{name}" for name in os.listdir("/dev/shm")
                  if f"hobbs-{self.pid}-" in name]
         left += [f"semaphore set {identity}" for identity in semaphore_sets() - self._sets]

@@ -12,6 +12,7 @@
 #include <boost/interprocess/sync/interprocess_sharable_mutex.hpp>
 #include <boost/interprocess/sync/interprocess_upgradable_mutex.hpp>
 #include <boost/interprocess/sync/named_mutex.hpp>
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -72,13 +73,15 @@ class Upgradable : public Sharable<bip::interprocess_upgradable_mutex> {
 /// A named mutex whose name is in a file (path_resource.h), so that the last user removes it.
 class Named {
  public:
-  explicit Named(const char* path) : resource_(path, new_name) {
-    try {
-      mutex_.emplace(bip::open_or_create, resource_.name().c_str());
-    } catch (const bip::interprocess_exception&) {
-      // Each call will say so.
-    }
-  }
+  explicit Named(const char* path)
+      : resource_(path, "", new_name, [this](const std::string& name) {
+          try {
+            mutex_.emplace(bip::open_or_create, name.c_str());
+          } catch (const bip::interprocess_exception&) {
+            // Each call will say so.
+          }
+          return mutex_.has_value();
+        }) {}
   ~Named() {
     mutex_.reset();
     resource_.leave([](const std::string& name) { bip::named_mutex::remove(name.c_str()); });
@@ -107,12 +110,15 @@ class Named {
  private:
   static std::string new_name() {
     static std::atomic<std::uint32_t> counter{0};
-    return "hobbs." + std::to_string(::getpid()) + "." + std::to_string(++counter) + "." +
+    // Whoever started us removes what has this in its name, however we end.
+    const char* scratch = std::getenv("HOBBS_SCRATCH");
+    return (scratch == nullptr ? "hobbs" : scratch) + ("." + std::to_string(::getpid())) + "." +
+           std::to_string(++counter) + "." +
            std::to_string(RealPlatform::now().time_since_epoch().count());
   }
 
-  adapters::PathResource resource_;
   std::optional<bip::named_mutex> mutex_;
+  adapters::PathResource resource_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // A kernel object that goes by a name of its own (a semaphore set, a shared memory object), made
 // to live as long as somebody has a file open: the file says its name, and the last one out
-// removes it.
+// removes it. The name is in the file before the object is made, after a mark of what it is a name
+// of, so that whoever finds the file after everybody was killed can tell what to remove.
 //
 // The file's content is the name. Two record locks of the open file description guard it: byte 0,
 // shared, is held by each user for as long as it lives, so who can make it exclusive is the last;
@@ -14,23 +15,26 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 namespace hobbs::adapters {
 
 class PathResource {
  public:
-  /// Opens or creates the file; `create` makes a new object and returns its name (at most 60
-  /// characters; empty if the system refuses) and is called if the file has none.
-  template <class Create>
-  PathResource(const char* path, Create&& create)
+  /// Opens or creates the file; `new_name` gives the name (at most 200 characters with the mark)
+  /// under which to make the object, and `make(name)`, called with that name or with the one that
+  /// was there, makes the object unless it is there; false if the system refuses.
+  template <class NewName, class Make>
+  PathResource(const char* path, std::string_view mark, NewName&& new_name, Make&& make)
       : descriptor_(::open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)), user_(::getpid()) {
     lock(kGate, F_WRLCK, F_OFD_SETLKW);
     lock(kUsers, F_RDLCK, F_OFD_SETLKW);
-    name_ = read_name();
-    if (name_.empty()) {
-      name_ = create();
-      if (::pwrite(descriptor_, name_.data(), name_.size(), 0) < 0) name_.clear();
+    std::string text = read_text();
+    if (text.empty() || !text.starts_with(mark)) {
+      text = std::string(mark) + new_name();
+      if (::pwrite(descriptor_, text.data(), text.size(), 0) < 0) text.clear();
     }
+    if (!text.empty() && make(text.substr(mark.size()))) name_ = text.substr(mark.size());
     lock(kGate, F_UNLCK, F_OFD_SETLK);
   }
   PathResource(const PathResource&) = delete;
@@ -58,6 +62,7 @@ class PathResource {
 
  private:
   static constexpr off_t kUsers = 0, kGate = 1;
+  static constexpr std::size_t kNameMax = 200;
 
   bool lock(off_t byte, short type, int command) {
     struct flock range {};
@@ -71,8 +76,8 @@ class PathResource {
     } while (result != 0 && errno == EINTR);
     return result == 0;
   }
-  std::string read_name() const {
-    char text[64];
+  std::string read_text() const {
+    char text[kNameMax];
     const ssize_t length = ::pread(descriptor_, text, sizeof text, 0);
     return std::string(text, length > 0 ? static_cast<std::size_t>(length) : 0);
   }

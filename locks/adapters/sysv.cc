@@ -4,10 +4,13 @@
 // to initialise it. Acquiring is one semop of two operations, "wait for zero" and "add one",
 // which the kernel does as one step; releasing subtracts one, at once or not at all.
 #include <sys/ipc.h>
+#include <sys/random.h>
 #include <sys/sem.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <limits>
 #include <string>
 
 #include "locks/adapters/adapters.h"
@@ -28,12 +31,10 @@ class SystemVLock {
       .checks_misuse = !undo};
 
   explicit SystemVLock(const char* path)
-      : resource_(path,
-                  [] {
-                    const int made = ::semget(IPC_PRIVATE, 1, 0600);
-                    return made < 0 ? std::string() : kMark + std::to_string(made);
-                  }),
-        set_(resource_.name().empty() ? -1 : std::stoi(resource_.name().substr(kMark.size()))) {}
+      : resource_(path, "sysv-semaphore-key:", unused_key, [this](const std::string& key) {
+          set_ = ::semget(std::stoi(key), 1, IPC_CREAT | 0600);
+          return set_ >= 0;
+        }) {}
   ~SystemVLock() {
     resource_.leave([this](const std::string&) { ::semctl(set_, 0, IPC_RMID); });
   }
@@ -65,8 +66,17 @@ class SystemVLock {
 
  private:
   static constexpr short kUndo = undo ? SEM_UNDO : 0;
-  // Who finds the file after everybody was killed can tell what to remove.
-  static inline const std::string kMark = "sysv-semaphore:";
+
+  /// Of 2^31, by chance, one that nobody has: what has no key could not be found again by one who
+  /// knows it only from the file.
+  static std::string unused_key() {
+    key_t key = IPC_PRIVATE;
+    do {
+      if (::getrandom(&key, sizeof key, 0) != sizeof key) std::abort();  // Never for so few bytes.
+      key &= std::numeric_limits<key_t>::max();
+    } while (key == IPC_PRIVATE || ::semget(key, 0, 0) >= 0 || errno == EACCES);
+    return std::to_string(key);
+  }
 
   Outcome acquire(int flags, const timespec* patience) {
     sembuf take[] = {
@@ -81,8 +91,8 @@ class SystemVLock {
     }
   }
 
+  int set_ = -1;
   adapters::PathResource resource_;
-  int set_;
 };
 
 }  // namespace

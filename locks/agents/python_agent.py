@@ -118,6 +118,8 @@ def make(kind, arguments, keywords):
     if family == "mp":
         import multiprocessing
 
+        if scratch := os.environ.get("HOBBS_SCRATCH"):  # The caller removes what has it in its name.
+            multiprocessing.current_process()._config["semprefix"] = "/mp-" + scratch
         context, _, name = name.rpartition(".")
         return getattr(multiprocessing.get_context(context or None), name)(*arguments, **keywords)
     if family == "th":

@@ -13,13 +13,13 @@ namespace {
 
 constexpr int kNamesTried = 100;
 
-std::string random_name() {
+std::string random_name(const std::string& infix) {
   static constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
   unsigned char drawn[8];
   if (::getrandom(drawn, sizeof drawn, 0) != sizeof drawn) {
     throw LockError(errno, "no random name for a semaphore");
   }
-  std::string name = "/mp-";
+  std::string name = "/mp-" + infix;
   for (const unsigned char byte : drawn) name += kLetters[byte % (sizeof kLetters - 1)];
   return name;
 }
@@ -39,10 +39,10 @@ NamedSemaphore NamedSemaphore::create(const std::string& name, std::uint32_t val
   return made;
 }
 
-NamedSemaphore NamedSemaphore::create_unique(std::uint32_t value) {
+NamedSemaphore NamedSemaphore::create_unique(std::uint32_t value, const std::string& infix) {
   for (int tried = 1;; ++tried) {
     try {
-      return create(random_name(), value);
+      return create(random_name(infix), value);
     } catch (const LockError& error) {
       if (error.code().value() != EEXIST || tried == kNamesTried) throw;
     }

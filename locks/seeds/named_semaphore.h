@@ -21,8 +21,9 @@ class NamedSemaphore {
   /// Makes it, for the user's own processes only (mode 0600). LockError with the errno: EEXIST if
   /// there is one of that name, EINVAL if the value is above SEM_VALUE_MAX.
   static NamedSemaphore create(const std::string& name, std::uint32_t value);
-  /// As create(), with a fresh name: "/mp-" and eight random characters, as multiprocessing has.
-  static NamedSemaphore create_unique(std::uint32_t value);
+  /// As create(), with a fresh name: "/mp-" as multiprocessing has, `infix` and eight random
+  /// characters.
+  static NamedSemaphore create_unique(std::uint32_t value, const std::string& infix = "");
   /// LockError (ENOENT) if there is none of that name.
   static NamedSemaphore open(const std::string& name);
   /// Makes it unless it is there; whichever, the name stays until somebody unlinks it.
