@@ -100,12 +100,14 @@ const Instruction* Decoder::decode(std::uint64_t address) {
     const bool is_address_only = raw.mnemonic == ZYDIS_MNEMONIC_LEA;
     if (made.operands[i].kind == Operand::Kind::kMemory && !is_address_only) {
       made.memory = static_cast<std::int8_t>(i);
+      made.writes_memory = (operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
     }
   }
   made.mnemonic = raw.mnemonic;
   made.length = raw.length;
   made.locked = (raw.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0 ||
                 (raw.mnemonic == ZYDIS_MNEMONIC_XCHG && made.memory >= 0);
+  made.is_string = raw.meta.category == ZYDIS_CATEGORY_STRINGOP;
   made.repeated = (raw.attributes &
                    (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
   return &made;

@@ -31,6 +31,8 @@ struct Instruction {
   std::uint8_t operand_count = 0;
   bool locked = false;             // A lock prefix, or xchg with memory: drains the store buffer.
   bool repeated = false;           // rep, repe or repne.
+  bool is_string = false;          // movs, stos: memory at rdi and rsi.
+  bool writes_memory = false;      // Its explicit memory operand.
   std::int8_t memory = -1;         // Index of the explicit memory operand, or -1.
   mutable std::uint8_t group = 0;  // The processor's note of which routine executes it.
   Operand operands[3];

@@ -1,204 +1,21 @@
 #include "harness/step/native.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 
 #include "harness/step/kernel.h"
-#include "locks/real_platform.h"
+#include "harness/step/tracee.h"
 
 namespace hobbs::step {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds kPatience{2000};
+using Kind = Transition::Kind;
 constexpr std::chrono::milliseconds kStall{150};  // A call takes microseconds.
-
-/// What went wrong with the processes themselves.
-struct Refusal {
-  NativeReport::End end;
-  std::string reason;
-};
-
-/// One traced worker.
-class Tracee {
- public:
-  explicit Tracee(std::size_t w) : index_(w) {
-    pid_ = ::fork();
-    if (pid_ < 0) refuse("cannot fork");
-    if (pid_ == 0) child_main();
-    wait_for_stop();
-    if (::ptrace(PTRACE_SETOPTIONS, pid_, nullptr, PTRACE_O_EXITKILL) != 0) refuse("cannot trace");
-    registers_ = read_registers();
-  }
-  ~Tracee() { kill(); }
-  Tracee(const Tracee&) = delete;
-  Tracee& operator=(const Tracee&) = delete;
-
-  pid_t pid() const { return pid_; }
-  bool dead() const { return pid_ == 0; }
-  bool running() const { return running_; }
-  int stop_signal() const { return stop_signal_; }
-  user_regs_struct& registers() { return registers_; }
-
-  void begin_call(const Processor& start, std::uint64_t entry) {
-    registers_ = read_registers();
-    registers_.rdi = start.general[kRdi];
-    registers_.rsi = start.general[kRsi];
-    registers_.rax = registers_.rbx = registers_.rcx = registers_.rdx = registers_.rbp = 0;
-    registers_.r8 = registers_.r9 = registers_.r10 = registers_.r11 = 0;
-    registers_.r12 = registers_.r13 = registers_.r14 = registers_.r15 = 0;
-    registers_.rsp = kStackTop - 8;
-    registers_.rip = entry;
-    registers_.eflags = 0x202;
-    registers_.orig_rax = ~0ull;
-    write_memory(kStackTop - 8, &kReturnAddress, 8);
-    write_registers();
-  }
-
-  /// One instruction. If it is a system call that blocks, the worker is left running.
-  void single_step(bool may_block) {
-    if (::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, 0) != 0) refuse("cannot step");
-    running_ = true;
-    if (may_block) {
-      wait_until_asleep_or_stopped();
-    } else {
-      wait_for_stop();
-    }
-    if (!running_) registers_ = read_registers();
-  }
-
-  /// A blocked worker that ought to come back now.
-  bool comes_back() {
-    const Clock::time_point until = Clock::now() + kPatience;
-    while (running_ && Clock::now() < until) {
-      if (poll_stop()) registers_ = read_registers();
-    }
-    return !running_;
-  }
-
-  void let_go() {
-    if (dead() || running_) return;
-    ::ptrace(PTRACE_CONT, pid_, nullptr, 0);
-    running_ = true;
-  }
-
-  void kill() {
-    if (dead()) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, __WALL);
-    pid_ = 0;
-    running_ = false;
-  }
-
-  void write_memory(std::uint64_t address, const void* from, std::size_t bytes) {
-    const iovec local{const_cast<void*>(from), bytes};
-    const iovec remote{reinterpret_cast<void*>(address), bytes};
-    if (::process_vm_writev(pid_, &local, 1, &remote, 1, 0) != static_cast<ssize_t>(bytes)) {
-      refuse("cannot write a worker's memory");
-    }
-  }
-  std::uint64_t read_word(std::uint64_t address) {
-    std::uint64_t value = 0;
-    const iovec local{&value, 8};
-    const iovec remote{reinterpret_cast<void*>(address), 8};
-    if (::process_vm_readv(pid_, &local, 1, &remote, 1, 0) != 8) {
-      refuse("cannot read a worker's memory");
-    }
-    return value;
-  }
-  void refresh() { registers_ = read_registers(); }
-  void write_registers() {
-    if (::ptrace(PTRACE_SETREGS, pid_, nullptr, &registers_) != 0) refuse("cannot set registers");
-  }
-
-  char scheduler_state() const {
-    char path[64], text[512] = {};
-    std::snprintf(path, sizeof path, "/proc/%d/stat", pid_);
-    const int file = ::open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return '?';
-    const ssize_t length = ::read(file, text, sizeof text - 1);
-    ::close(file);
-    const char* state = length > 0 ? std::strrchr(text, ')') : nullptr;
-    return state == nullptr ? '?' : state[2];
-  }
-  /// Whether it ended or came back to its return address (a stop by SIGSEGV there).
-  bool poll_stop() {
-    int status = 0;
-    const pid_t got = ::waitpid(pid_, &status, WNOHANG | __WALL);
-    if (got != pid_) {
-      ::sched_yield();
-      return false;
-    }
-    note(status);
-    return true;
-  }
-
- private:
-  [[noreturn]] void refuse(const std::string& what) const {
-    throw Refusal{NativeReport::End::kRefused, what + ": " + std::strerror(errno)};
-  }
-
-  [[noreturn]] void child_main() {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    void* const low = reinterpret_cast<void*>(kStackTop - 65536);
-    if (::mmap(low, 65536, PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != low) {
-      ::_exit(1);
-    }
-    RealPlatform::attach(static_cast<std::uint32_t>(index_ + 1));
-    // The C library's cached thread id is refreshed by fork itself.
-    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    ::raise(SIGSTOP);
-    ::_exit(0);
-  }
-
-  void note(int status) {
-    if (!WIFSTOPPED(status)) {
-      pid_ = 0;
-      throw Refusal{NativeReport::End::kDiffers, "a worker ended of itself"};
-    }
-    stop_signal_ = WSTOPSIG(status);
-    running_ = false;
-  }
-  void wait_for_stop() {
-    int status = 0;
-    if (::waitpid(pid_, &status, __WALL) != pid_) refuse("cannot wait for a worker");
-    note(status);
-  }
-  void wait_until_asleep_or_stopped() {
-    const Clock::time_point until = Clock::now() + kPatience;
-    while (Clock::now() < until) {
-      if (poll_stop()) return;
-      if (scheduler_state() == 'S') return;
-    }
-  }
-  user_regs_struct read_registers() {
-    user_regs_struct registers{};
-    if (::ptrace(PTRACE_GETREGS, pid_, nullptr, &registers) != 0) refuse("cannot read registers");
-    return registers;
-  }
-
-  const std::size_t index_;
-  pid_t pid_ = 0;
-  bool running_ = false;
-  int stop_signal_ = 0;
-  user_regs_struct registers_{};
-};
 
 class NativeRun {
  public:
@@ -207,12 +24,12 @@ class NativeRun {
 
   NativeReport run() {
     try {
-      if (world_.memory() == Memory::kTotalStoreOrder) {
+      if (world_.options().memory == Memory::kTotalStoreOrder) {
         throw Refusal{NativeReport::End::kRefused, "a store buffer cannot be held back natively"};
       }
-      std::memcpy(reinterpret_cast<void*>(world_.shared_base()), state_.shared, state_.shared_used);
-      for (std::size_t w = 0; w < state_.workers_count; ++w) {
-        tracees_.push_back(std::make_unique<Tracee>(w));
+      world_.image().copy_to_machine(0, state_.shared);
+      for (std::size_t w = 0; w < state_.head.count; ++w) {
+        tracees_.push_back(std::make_unique<Tracee>(w, world_.lock(), world_.image()));
         ids_.push_back(tracees_.back()->pid());
       }
       for (position_ = 0; position_ < path_.size(); ++position_) follow(path_[position_]);
@@ -234,61 +51,72 @@ class NativeRun {
     const std::size_t w = transition.worker;
     Tracee& tracee = *tracees_[w];
     const State before = state_;
-    const Incident incident = world_.step(state_, transition);
+    Event event;
+    const Incident incident = world_.step(state_, transition, event);
     switch (transition.kind) {
-      case Transition::Kind::kDrain: differ("a store buffer that is none");
-      case Transition::Kind::kKill: tracee.kill(); break;
-      case Transition::Kind::kTimeOut:
+      case Kind::kDrain: differ("a store buffer that is none");
+      case Kind::kSignal:
+      case Kind::kSpurious:
+        throw Refusal{NativeReport::End::kRefused, "a wake without a cause cannot be ordered"};
+      case Kind::kKill: tracee.kill(); break;
+      case Kind::kTimeOut:
         if (!tracee.comes_back()) differ("a deadline did not pass");
         break;
-      case Transition::Kind::kRun: run_worker(before, tracee, w); break;
+      case Kind::kRun:
+      case Kind::kGiveUp: run_worker(before, tracee, w, event); break;
     }
-    for (std::size_t i = 0; i < state_.workers_count; ++i) {
-      const bool woken = before.workers[i].phase == Phase::kAsleep &&
-                         state_.workers[i].phase == Phase::kInCall && i != w;
-      if (woken && !tracees_[i]->comes_back()) differ("a sleeper was not woken");
+    for (std::size_t i = 0; i < state_.head.count; ++i) {
+      const bool woken = before.head.workers[i].phase == Phase::kAsleep &&
+                         state_.head.workers[i].phase == Phase::kInCall && i != w;
+      // Who waits for a file lock asks again before it comes back, and may have to wait on.
+      if (woken && !channel::retries(before.head.workers[i].channel) &&
+          !tracees_[i]->comes_back()) {
+        differ("a sleeper was not woken");
+      }
     }
     compare_memory();
-    if (state_.workers[w].phase == Phase::kInCall) compare_registers(w);
+    if (state_.head.workers[w].phase == Phase::kInCall) compare_registers(w);
     if (incident.kind == Incident::Kind::kUnknown) differ(incident.summary);
+    ++report_.points;
   }
 
-  void run_worker(const State& before, Tracee& tracee, std::size_t w) {
-    const WorkerState& model = before.workers[w];
+  void run_worker(const State& before, Tracee& tracee, std::size_t w, const Event& event) {
+    WorkerHead model = before.head.workers[w];
     if (model.phase == Phase::kBetween) {
-      const std::size_t step = step_begun(before, w);
-      if (step == world_.program().workers[w].size()) return;
-      begin_call(w, step, model.holds_shared != 0);
+      CallKind call{};
+      if (!world_.next_call(model, w, call)) return;
+      begin_call(w, call);
     }
-    const unsigned count = world_.instructions_of_last_run();
-    for (unsigned i = 0; i < count; ++i) {
-      answer_clock(tracee);
-      const bool last = i + 1 == count;
-      const bool sleeps = last && state_.workers[w].phase == Phase::kAsleep;
+    const bool late = model.has(WorkerHead::kTimedOut);
+    std::uint32_t count = event.instructions;
+    if (tracee.running()) {  // It has been asking for a file lock again since it was woken.
+      const bool sleeps_on = state_.head.workers[w].phase == Phase::kAsleep;
+      if (sleeps_on) return;
+      if (!tracee.comes_back()) differ("a file lock was not granted");
+      if (count > 0) --count;
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+      answer_clock(tracee, late);
+      const bool sleeps = i + 1 == count && state_.head.workers[w].phase == Phase::kAsleep;
       if (sleeps && times_out_next(w)) expire_deadline(tracee);
       tracee.single_step(sleeps);
       ++report_.instructions;
     }
-    answer_clock(tracee);
-    if (state_.workers[w].phase == Phase::kBetween || state_.workers[w].phase == Phase::kDone) {
-      if (tracee.registers().rip != kReturnAddress) differ("a call did not return");
+    answer_clock(tracee, late);
+    if (event.returned && tracee.registers().rip != kReturnAddress) {
+      differ("a call did not return");
+    }
+    if (event.returned && static_cast<Outcome>(tracee.registers().rax & 0xff) != event.outcome) {
+      differ("a call returned something else");
     }
   }
 
-  std::size_t step_begun(const State& before, std::size_t w) const {
-    const WorkerState& after = state_.workers[w];
-    // A call that returned within this very transition has already moved the index on.
-    const bool returned = after.phase == Phase::kBetween || after.phase == Phase::kDone;
-    if (world_.instructions_of_last_run() == 0) return world_.program().workers[w].size();
-    (void)before;
-    return returned ? after.step - 1u : after.step;
-  }
-
-  void answer_clock(Tracee& tracee) {
+  void answer_clock(Tracee& tracee, bool late) {
     user_regs_struct& registers = tracee.registers();
-    while (!tracee.running() && registers.rip == world_.clock_address()) {
-      const std::uint64_t now[2] = {kNow_s, 0};
-      tracee.write_memory(registers.rsi, now, sizeof now);
+    while (!tracee.running() && world_.runner().is_clock(registers.rip)) {
+      const bool is_gettime = world_.runner().is_clock_gettime(registers.rip);
+      const std::uint64_t now[2] = {static_cast<std::uint64_t>(late ? kLate_s : kNow_s), 0};
+      tracee.write_memory(is_gettime ? registers.rsi : registers.rdi, now, sizeof now);
       registers.rip = tracee.read_word(registers.rsp);
       registers.rsp += 8;
       registers.rax = 0;
@@ -301,8 +129,8 @@ class NativeRun {
   bool times_out_next(std::size_t w) const {
     State ahead = state_;
     for (std::size_t i = position_ + 1; i < path_.size(); ++i) {
-      if (ahead.workers[w].phase != Phase::kAsleep) return false;
-      if (path_[i].worker == w) return path_[i].kind == Transition::Kind::kTimeOut;
+      if (ahead.head.workers[w].phase != Phase::kAsleep) return false;
+      if (path_[i].worker == w) return path_[i].kind == Kind::kTimeOut;
       world_.step(ahead, path_[i]);
     }
     return false;
@@ -313,20 +141,24 @@ class NativeRun {
   }
 
   void compare_memory() {
-    const auto* real = reinterpret_cast<const std::uint8_t*>(world_.shared_base());
-    for (std::size_t at = 0; at + 4 <= state_.shared_used; at += 4) {
-      std::uint32_t model = 0, machine = 0;
-      std::memcpy(&model, state_.shared + at, 4);
-      std::memcpy(&machine, real + at, 4);
-      if (!alike(model, machine)) {
-        differ("lock+" + std::to_string(at) + " is " + std::to_string(machine) + ", in the model " +
-               std::to_string(model));
+    const std::uint32_t bytes =
+        world_.image().on_path() ? world_.image().kernel_offset() : state_.shared.used;
+    Shared machine;
+    world_.image().copy_from_machine(0, machine);
+    for (std::uint32_t at = 0; at + 4 <= bytes; at += 4) {
+      std::uint32_t in_model = 0, in_machine = 0;
+      std::memcpy(&in_model, state_.shared.bytes + at, 4);
+      std::memcpy(&in_machine, machine.bytes + at, 4);
+      if (!alike(in_model, in_machine)) {
+        differ("lock+" + std::to_string(at) + " is " + std::to_string(in_machine) +
+               ", in the model " + std::to_string(in_model));
       }
     }
   }
 
   void compare_registers(std::size_t w) {
-    const Processor& model = state_.workers[w].cpu;
+    if (tracees_[w]->running()) return;
+    const Processor& model = state_.locals[w].cpu;
     const user_regs_struct& real = tracees_[w]->registers();
     const std::uint64_t machine[16] = {real.rax, real.rcx, real.rdx, real.rbx, real.rsp, real.rbp,
                                        real.rsi, real.rdi, real.r8,  real.r9,  real.r10, real.r11,
@@ -335,6 +167,8 @@ class NativeRun {
       differ("worker " + std::to_string(w + 1) + " is at " + symbol_of(real.rip) +
              ", in the model at " + symbol_of(model.rip));
     }
+    // Objects on a path hold descriptors and addresses that each process gets anew.
+    if (world_.image().on_path()) return;
     for (int r = 0; r < 16; ++r) {
       if (r == kR11) continue;  // Holds the flags after a system call, the trap flag among them.
       ++report_.registers_compared;
@@ -358,21 +192,22 @@ class NativeRun {
     }
     return false;
   }
+
   /// Lets everybody run freely to the end of its steps: somebody must fail to get there.
   void expect_stall() {
-    for (std::size_t w = 0; w < state_.workers_count; ++w) {
-      if (state_.workers[w].phase == Phase::kBetween) {
+    for (std::size_t w = 0; w < state_.head.count; ++w) {
+      const Phase phase = state_.head.workers[w].phase;
+      if (phase == Phase::kBetween) {
         begin_next(w);
-      } else if (state_.workers[w].phase == Phase::kInCall) {
+      } else if (phase == Phase::kInCall) {
         tracees_[w]->let_go();
       }
     }
     const Clock::time_point until = Clock::now() + kStall;
     while (Clock::now() < until) {
       bool unfinished = false;
-      for (std::size_t w = 0; w < state_.workers_count; ++w) {
-        const Phase phase = state_.workers[w].phase;
-        if (phase == Phase::kDone || phase == Phase::kDead) continue;
+      for (std::size_t w = 0; w < state_.head.count; ++w) {
+        if (state_.head.workers[w].finished()) continue;
         unfinished = true;
         // The return address is not mapped: coming back is a fault there.
         if (tracees_[w]->poll_stop()) came_back(w);
@@ -382,7 +217,7 @@ class NativeRun {
   }
 
   void came_back(std::size_t w) {
-    WorkerState& worker = state_.workers[w];
+    WorkerHead& worker = state_.head.workers[w];
     tracees_[w]->refresh();
     if (tracees_[w]->stop_signal() == SIGTRAP) {  // Of the step that fell asleep: woken now.
       tracees_[w]->let_go();
@@ -392,7 +227,7 @@ class NativeRun {
     const hobbs::Step& step = world_.program().workers[w][worker.step];
     if (step.verb != Verb::kRelease &&
         holds(static_cast<Outcome>(tracees_[w]->registers().rax & 0xff))) {
-      (step.mode == Mode::kExclusive ? worker.holds_exclusive : worker.holds_shared) = 1;
+      ++(step.mode == Mode::kExclusive ? worker.exclusive : worker.shared);
     }
     ++worker.step;
     begin_next(w);
@@ -400,30 +235,23 @@ class NativeRun {
 
   /// Lets a worker that is between calls go into the next one, or notes that it has done all.
   void begin_next(std::size_t w) {
-    WorkerState& worker = state_.workers[w];
-    const std::vector<hobbs::Step>& steps = world_.program().workers[w];
-    const bool holding = worker.holds_exclusive != 0 || worker.holds_shared != 0;
-    while (worker.step < steps.size() && steps[worker.step].verb == Verb::kRelease && !holding) {
-      ++worker.step;
-    }
-    if (worker.step == steps.size()) {
+    WorkerHead& worker = state_.head.workers[w];
+    CallKind call{};
+    if (!world_.next_call(worker, w, call)) {
       worker.phase = Phase::kDone;
       return;
     }
-    begin_call(w, worker.step, worker.holds_shared != 0);
-    if (steps[worker.step].verb == Verb::kRelease) {
-      worker.holds_exclusive = worker.holds_shared = 0;
+    begin_call(w, call);
+    if (world_.program().workers[w][worker.step].verb == Verb::kRelease) {
+      --(worker.shared > 0 ? worker.shared : worker.exclusive);
     }
     worker.phase = Phase::kInCall;
     tracees_[w]->let_go();
   }
 
-  void begin_call(std::size_t w, std::size_t step, bool holds_shared) {
-    Processor start;
-    start.general[kRdi] = world_.shared_base();
-    start.general[kRsi] = static_cast<std::uint64_t>(kDeadline_ns);
-    tracees_[w]->begin_call(
-        start, entry_of(world_.lock().real, world_.program().workers[w][step], holds_shared));
+  void begin_call(std::size_t w, CallKind call) {
+    tracees_[w]->begin_call(entry_of(world_.lock().real, call), world_.image().object(),
+                            static_cast<std::uint64_t>(kDeadline_ns));
   }
 
   World& world_;

@@ -21,6 +21,7 @@ struct NativeReport {
     kRefused,     // Could not be tried: no permission to trace, store buffers, ... : `reason`.
   } end = End::kReproduced;
   std::string reason;
+  std::uint64_t points = 0;  // Transitions after which all was compared.
   std::uint64_t registers_compared = 0;
   std::uint64_t instructions = 0;
 };

@@ -20,11 +20,11 @@ using namespace step_subjects;
 std::vector<Transition> random_path(World& world, std::mt19937_64& random) {
   std::vector<Transition> path, enabled;
   State state = world.initial();
-  for (int i = 0; i < 400 && !world.is_final(state); ++i) {
+  for (int i = 0; i < 400 && !World::is_final(state.head); ++i) {
     world.enabled(state, enabled);
     if (enabled.empty()) break;
     path.push_back(enabled[random() % enabled.size()]);
-    if (world.step(state, path.back()).kind != Incident::Kind::kNone) break;
+    if (!world.step(state, path.back()).none()) break;
   }
   return path;
 }
@@ -35,7 +35,7 @@ struct Totals {
 
 void compare_paths(const LockSpec& lock, const char* program, unsigned kills, int paths,
                    Totals& totals) {
-  World world(lock, parse_program(program).program, Memory::kSequential, kills);
+  World world(lock, parse_program(program).program, {.kills = kills});
   std::mt19937_64 random(7);
   for (int i = 0; i < paths; ++i) {
     const std::vector<Transition> path = random_path(world, random);
@@ -70,7 +70,7 @@ TEST(Native, RealProcessesDoWhatTheModelSays) {
 }
 
 NativeReport confirm(const LockSpec& lock, const char* program) {
-  World world(lock, parse_program(program).program, Memory::kSequential, 0);
+  World world(lock, parse_program(program).program, {});
   const SearchReport found = search(world, {});
   EXPECT_EQ(found.end, SearchReport::End::kViolation);
   return run_natively(world, found.path, found.rule == "LV-1");
@@ -98,10 +98,9 @@ TEST(Native, GlibcsRobustMutexLosesAWakeWhenAThirdProcessBarges) {
   Claims robust;
   robust.crash = CrashBehaviour::kOwnerDied;
   const LockSpec lock = spec_of<PosixRobust>("robust", robust);
-  World two(lock, parse_program("lock unlock | lock unlock").program, Memory::kSequential, 1);
+  World two(lock, parse_program("lock unlock | lock unlock").program, {.kills = 1});
   EXPECT_EQ(search(two, {}).end, SearchReport::End::kComplete);
-  World three(lock, parse_program("lock unlock | lock unlock | lock unlock").program,
-              Memory::kSequential, 1);
+  World three(lock, parse_program("lock unlock | lock unlock | lock unlock").program, {.kills = 1});
   const SearchReport found = search(three, {});
   ASSERT_EQ(found.end, SearchReport::End::kViolation);
   EXPECT_EQ(found.rule, "CR-5");
@@ -112,7 +111,7 @@ TEST(Native, GlibcsRobustMutexLosesAWakeWhenAThirdProcessBarges) {
 
 TEST(Native, AStallThatIsNoneIsNotConfirmed) {
   World world(spec_of<FutexMutex>("futex mutex"),
-              parse_program("lock unlock | lock unlock").program, Memory::kSequential, 0);
+              parse_program("lock unlock | lock unlock").program, {});
   // Worker 1 is stopped inside its call; let go, it comes back, and so does the other: no stall.
   const std::vector<Transition> path{{Transition::Kind::kRun, 0}};
   const NativeReport report = run_natively(world, path, true);

@@ -43,6 +43,7 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
                            std::vector<Steps>(workers, repeated(once, acquisitions)), kills));
     return list;
   }
+  const Claims& claims = lock.claims;
   list.push_back(program("2x1", {once, once}));
   if (ops.try_acquire != nullptr) {
     list.push_back(program("try", {once, section(Verb::kTry)}));
@@ -56,17 +57,28 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
     list.push_back(program("writer-2readers", {once, read, read}));
     list.push_back(program("2writers-reader", {once, once, read}));
   }
-  if (claims_recovery(lock.claims)) list.push_back(program("2x1-death", {once, once}, 1));
+  if (ops.try_upgrade != nullptr) {
+    const Steps upgrade{read[0], {Verb::kTryUpgrade, Mode::kExclusive, 0, 0}, read[1]};
+    list.push_back(program("upgrade", {upgrade, upgrade}));
+  }
+  if (ops.downgrade != nullptr && ops.has_shared()) {
+    const Steps downgrade{once[0], {Verb::kDowngrade, Mode::kShared, 0, 0}, once[1]};
+    list.push_back(program("downgrade", {downgrade, read, once}));
+  }
+  if (claims.reentrant) {
+    list.push_back(program("nested", {{once[0], once[0], once[1], once[1]}, once}));
+  }
+  if (claims_recovery(claims)) list.push_back(program("2x1-death", {once, once}, 1));
+  list.push_back(program("2x1-signal", {once, once}));
+  list.back().signals = 1;
   list.push_back(program("2x2", {repeated(once, 2), repeated(once, 2)}));
   list.push_back(program("3x1", {once, once, once}));
   if (ops.acquire_until != nullptr) {
     list.push_back(program("timed-among-2", {once, section(Verb::kTimed), once}));
   }
-  if (claims_recovery(lock.claims)) {
-    list.push_back(program("3x1-death", {once, once, once}, 1));
-  }
-  std::erase_if(list, [&lock](const NamedProgram& p) {
-    return p.program.workers.size() > lock.claims.max_workers;
+  if (claims_recovery(claims)) list.push_back(program("3x1-death", {once, once, once}, 1));
+  std::erase_if(list, [&claims](const NamedProgram& p) {
+    return p.program.workers.size() > claims.max_workers;
   });
   return list;
 }

@@ -13,6 +13,7 @@ struct NamedProgram {
   std::string name;  // "2x1", "3x1", "writer-reader", ...: no commas, since scenario lists use them
   Program program;
   unsigned kills = 0;
+  unsigned signals = 0;  // Signals and spurious wakes.
 };
 
 /// In the order of growing size, so that the first finding is the smallest. `workers` and

@@ -5,14 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "harness/step/graph.h"
 #include "harness/step/world.h"
 
 namespace hobbs::step {
-
-struct SearchLimits {
-  std::uint64_t states_max = 3'000'000;
-  std::int64_t deadline_ns = INT64_MAX;  // Steady clock.
-};
 
 struct SearchReport {
   enum class End : std::uint8_t {
@@ -26,6 +22,7 @@ struct SearchReport {
   std::vector<Transition> path;  // From the initial state; the last one breaks the rule.
   std::uint64_t states = 0;
   std::uint64_t transitions = 0;
+  std::uint64_t moves = 0;  // Made by the modelled processor; all others were remembered.
   std::uint64_t stuck_as_promised = 0;  // States that a death left stuck, by the lock's contract.
 };
 
@@ -36,8 +33,5 @@ SearchReport search(World& world, const SearchLimits& limits);
 
 /// The same from another state than the initial one; paths start there.
 SearchReport search_from(World& world, const State& start, const SearchLimits& limits);
-
-/// The path as a trace, one line a transition.
-std::vector<std::string> trace(World& world, const std::vector<Transition>& path);
 
 }  // namespace hobbs::step

@@ -7,13 +7,9 @@ namespace hobbs::step {
 namespace {
 
 constexpr std::size_t kScalarBytes = offsetof(Processor, vectors);
-constexpr std::size_t kFieldsFrom = offsetof(WorkerState, futex_address);
-constexpr std::size_t kFieldsTo = offsetof(WorkerState, buffer);
-
-const char* bytes_of(const void* at) { return static_cast<const char*>(at); }
 
 void append(std::string& bytes, const void* from, std::size_t count) {
-  bytes.append(bytes_of(from), count);
+  bytes.append(static_cast<const char*>(from), count);
 }
 
 void take(std::string_view& bytes, void* to, std::size_t count) {
@@ -25,58 +21,66 @@ void take(std::string_view& bytes, void* to, std::size_t count) {
 std::uint16_t live_vectors(const Processor& cpu) {
   std::uint16_t live = 0;
   for (unsigned i = 0; i < cpu.vectors.size(); ++i) {
-    if ((cpu.vectors[i].low | cpu.vectors[i].high) != 0)
-      live |= static_cast<std::uint16_t>(1u << i);
+    if ((cpu.vectors[i].low | cpu.vectors[i].high) == 0) continue;
+    live |= static_cast<std::uint16_t>(1u << i);
   }
   return live;
 }
 
-void pack_worker(const WorkerState& worker, std::string& bytes) {
-  append(bytes, &worker.cpu, kScalarBytes);
-  append(bytes, bytes_of(&worker) + kFieldsFrom, kFieldsTo - kFieldsFrom);
-  const std::uint16_t live = live_vectors(worker.cpu);
-  append(bytes, &live, sizeof live);
-  for (unsigned i = 0; i < worker.cpu.vectors.size(); ++i) {
-    if ((live >> i & 1) != 0) append(bytes, &worker.cpu.vectors[i], sizeof(Vector));
-  }
-  append(bytes, worker.buffer, worker.buffered * sizeof(BufferedStore));
-  append(bytes, worker.words, worker.private_count * sizeof(PrivateWord));
-  append(bytes, worker.stack + kStackBytes - worker.stack_used, worker.stack_used);
-}
-
-void unpack_worker(std::string_view& bytes, WorkerState& worker) {
-  const std::uint64_t dirty = std::max<std::uint64_t>(worker.stack_used, worker.stack_touched);
-  take(bytes, &worker.cpu, kScalarBytes);
-  take(bytes, const_cast<char*>(bytes_of(&worker)) + kFieldsFrom, kFieldsTo - kFieldsFrom);
-  std::uint16_t live = 0;
-  take(bytes, &live, sizeof live);
-  for (unsigned i = 0; i < worker.cpu.vectors.size(); ++i) {
-    worker.cpu.vectors[i] = Vector{};
-    if ((live >> i & 1) != 0) take(bytes, &worker.cpu.vectors[i], sizeof(Vector));
-  }
-  take(bytes, worker.buffer, worker.buffered * sizeof(BufferedStore));
-  take(bytes, worker.words, worker.private_count * sizeof(PrivateWord));
-  if (dirty > worker.stack_used) {
-    std::memset(worker.stack + kStackBytes - dirty, 0, dirty - worker.stack_used);
-  }
-  take(bytes, worker.stack + kStackBytes - worker.stack_used, worker.stack_used);
-}
+struct Lengths {
+  std::uint16_t vectors;
+  std::uint8_t worker, buffered, private_count, unused[3];
+  std::uint32_t stack_used;
+};
 
 }  // namespace
 
-std::string pack(const State& state) {
-  std::string bytes;
-  bytes.reserve(64 + state.shared_used + state.workers_count * 640);
-  append(bytes, &state, offsetof(State, shared));
-  append(bytes, state.shared, state.shared_used);
-  for (std::size_t i = 0; i < state.workers_count; ++i) pack_worker(state.workers[i], bytes);
-  return bytes;
+void Local::set_live_stack(std::uint64_t live_bytes) {
+  const std::uint32_t dirty = std::max(stack_touched, stack_used);
+  stack_used = static_cast<std::uint32_t>(std::min<std::uint64_t>(live_bytes, kStackBytes));
+  stack_touched = 0;
+  if (dirty > stack_used) std::memset(stack + kStackBytes - dirty, 0, dirty - stack_used);
 }
 
-void unpack(std::string_view bytes, State& state) {
-  take(bytes, &state, offsetof(State, shared));
-  take(bytes, state.shared, state.shared_used);
-  for (std::size_t i = 0; i < state.workers_count; ++i) unpack_worker(bytes, state.workers[i]);
+void Local::leave_code() {
+  cpu = Processor{};
+  set_live_stack(0);
+}
+
+void pack(const Local& local, std::string& bytes) {
+  bytes.clear();
+  const Lengths lengths{live_vectors(local.cpu), local.worker, local.buffered,
+                        local.private_count,     {},           local.stack_used};
+  append(bytes, &lengths, sizeof lengths);
+  append(bytes, &local.cpu, kScalarBytes);
+  for (unsigned i = 0; i < local.cpu.vectors.size(); ++i) {
+    if ((lengths.vectors >> i & 1) != 0) append(bytes, &local.cpu.vectors[i], sizeof(Vector));
+  }
+  append(bytes, local.buffer, local.buffered * sizeof(BufferedStore));
+  append(bytes, local.words, local.private_count * sizeof(PrivateWord));
+  append(bytes, local.stack + kStackBytes - local.stack_used, local.stack_used);
+}
+
+void unpack(std::string_view bytes, Local& local) {
+  const std::uint32_t dirty = std::max(local.stack_used, local.stack_touched);
+  Lengths lengths;
+  take(bytes, &lengths, sizeof lengths);
+  local.worker = lengths.worker;
+  local.buffered = lengths.buffered;
+  local.private_count = lengths.private_count;
+  local.stack_used = lengths.stack_used;
+  local.stack_touched = 0;
+  take(bytes, &local.cpu, kScalarBytes);
+  for (unsigned i = 0; i < local.cpu.vectors.size(); ++i) {
+    local.cpu.vectors[i] = Vector{};
+    if ((lengths.vectors >> i & 1) != 0) take(bytes, &local.cpu.vectors[i], sizeof(Vector));
+  }
+  take(bytes, local.buffer, local.buffered * sizeof(BufferedStore));
+  take(bytes, local.words, local.private_count * sizeof(PrivateWord));
+  if (dirty > local.stack_used) {
+    std::memset(local.stack + kStackBytes - dirty, 0, dirty - local.stack_used);
+  }
+  take(bytes, local.stack + kStackBytes - local.stack_used, local.stack_used);
 }
 
 }  // namespace hobbs::step

@@ -1,13 +1,15 @@
 #include "harness/step/step_driver.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <ctime>
 #include <thread>
 
 #include "harness/glob.h"
-#include "harness/step/kernel.h"
 #include "harness/step/native.h"
 #include "harness/step/programs.h"
 #include "harness/step/search.h"
+#include "harness/step/trace.h"
 #include "reports/replay_case.h"
 
 namespace hobbs {
@@ -48,75 +50,94 @@ void have_been_multithreaded() {
   (void)once;
 }
 
+/// One search: a program under a memory model.
+struct Case {
+  const LockSpec& lock;
+  NamedProgram program;
+  step::WorldOptions options;
+
+  std::string scenario() const { return scenario_name(program, options.memory); }
+};
+
+Case make_case(const LockSpec& lock, NamedProgram program, Memory memory, int preemptions,
+               const std::string& directory) {
+  Case made{lock, std::move(program), {}};
+  made.options.memory = memory;
+  made.options.kills = made.program.kills;
+  made.options.signals = made.program.signals;
+  made.options.preemptions = preemptions;
+  if (lock.home == Home::kPath) made.options.path = directory + "/step.lock";
+  return made;
+}
+
 std::vector<Moment> moments(World& world, const std::vector<Transition>& path) {
   std::vector<Moment> history;
-  const std::vector<std::string> lines = step::trace(world, path);
+  std::vector<step::TraceLine> lines = step::trace(world, path);
   for (std::size_t i = 0; i < path.size(); ++i) {
     Moment moment;
     moment.worker = path[i].worker + 1u;
-    const std::string prefix = "worker " + std::to_string(moment.worker) + " ";
-    moment.text = lines[i].substr(prefix.size());
+    moment.text = std::move(lines[i].text);
+    moment.where = std::move(lines[i].where);
     moment.evidence = i + 1 == path.size();
     history.push_back(std::move(moment));
   }
   return history;
 }
 
-ReplayCase replay_case(const LockSpec& lock, const NamedProgram& program, Memory memory,
-                       const SearchReport& report, const std::string& scenario) {
+ReplayCase replay_case(const Case& one, const SearchReport& report) {
   ReplayCase replay;
-  replay.lock = lock.name;
-  replay.claims = lock.claims;
+  replay.lock = one.lock.name;
+  replay.claims = one.lock.claims;
   replay.driver = "step";
-  replay.scenario = scenario;
+  replay.scenario = one.scenario();
   replay.rule = report.rule;
-  replay.program = program.program;
+  replay.program = one.program.program;
   replay.topology = "processes";
   replay.schedule = step::to_text(report.path);
-  replay.options["memory"] = memory_name(memory);
-  replay.options["kills"] = std::to_string(program.kills);
+  replay.options["memory"] = memory_name(one.options.memory);
+  replay.options["kills"] = std::to_string(one.options.kills);
+  replay.options["signals"] = std::to_string(one.options.signals);
   return replay;
 }
 
 /// Runs a schedule again; true if it breaks `rule` at its end as it did before.
-bool happens_again(const LockSpec& lock, const ReplayCase& replay, Memory memory, unsigned kills,
-                   const std::vector<Transition>& path, std::int64_t deadline_ns) {
-  World world(lock, replay.program, memory, kills);
+bool happens_again(const Case& one, const std::string& rule, const std::vector<Transition>& path,
+                   std::int64_t deadline_ns) {
+  step::WorldOptions options = one.options;
+  options.preemptions = -1;  // The schedule is given.
+  World world(one.lock, one.program.program, options);
   step::State state = world.initial();
   std::vector<Transition> enabled;
   for (std::size_t i = 0; i < path.size(); ++i) {
     world.enabled(state, enabled);
     if (std::find(enabled.begin(), enabled.end(), path[i]) == enabled.end()) return false;
     const step::Incident incident = world.step(state, path[i]);
-    if (incident.kind != step::Incident::Kind::kNone) {
-      return incident.rule == replay.rule && i + 1 == path.size();
-    }
+    if (!incident.none()) return incident.rule == rule && i + 1 == path.size();
   }
   // Nothing broke on the way: the finding is that the workers cannot finish from here.
   step::SearchLimits limits;
   limits.deadline_ns = deadline_ns;
   const SearchReport rest = step::search_from(world, state, limits);
-  return rest.end == SearchReport::End::kViolation && rest.rule == replay.rule && rest.path.empty();
+  return rest.end == SearchReport::End::kViolation && rest.rule == rule && rest.path.empty();
 }
 
-Result base_result(const LockSpec& lock, const NamedProgram& program, Memory memory) {
+Result base_result(const Case& one) {
   Result result;
-  result.lock = lock.name;
-  result.scenario = scenario_name(program, memory);
+  result.lock = one.lock.name;
+  result.scenario = one.scenario();
   result.driver = "step";
   result.topology = "processes";
-  result.rule = rules_of(lock, program);
+  result.rule = rules_of(one.lock, one.program);
   return result;
 }
 
-void add_finding(const LockSpec& lock, const NamedProgram& program, Memory memory,
-                 const SearchReport& report, World& world, std::int64_t deadline_ns,
-                 Result& result) {
-  const ReplayCase replay = replay_case(lock, program, memory, report, result.scenario);
+void add_finding(const Case& one, const SearchReport& report, World& world,
+                 std::int64_t deadline_ns, Result& result) {
+  const ReplayCase replay = replay_case(one, report);
   constexpr unsigned kReplays = 2;
   unsigned failed = 0;
   for (unsigned i = 0; i < kReplays; ++i) {
-    failed += happens_again(lock, replay, memory, program.kills, report.path, deadline_ns) ? 1 : 0;
+    failed += happens_again(one, report.rule, report.path, deadline_ns) ? 1 : 0;
   }
   if (failed != kReplays) {
     result.verdict = Verdict::kInconclusive;
@@ -135,10 +156,10 @@ void add_finding(const LockSpec& lock, const NamedProgram& program, Memory memor
   result.rule = report.rule;
   Finding finding;
   finding.summary = report.summary;
-  finding.program = to_text(program.program);
+  finding.program = to_text(one.program.program);
   finding.schedule = replay.schedule;
   finding.history = moments(world, report.path);
-  finding.evidence.push_back("memory model " + memory_name(memory) + ", " +
+  finding.evidence.push_back("memory model " + memory_name(one.options.memory) + ", " +
                              std::to_string(report.path.size()) +
                              " transitions, the shortest way there");
   finding.evidence.push_back(
@@ -151,29 +172,46 @@ void add_finding(const LockSpec& lock, const NamedProgram& program, Memory memor
   result.finding = std::move(finding);
 }
 
-Result search_one(const LockSpec& lock, const NamedProgram& program, Memory memory,
-                  std::int64_t deadline_ns) {
-  Result result = base_result(lock, program, memory);
+/// Of this thread: others on the machine shall not make the search look slow.
+std::int64_t processor_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+std::string counts_text(const SearchReport& report, std::int64_t took_ns) {
+  char rate[64];
+  const double per_us = 1000.0 * static_cast<double>(report.transitions) /
+                        static_cast<double>(std::max<std::int64_t>(1, took_ns));
+  std::snprintf(rate, sizeof rate, " at %.1f million a second", per_us);
+  return std::to_string(report.states) + " states, " + std::to_string(report.transitions) +
+         " transitions" + (report.transitions >= 1000 ? rate : "");
+}
+
+Result search_one(const Case& one, std::int64_t deadline_ns) {
+  Result result = base_result(one);
   const auto start = std::chrono::steady_clock::now();
-  World world(lock, program.program, memory, program.kills);
+  World world(one.lock, one.program.program, one.options);
   step::SearchLimits limits;
   limits.deadline_ns = deadline_ns;
+  const std::int64_t start_ns = processor_ns();
   const SearchReport report = step::search(world, limits);
   result.executions = report.transitions;
-  const std::string counts = std::to_string(report.states) + " states, " +
-                             std::to_string(report.transitions) + " transitions";
+  const std::string counts = counts_text(report, processor_ns() - start_ns);
   switch (report.end) {
     case SearchReport::End::kComplete:
-      result.complete = true;
+      result.complete = one.options.preemptions < 0;
       result.reason = "all of " + counts;
+      if (!result.complete) {
+        result.reason +=
+            " with at most " + std::to_string(one.options.preemptions) + " preemptions";
+      }
       if (report.stuck_as_promised > 0) {
         result.reason += "; " + std::to_string(report.stuck_as_promised) +
                          " stuck after a death, as the lock's claims allow";
       }
       break;
-    case SearchReport::End::kViolation:
-      add_finding(lock, program, memory, report, world, deadline_ns, result);
-      break;
+    case SearchReport::End::kViolation: add_finding(one, report, world, deadline_ns, result); break;
     case SearchReport::End::kUnknown:
     case SearchReport::End::kLimit:
       result.verdict = Verdict::kInconclusive;
@@ -190,23 +228,21 @@ Result search_one(const LockSpec& lock, const NamedProgram& program, Memory memo
 std::string read_options(const LockSpec& lock, const ReplayCase& replay, Memory& memory,
                          NamedProgram& program) {
   for (const auto& [name, value] : replay.options) {
+    const bool is_digit = value.size() == 1 && value[0] >= '0' && value[0] <= '9';
     if (name == "memory" && (value == "sc" || value == "tso")) {
       memory = value == "tso" ? Memory::kTotalStoreOrder : Memory::kSequential;
-    } else if (name == "kills" && value.size() == 1 && value[0] >= '0' && value[0] <= '9') {
-      program.kills = static_cast<unsigned>(value[0] - '0');
+    } else if (is_digit && (name == "kills" || name == "signals")) {
+      (name == "kills" ? program.kills : program.signals) = static_cast<unsigned>(value[0] - '0');
     } else {
-      return "option " + name + "=" + value + " is none of memory=sc, memory=tso, kills=0 to 9";
+      return "option " + name + "=" + value +
+             " is none of memory=sc, memory=tso, kills=0 to 9, signals=0 to 9";
     }
   }
   if (replay.program.workers.size() > step::kMaxStepWorkers) {
     return "step runs at most " + std::to_string(step::kMaxStepWorkers) + " workers";
   }
-  for (const auto& worker : replay.program.workers) {
-    for (const hobbs::Step& one : worker) {
-      if (!step::can_call(lock.real, one)) {
-        return "step runs lock, try, timed and unlock, shared or not, where the lock has them";
-      }
-    }
+  if (!World::can_run(lock, replay.program)) {
+    return "step runs lock, try, timed, unlock and conversions, where the lock has them";
   }
   return "";
 }
@@ -223,9 +259,6 @@ std::string StepDriver::unfit(const LockSpec& lock) const {
 #if !defined(__x86_64__)
   return "step models x86-64 machine code only";
 #endif
-  if (lock.home == Home::kPath) {
-    return "a lock on files or names: their system calls are not modelled";
-  }
   if (!lock.claims.process_shared) return "step models processes; this lock is for threads only";
   if (!lock.real.available()) return "no uninstrumented code of this lock";
   if (lock.real.size > step::kSharedBytes) {
@@ -253,20 +286,21 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
   for (const NamedProgram& program :
        step::step_programs(lock, request.workers, request.acquisitions, request.kills)) {
     for (const Memory memory : memories(request)) {
-      if (request.memory == "c11" ||
-          !glob_match(request.scenarios, scenario_name(program, memory)) ||
+      const Case one =
+          make_case(lock, program, memory, request.preemptions, request.work_directory);
+      if (request.memory == "c11" || !glob_match(request.scenarios, one.scenario()) ||
           !glob_match_any(request.rules, rules_of(lock, program))) {
         continue;
       }
       if (std::chrono::steady_clock::now() >= request.until) {
-        Result late = base_result(lock, program, memory);
+        Result late = base_result(one);
         late.verdict = Verdict::kInconclusive;
         late.reason = "the budget ended before this search";
         results.push_back(std::move(late));
         continue;
       }
-      request.progress("step " + lock.name + " " + scenario_name(program, memory));
-      results.push_back(search_one(lock, program, memory, until_ns));
+      request.progress("step " + lock.name + " " + one.scenario());
+      results.push_back(search_one(one, until_ns));
       const Result& last = results.back();
       if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
       // What one small program runs into, the larger ones do too.
@@ -298,16 +332,16 @@ ReplayOutcome StepDriver::replay(const LockSpec& lock, std::string_view replay_j
   outcome.error = read_options(lock, replay, memory, program);
   if (!outcome.error.empty()) return outcome;
   outcome.of = 2;
+  const Case one = make_case(lock, program, memory, -1, request.work_directory);
   for (int i = 0; i < 2; ++i) {
-    outcome.failed +=
-        happens_again(lock, replay, memory, program.kills, path, to_ns(request.until)) ? 1 : 0;
+    outcome.failed += happens_again(one, replay.rule, path, to_ns(request.until)) ? 1 : 0;
   }
-  outcome.result = base_result(lock, program, memory);
+  outcome.result = base_result(one);
   outcome.result.scenario = replay.scenario;
   outcome.result.rule = replay.rule;
   outcome.result.executions = outcome.of;
   if (outcome.failed > 0) {
-    World world(lock, replay.program, memory, program.kills);
+    World world(lock, replay.program, one.options);
     outcome.result.verdict = Verdict::kFail;
     Finding finding;
     finding.summary = "rule " + replay.rule + " broke again";

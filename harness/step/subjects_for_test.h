@@ -115,7 +115,10 @@ struct PosixRobust : PosixMutex {
 struct PosixSemaphore {
   sem_t semaphore;
   PosixSemaphore() { sem_init(&semaphore, 1, 1); }
-  void lock() { sem_wait(&semaphore); }
+  void lock() {
+    while (sem_wait(&semaphore) != 0) {  // A signal ends the wait.
+    }
+  }
   void unlock() { sem_post(&semaphore); }
 };
 

@@ -1,415 +1,324 @@
 #include "harness/step/world.h"
 
-#include <asm/prctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <ctime>
-#include <stdexcept>
-
-#include "harness/step/kernel.h"
-#include "harness/step/view.h"
-#include "locks/real_platform.h"
 
 namespace hobbs::step {
 namespace {
 
-constexpr unsigned kLocalInstructionsMax = 50'000;
-constexpr std::size_t kBlockBefore = 16 * 1024;  // Thread-local variables lie below fs,
-constexpr std::size_t kBlockAfter = 4 * 1024;    // the thread's control block above.
+using Kind = Transition::Kind;
 
-/// clock_gettime() in a world whose clock stands still: its code would read the processor's.
-void tell_the_time(Processor& cpu, Bus& bus) {
-  bus.write(cpu.general[kRsi], 8, kNow_s);
-  bus.write(cpu.general[kRsi] + 8, 8, 0);
-  cpu.general[kRax] = 0;
-  cpu.rip = bus.read(cpu.general[kRsp], 8);
-  cpu.general[kRsp] += 8;
-}
+constexpr std::uint8_t kOwnBits = WorkerHead::kPaused | WorkerHead::kNews | WorkerHead::kTimedOut;
 
-/// Sets how much of the stack is live and zeroes what was written below that.
-void set_live_stack(WorkerState& worker, std::uint64_t live_bytes) {
-  const std::uint64_t dirty = std::max<std::uint64_t>(worker.stack_touched, worker.stack_used);
-  worker.stack_used = static_cast<std::uint32_t>(std::min<std::uint64_t>(live_bytes, kStackBytes));
-  worker.stack_touched = 0;
-  if (dirty > worker.stack_used) {
-    std::memset(worker.stack + kStackBytes - dirty, 0, dirty - worker.stack_used);
+/// 1 + the worker that has slept longest on a channel; 0 if nobody sleeps there.
+unsigned first_sleeper(const Head& head, std::uint32_t where) {
+  unsigned first = 0;
+  for (unsigned i = 0; i < head.count; ++i) {
+    const WorkerHead& worker = head.workers[i];
+    if (worker.phase != Phase::kAsleep || worker.channel != where) continue;
+    if (first == 0 || worker.order < head.workers[first - 1].order) first = i + 1;
   }
+  return first;
 }
 
-std::string name_of(std::size_t w) { return "worker " + std::to_string(w + 1); }
-
-bool acquires(Verb verb) {
-  return verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
-}
-
-}  // namespace
-
-std::string to_text(const Transition& transition) {
-  constexpr const char* kSuffix[] = {"", "d", "t", "k"};
-  return std::to_string(transition.worker + 1) + kSuffix[static_cast<int>(transition.kind)];
-}
-
-std::string to_text(const std::vector<Transition>& path) {
-  std::string text;
-  for (const Transition& transition : path) text += (text.empty() ? "" : " ") + to_text(transition);
-  return text;
-}
-
-bool parse_path(std::string_view text, std::vector<Transition>& path) {
-  constexpr std::string_view kSuffix = "rdtk";
-  path.clear();
-  for (std::size_t at = 0; at < text.size();) {
-    if (text[at] == ' ') {
-      ++at;
-      continue;
-    }
-    Transition transition;
-    if (text[at] < '1' || text[at] > '0' + static_cast<int>(kMaxStepWorkers)) return false;
-    transition.worker = static_cast<std::uint8_t>(text[at++] - '1');
-    if (at < text.size() && text[at] != ' ') {
-      const std::size_t kind = kSuffix.find(text[at++]);
-      if (kind == std::string_view::npos || kind == 0) return false;
-      transition.kind = static_cast<Transition::Kind>(kind);
-    }
-    if (at < text.size() && text[at] != ' ') return false;
-    path.push_back(transition);
+/// No other worker holds the lock, is inside a call or has died.
+bool nobody_else_near(const Head& head, std::size_t w) {
+  for (std::size_t i = 0; i < head.count; ++i) {
+    const WorkerHead& other = head.workers[i];
+    if (i == w || (other.phase == Phase::kDone && other.buffered == 0)) continue;
+    if (other.phase != Phase::kBetween || other.holds() || other.buffered > 0) return false;
   }
   return true;
 }
 
-World::World(const LockSpec& lock, const Program& program, Memory memory, unsigned kills)
-    : lock_(lock), program_(program), memory_(memory) {
-  if (lock.real.size > kSharedBytes || program.workers.size() > kMaxStepWorkers) {
-    throw std::invalid_argument("the lock or the program is too large for this driver");
-  }
-  void* at =
-      ::mmap(nullptr, kSharedBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) throw std::runtime_error(std::string("no memory: ") + std::strerror(errno));
-  shared_base_ = reinterpret_cast<std::uint64_t>(at);
-  initial_.kills_left = static_cast<std::uint8_t>(kills);
-  prepare();
-}
-
-World::~World() { ::munmap(reinterpret_cast<void*>(shared_base_), kSharedBytes); }
-
-/// Constructs the lock, runs each call once for real (so that lazily bound symbols are bound),
-/// and takes each worker's thread block as it is after RealPlatform::attach().
-void World::prepare() {
-  void* const lock = reinterpret_cast<void*>(shared_base_);
-  RealPlatform::attach(1);
-  lock_.real.construct(lock, "");
-  if (holds(lock_.real.acquire(lock))) lock_.real.release(lock);
-  if (lock_.real.try_acquire != nullptr && holds(lock_.real.try_acquire(lock))) {
-    lock_.real.release(lock);
-  }
-  if (lock_.real.has_shared() && holds(lock_.real.acquire_shared(lock))) {
-    lock_.real.release_shared(lock);
-  }
-  lock_.real.destroy(lock);
-  std::memset(lock, 0, kSharedBytes);
-  lock_.real.construct(lock, "");
-  std::memcpy(initial_.shared, lock, kSharedBytes);
-
-  ::syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base_);
-  std::size_t head_bytes = 0;
-  ::syscall(SYS_get_robust_list, 0, &robust_head_, &head_bytes);
-  clock_address_ = reinterpret_cast<std::uint64_t>(&::clock_gettime);
-  block_base_ = fs_base_ - kBlockBefore;
-  const std::uint64_t tid = static_cast<std::uint64_t>(::syscall(SYS_gettid));
-  initial_.shared_used = static_cast<std::uint32_t>((lock_.real.size + 15) / 16 * 16);
-  initial_.workers_count = static_cast<std::uint8_t>(program_.workers.size());
-  for (std::uint32_t w = 0; w < initial_.workers_count; ++w) {
-    RealPlatform::attach(w + 1);
-    Process process;
-    process.thread_block = readable_copy(block_base_, kBlockBefore + kBlockAfter);
-    if (!replace_thread_id(process.thread_block, kBlockBefore, static_cast<std::uint32_t>(tid),
-                           thread_id_of(w))) {
-      throw std::runtime_error("this C library keeps its thread ids where step does not look");
-    }
-    processes_.push_back(std::move(process));
+/// Memory has changed: who spins has something to look at. News is kept only for those that have
+/// paused before: for all others it would only multiply states.
+void tell_the_others(Head& head, std::size_t w) {
+  for (std::size_t i = 0; i < head.count; ++i) {
+    if (i == w) continue;
+    WorkerHead& other = head.workers[i];
+    other.set(WorkerHead::kSpinning, false);
+    other.set(WorkerHead::kNews, other.has(WorkerHead::kPaused));
   }
 }
 
-void World::enabled(const State& state, std::vector<Transition>& transitions) const {
+/// The plain body: the state's own locals and shared bytes.
+class PlainBody final : public Body {
+ public:
+  PlainBody(Runner& runner, State& state) : runner_(runner), state_(state) {}
+  Pending pending(std::size_t w) override {
+    return runner_.pending(state_.locals[w], state_.shared);
+  }
+  const Move& move(std::size_t w, const Input& input, bool& changed) override {
+    before_ = state_.shared;
+    move_ = runner_.move(state_.locals[w], state_.shared, input);
+    changed = std::memcmp(before_.bytes, state_.shared.bytes, before_.used) != 0;
+    state_.head.workers[w].buffered = state_.locals[w].buffered;
+    return move_;
+  }
+  void wake(std::size_t w, std::int64_t result) override { Runner::wake(state_.locals[w], result); }
+
+ private:
+  Runner& runner_;
+  State& state_;
+  Shared before_;
+  Move move_;
+};
+
+}  // namespace
+
+World::World(const LockSpec& lock, const Program& program, const WorldOptions& options)
+    : lock_(lock),
+      program_(program),
+      options_(options),
+      image_(lock_, program.workers.size(), options.path),
+      runner_(lock_, image_, options.memory) {}
+
+State World::initial() const {
+  State state;
+  state.shared = image_.initial();
+  state.head.count = static_cast<std::uint8_t>(program_.workers.size());
+  state.head.kills_left = static_cast<std::uint8_t>(options_.kills);
+  state.head.signals_left = static_cast<std::uint8_t>(options_.signals);
+  state.head.preemptions_left =
+      options_.preemptions < 0 ? Head::kUnbounded
+                               : static_cast<std::uint8_t>(std::min(options_.preemptions, 250));
+  for (std::size_t w = 0; w < kMaxStepWorkers; ++w) {
+    state.locals[w].worker = static_cast<std::uint8_t>(w);
+  }
+  return state;
+}
+
+bool World::may_run(const Head& head, Body& body, std::size_t w) const {
+  const WorkerHead& worker = head.workers[w];
+  if (worker.finished() || worker.phase == Phase::kAsleep) return false;
+  if (worker.has(WorkerHead::kSpinning)) return false;
+  return worker.buffered == 0 || worker.phase != Phase::kInCall || !body.pending(w).drains_first;
+}
+
+void World::enabled(const Head& head, Body& body, std::vector<Transition>& transitions) const {
   transitions.clear();
-  using Kind = Transition::Kind;
-  for (std::uint8_t w = 0; w < state.workers_count; ++w) {
-    const WorkerState& worker = state.workers[w];
+  // With no preemption left only the last worker runs, until it stops of its own accord.
+  const bool bound = head.preemptions_left == 0 && may_run(head, body, head.last) &&
+                     head.workers[head.last].phase == Phase::kInCall;
+  for (std::uint8_t w = 0; w < head.count; ++w) {
+    const WorkerHead& worker = head.workers[w];
     if (worker.phase == Phase::kDead) continue;
     if (worker.buffered > 0) transitions.push_back({Kind::kDrain, w});
     if (worker.phase == Phase::kDone) continue;
     if (worker.phase == Phase::kAsleep) {
-      if (worker.may_time_out != 0) transitions.push_back({Kind::kTimeOut, w});
-    } else if (worker.spinning == 0 && !(worker.buffered > 0 && worker.phase == Phase::kInCall &&
-                                         drains_first(worker.cpu.rip))) {
+      if (worker.has(WorkerHead::kMayTimeOut)) transitions.push_back({Kind::kTimeOut, w});
+      if (head.signals_left > 0 && channel::is_interruptible(worker.channel)) {
+        transitions.push_back({Kind::kSignal, w});
+        if (channel::is_futex(worker.channel)) transitions.push_back({Kind::kSpurious, w});
+      }
+    } else if (bound && w != head.last) {
+      // It has to wait.
+    } else if (worker.has(WorkerHead::kSpinning)) {
+      transitions.push_back({Kind::kGiveUp, w});
+    } else if (may_run(head, body, w)) {
       transitions.push_back({Kind::kRun, w});
     }
-  }
-  const bool only_spinners = transitions.empty();
-  for (std::uint8_t w = 0; w < state.workers_count; ++w) {
-    const WorkerState& worker = state.workers[w];
-    if (worker.spinning != 0 && only_spinners) transitions.push_back({Kind::kRun, w});
-    if (worker.phase == Phase::kDone || worker.phase == Phase::kDead) continue;
     // A worker that has not begun, or is between programs, dies as uninterestingly as it lives.
-    const bool in_contact =
-        worker.phase != Phase::kBetween || worker.holds_exclusive != 0 || worker.holds_shared != 0;
-    if (state.kills_left > 0 && in_contact) transitions.push_back({Kind::kKill, w});
+    const bool in_contact = worker.phase != Phase::kBetween || worker.holds();
+    if (head.kills_left > 0 && in_contact) transitions.push_back({Kind::kKill, w});
   }
 }
 
-bool World::drains_first(std::uint64_t address) const {
-  const Instruction* instruction = decoder_.at(address);
-  return instruction != nullptr &&
-         (instruction->locked || is_fence(*instruction) || is_syscall(*instruction));
-}
-
-bool World::is_final(const State& state) const {
-  for (std::size_t w = 0; w < state.workers_count; ++w) {
-    const Phase phase = state.workers[w].phase;
-    if (phase != Phase::kDone && phase != Phase::kDead) return false;
+bool World::is_final(const Head& head) {
+  for (std::size_t w = 0; w < head.count; ++w) {
+    if (!head.workers[w].finished()) return false;
   }
   return true;
 }
 
-bool World::may_be_stuck(const State& state) const {
-  return state.any_dead != 0 && lock_.claims.crash == CrashBehaviour::kStuck;
+bool World::may_be_stuck(const Head& head) const {
+  return head.any_dead != 0 && lock_.claims.crash == CrashBehaviour::kStuck;
+}
+
+Incident World::step(Head& head, Body& body, const Transition& transition, Event& event) const {
+  const std::size_t w = transition.worker;
+  WorkerHead& worker = head.workers[w];
+  event = Event{};
+  for (std::size_t i = 0; i < head.count; ++i) {
+    if (i != w) head.workers[i].set(WorkerHead::kAlone, false);
+  }
+  if (transition.kind == Kind::kRun || transition.kind == Kind::kGiveUp) {
+    count_preemption(head, body, w);
+  }
+  switch (transition.kind) {
+    case Kind::kTimeOut:
+      end_sleep(head, body, w,
+                (worker.channel & channel::kKind) == channel::kSemaphore ? -EAGAIN : -ETIMEDOUT);
+      worker.set(WorkerHead::kTimedOut);
+      return {};
+    case Kind::kSignal:
+      --head.signals_left;
+      end_sleep(head, body, w, -EINTR);
+      worker.set(WorkerHead::kSignalled);
+      return {};
+    case Kind::kSpurious:
+      --head.signals_left;
+      end_sleep(head, body, w, 0);
+      return {};
+    case Kind::kKill: kill(head, body, w); return {};
+    default: return run(head, body, transition, event);
+  }
+}
+
+Incident World::run(Head& head, Body& body, const Transition& transition, Event& event) const {
+  const std::size_t w = transition.worker;
+  WorkerHead& worker = head.workers[w];
+  if (transition.kind == Kind::kRun && worker.phase == Phase::kBetween) {
+    return begin(head, body, w, event);
+  }
+  Input input;
+  input.bits = worker.bits & kOwnBits;
+  if (transition.kind == Kind::kDrain) {
+    input.kind = Input::Kind::kDrain;
+    bool changed = false;
+    body.move(w, input, changed);
+    if (changed) tell_the_others(head, w);
+    return {};
+  }
+  input.kind = transition.kind == Kind::kGiveUp ? Input::Kind::kGiveUp : Input::Kind::kRun;
+  if (input.kind == Input::Kind::kRun) {
+    const Interest interest = body.pending(w).interest;
+    if (interest.channel != 0) {
+      input.first = static_cast<std::uint8_t>(first_sleeper(head, interest.channel));
+      if (interest.wakes > 0) {
+        input.woken =
+            static_cast<std::uint8_t>(wake(head, body, {interest.channel, interest.wakes}));
+      }
+    }
+  }
+  bool changed = false;
+  const Move& move = body.move(w, input, changed);
+  if (move.end == Move::End::kSpins) return {};
+  return after_move(head, body, w, move, changed, event);
 }
 
 /// Starts the call of the worker's next step, or ends the worker.
-void World::begin_step(State& state, std::size_t w) {
-  WorkerState& worker = state.workers[w];
-  const std::vector<hobbs::Step>& steps = program_.workers[w];
-  while (worker.step < steps.size() && steps[worker.step].verb == Verb::kRelease &&
-         worker.holds_exclusive == 0 && worker.holds_shared == 0) {
-    ++worker.step;  // The acquire failed: there is nothing to release.
-  }
-  if (worker.step == steps.size()) {
+Incident World::begin(Head& head, Body& body, std::size_t w, Event& event) const {
+  WorkerHead& worker = head.workers[w];
+  Input input;
+  input.kind = Input::Kind::kBegin;
+  if (!next_call(worker, w, input.call)) {
     worker.phase = Phase::kDone;
-    return;
+    return {};
   }
-  const hobbs::Step& step = steps[worker.step];
-  worker.cpu = Processor{};
-  worker.cpu.fs_base = fs_base_;
-  worker.cpu.flags = 0;
-  worker.cpu.general[kRdi] = shared_base_;
-  worker.cpu.general[kRsi] = static_cast<std::uint64_t>(kDeadline_ns);
-  worker.cpu.general[kRsp] = kStackTop - 8;
-  std::memcpy(worker.stack + kStackBytes - 8, &kReturnAddress, 8);
-  worker.stack_touched = 8;
-  worker.cpu.rip = entry_of(lock_.real, step, worker.holds_shared != 0);
   worker.phase = Phase::kInCall;
-  worker.timed_out = worker.spinning = worker.news = worker.has_paused = 0;
-  worker.alone = nobody_else_near(state, w) ? 1 : 0;
-  if (step.verb == Verb::kRelease) worker.holds_exclusive = worker.holds_shared = 0;
+  worker.bits = nobody_else_near(head, w) ? WorkerHead::kAlone : 0;
+  switch (program_.workers[w][worker.step].verb) {
+    case Verb::kRelease:
+    case Verb::kDowngrade:
+    case Verb::kUpgrade:
+    case Verb::kTryUpgrade: --(worker.shared > 0 ? worker.shared : worker.exclusive); break;
+    default: break;
+  }
+  bool changed = false;
+  const Move& move = body.move(w, input, changed);
+  return after_move(head, body, w, move, changed, event);
 }
 
-Incident World::finish_call(State& state, std::size_t w) {
-  WorkerState& worker = state.workers[w];
-  const hobbs::Step& step = program_.workers[w][worker.step];
-  const auto outcome = static_cast<Outcome>(worker.cpu.general[kRax] & 0xff);
-  worker.cpu = Processor{};
-  set_live_stack(worker, 0);
-  worker.phase = Phase::kBetween;
-  ++worker.step;
+Incident World::after_move(Head& head, Body& body, std::size_t w, const Move& move, bool changed,
+                           Event& event) const {
+  WorkerHead& worker = head.workers[w];
+  constexpr std::uint8_t kMoved = WorkerHead::kSpinning | WorkerHead::kPaused | WorkerHead::kNews;
+  worker.bits = static_cast<std::uint8_t>((worker.bits & ~kMoved) | (move.bits & kMoved));
+  event.instructions = move.instructions;
   Incident incident;
-  if (acquires(step.verb)) incident = after_acquire(state, w, step, outcome);
-  if (step.verb == Verb::kRelease && outcome != Outcome::kReleased) {
-    incident = Incident::violation("MU-2", name_of(w) + "'s release of its own hold was refused: " +
-                                               std::string(to_string(outcome)));
+  switch (move.end) {
+    case Move::End::kUnknown: return Incident::unknown(move.unknown);
+    case Move::End::kAsleep:
+      worker.phase = Phase::kAsleep;
+      worker.channel = move.channel;
+      worker.set(WorkerHead::kMayTimeOut, move.may_time_out);
+      worker.order = ++head.sleeps;
+      break;
+    case Move::End::kReturned:
+      event.returned = true;
+      event.outcome = move.outcome;
+      incident = finish_call(head, w, move.outcome);
+      break;
+    default: break;
   }
-  worker.alone = worker.timed_out = worker.spinning = worker.news = worker.has_paused = 0;
-  if (worker.step == program_.workers[w].size()) worker.phase = Phase::kDone;
+  const Wakes wakes = move.wakes;  // Waking others overwrites `move`.
+  for (unsigned i = 0; i < wakes.count; ++i) wake(head, body, wakes.list[i]);
+  if (changed) tell_the_others(head, w);
   return incident;
 }
 
-Incident World::after_acquire(State& state, std::size_t w, const hobbs::Step& step,
-                              Outcome outcome) {
-  WorkerState& worker = state.workers[w];
-  if (!holds(outcome)) {
-    if (step.verb == Verb::kAcquire) {
-      return Incident::violation(
-          "ME-4", name_of(w) + "'s acquire gave up: " + std::string(to_string(outcome)));
-    }
-    if (step.verb == Verb::kTimed && worker.timed_out == 0) {
-      return Incident::violation("TO-1",
-                                 name_of(w) + " timed out though its deadline had not passed");
-    }
-    if (step.verb == Verb::kTry && worker.alone != 0 && !lock_.claims.spurious_try_failure) {
-      return Incident::violation(
-          "TR-2", name_of(w) + "'s try failed on a lock that nobody held or touched");
-    }
-    return {};
+void World::end_sleep(Head& head, Body& body, std::size_t w,
+                      std::optional<std::int64_t> result) const {
+  WorkerHead& worker = head.workers[w];
+  if (result) body.wake(w, *result);
+  for (std::size_t i = 0; i < head.count; ++i) {
+    if (head.workers[i].order > worker.order) --head.workers[i].order;
   }
-  if (state.died_holding != 0) {
-    if (lock_.claims.crash == CrashBehaviour::kOwnerDied && outcome != Outcome::kOwnerDied &&
-        step.mode == Mode::kExclusive) {
-      return Incident::violation("CR-1",
-                                 name_of(w) + " got a dead owner's lock without being told");
-    }
-    state.died_holding = 0;
-  }
-  unsigned exclusive = 0, shared = 0;
-  (step.mode == Mode::kExclusive ? worker.holds_exclusive : worker.holds_shared) = 1;
-  std::string holders;
-  for (std::size_t i = 0; i < state.workers_count; ++i) {
-    exclusive += state.workers[i].holds_exclusive;
-    shared += state.workers[i].holds_shared;
-    if (i != w && (state.workers[i].holds_exclusive != 0 || state.workers[i].holds_shared != 0)) {
-      holders += (holders.empty() ? "" : " and ") + name_of(i);
-    }
-  }
-  const unsigned permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
-  if (exclusive > permits) {
-    return Incident::violation(permits > 1 ? "ME-6" : "ME-1",
-                               name_of(w) + " acquired the lock while " + holders + " held it");
-  }
-  if (exclusive > 0 && shared > 0) {
-    return Incident::violation(
-        "RW-1", name_of(w) + " acquired the lock in a mode that " + holders + "'s hold excludes");
-  }
-  return {};
+  --head.sleeps;
+  worker.phase = Phase::kInCall;
+  worker.channel = 0;
+  worker.order = 0;
+  worker.set(WorkerHead::kMayTimeOut, false);
 }
 
-/// The worker says that it only waits for others: unless they have given it something to look at
-/// since it last said so, it need not run before they do. News is kept for those that have paused
-/// before: for all others it would only multiply states.
-void World::pause(WorkerState& worker) const {
-  worker.spinning = worker.has_paused != 0 && worker.news == 0 ? 1 : 0;
-  worker.has_paused = 1;
-  worker.news = 0;
+unsigned World::wake(Head& head, Body& body, const Wake& wake) const {
+  unsigned woken = 0;
+  while (woken < wake.count) {
+    const unsigned first = first_sleeper(head, wake.channel);
+    if (first == 0) break;
+    // Who waited for a file lock asks for it again.
+    if (channel::retries(wake.channel)) {
+      end_sleep(head, body, first - 1, std::nullopt);
+    } else {
+      end_sleep(head, body, first - 1, 0);
+    }
+    ++woken;
+  }
+  return woken;
 }
 
-void World::tell_the_others(State& state, std::size_t w, const std::uint8_t* before) const {
-  if (std::memcmp(before, state.shared, state.shared_used) == 0) return;
-  for (std::size_t i = 0; i < state.workers_count; ++i) {
-    if (i == w) continue;
-    state.workers[i].spinning = 0;
-    state.workers[i].news = state.workers[i].has_paused;
-  }
+void World::kill(Head& head, Body& body, std::size_t w) const {
+  WorkerHead& worker = head.workers[w];
+  if (worker.phase == Phase::kAsleep) end_sleep(head, body, w, -EINTR);
+  if (worker.exclusive != 0) head.died_holding = 1;
+  --head.kills_left;
+  head.any_dead = 1;
+  Input input;
+  input.kind = Input::Kind::kKill;
+  input.first = static_cast<std::uint8_t>(first_sleeper(head, channel::kSemaphore));
+  bool changed = false;
+  const Wakes wakes = body.move(w, input, changed).wakes;
+  worker = WorkerHead{};
+  worker.phase = Phase::kDead;
+  for (unsigned i = 0; i < wakes.count; ++i) wake(head, body, wakes.list[i]);
+  if (changed) tell_the_others(head, w);
+}
+
+/// A switch away from a worker that could have gone on, other than between calls.
+void World::count_preemption(Head& head, Body& body, std::size_t w) const {
+  if (head.preemptions_left == Head::kUnbounded) return;
+  const bool forced = w != head.last && head.workers[head.last].phase == Phase::kInCall &&
+                      may_run(head, body, head.last);
+  if (forced) --head.preemptions_left;
+  head.last = static_cast<std::uint8_t>(w);
+}
+
+void World::enabled(State& state, std::vector<Transition>& transitions) {
+  PlainBody body(runner_, state);
+  enabled(state.head, body, transitions);
+}
+
+Incident World::step(State& state, const Transition& transition, Event& event) {
+  PlainBody body(runner_, state);
+  return step(state.head, body, transition, event);
 }
 
 Incident World::step(State& state, const Transition& transition) {
-  std::uint8_t before[kSharedBytes];
-  std::memcpy(before, state.shared, state.shared_used);
-  const Incident incident = move(state, transition);
-  tell_the_others(state, transition.worker, before);
-  return incident;
-}
-
-Incident World::move(State& state, const Transition& transition) {
-  WorkerState& worker = state.workers[transition.worker];
-  instructions_ = 0;
-  worker.spinning = 0;
-  for (std::size_t i = 0; i < state.workers_count; ++i) {
-    if (i != transition.worker) state.workers[i].alone = 0;
-  }
-  switch (transition.kind) {
-    case Transition::Kind::kDrain: View(*this, state, transition.worker).drain_one(); return {};
-    case Transition::Kind::kTimeOut:
-      wake_up(state, transition.worker, static_cast<std::uint64_t>(-ETIMEDOUT));
-      worker.timed_out = 1;
-      return {};
-    case Transition::Kind::kKill: kill(state, transition.worker); return {};
-    case Transition::Kind::kRun: break;
-  }
-  if (worker.phase == Phase::kBetween) {
-    begin_step(state, transition.worker);
-    if (worker.phase == Phase::kDone) return {};
-    return run(state, transition.worker, false);
-  }
-  return run(state, transition.worker, true);
-}
-
-/// Runs from one stop to the next. `granted`: the instruction at rip may touch shared memory.
-Incident World::run(State& state, std::size_t w, bool granted) {
-  WorkerState& worker = state.workers[w];
-  View view(*this, state, w);
-  for (unsigned count = 0; count < kLocalInstructionsMax; ++count) {
-    if (worker.cpu.rip == kReturnAddress) return finish_call(state, w);
-    if (worker.cpu.rip == clock_address_) {
-      tell_the_time(worker.cpu, view);
-      continue;
-    }
-    const Instruction* instruction = decoder_.at(worker.cpu.rip);
-    if (instruction == nullptr)
-      return Incident::unknown("undecoded code at " + symbol_of(worker.cpu.rip));
-    const bool is_shared =
-        is_syscall(*instruction) || (is_fence(*instruction) && worker.buffered > 0) ||
-        (instruction->memory >= 0 &&
-         effective_address(worker.cpu, *instruction) - shared_base_ < kSharedBytes);
-    if ((is_shared && !granted) || worker.spinning != 0) {
-      settle_stack(worker);
-      return {};
-    }
-    if (is_shared) granted = false;
-    ++instructions_;
-    const Step done = execute(worker.cpu, view, *instruction);
-    if (done == Step::kUnknown || view.overflowed()) {
-      return Incident::unknown(
-          (view.overflowed() ? "too much private memory written at " : "not modelled: ") +
-          Decoder::text(worker.cpu.rip));
-    }
-    if (instruction->locked) {
-      while (worker.buffered > 0) view.drain_one();
-    }
-    if (done == Step::kPause) pause(worker);
-    if (done == Step::kSyscall) {
-      const Incident incident = system_call(state, w);
-      if (incident.kind != Incident::Kind::kNone || worker.phase == Phase::kAsleep) {
-        settle_stack(worker);
-        return incident;
-      }
-    }
-    if (kStackTop - worker.cpu.general[kRsp] > kStackBytes - 256) {
-      return Incident::unknown("a deeper stack than is modelled at " + symbol_of(worker.cpu.rip));
-    }
-  }
-  return Incident::unknown("a long loop without a shared access at " + symbol_of(worker.cpu.rip));
-}
-
-/// What lies below the red zone is dead: cleared, so that equal futures are equal states.
-void World::settle_stack(WorkerState& worker) {
-  set_live_stack(worker, kStackTop - worker.cpu.general[kRsp] + 128);
-}
-
-std::string World::describe(const State& state, const Transition& transition) {
-  const WorkerState& worker = state.workers[transition.worker];
-  switch (transition.kind) {
-    case Transition::Kind::kDrain: {
-      const BufferedStore& store = worker.buffer[0];
-      return "its store of " + std::to_string(store.value) + " to lock+" +
-             std::to_string(store.address - shared_base_) + " becomes visible";
-    }
-    case Transition::Kind::kTimeOut: return "its deadline passes while it sleeps";
-    case Transition::Kind::kKill:
-      return worker.phase == Phase::kBetween ? "is killed inside the section"
-                                             : "is killed before " + Decoder::text(worker.cpu.rip);
-    case Transition::Kind::kRun: break;
-  }
-  if (worker.phase != Phase::kBetween) return Decoder::text(worker.cpu.rip);
-  const auto& steps = program_.workers[transition.worker];
-  Program one;
-  one.workers = {{steps[worker.step]}};
-  return "calls " + to_text(one);
-}
-
-std::string World::words_text(const State& state) const {
-  std::string text;
-  for (std::size_t at = 0; at + 4 <= lock_.real.size; at += 4) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, state.shared + at, 4);
-    if (word == 0) continue;
-    char line[48];
-    std::snprintf(line, sizeof line, "%slock+%zu=0x%x", text.empty() ? "" : " ", at, word);
-    text += line;
-  }
-  return text.empty() ? "lock is all zero" : text;
+  Event event;
+  return step(state, transition, event);
 }
 
 }  // namespace hobbs::step

@@ -1,120 +1,122 @@
 // A world of processes that run a lock's own machine code on modelled processors.
 //
-// Each worker is a process of one thread: the same code at the same addresses, a stack, a thread
-// block and data of its own, and the lock's object in memory that all share. A transition runs one
-// worker from one shared access (or fence, or system call) to just before the next, drains one
-// buffered store (TSO), lets a deadline pass, or kills a worker.
+// Each worker is a process of one thread. A transition runs one worker from one shared access (or
+// fence, or system call) to just before the next, makes one buffered store visible (TSO), ends a
+// sleep by a deadline, a signal or for no reason, or kills a worker.
 //
 // A worker that executes `pause` or sched_yield() under memory that nobody has changed since it
-// last did so waits until somebody does, or until nobody else can move: a spin lasts as long as it
-// can. So unbounded spinning is finite, and a bounded spin ends only when all else has stopped;
-// what a spinner that gives up earlier could meet is not covered.
+// last did so spins: it waits until somebody changes memory, or it gives up, which runs the spin to
+// its own end while all others stand still. So unbounded spinning is finite, and a bounded spin is
+// left both ways; what could be met in the middle of a bounded spin is what can be met at its ends.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "harness/step/cpu.h"
+#include "harness/step/image.h"
+#include "harness/step/runner.h"
 #include "harness/step/state.h"
+#include "harness/step/transition.h"
 #include "locks/lock.h"
 #include "scenarios/program.h"
 
 namespace hobbs::step {
 
-enum class Memory : std::uint8_t { kSequential, kTotalStoreOrder };
-
-struct Transition {
-  enum class Kind : std::uint8_t { kRun, kDrain, kTimeOut, kKill } kind = Kind::kRun;
-  std::uint8_t worker = 0;
-  bool operator==(const Transition&) const = default;
-};
-
-/// "1" worker 1 runs, "1d" drains, "1t" its deadline passes, "1k" it is killed.
-std::string to_text(const Transition& transition);
-
-/// A schedule as text, blank-separated, and back; false if a token is none.
-std::string to_text(const std::vector<Transition>& path);
-bool parse_path(std::string_view text, std::vector<Transition>& path);
-
 /// What a transition broke, or why it could not be followed.
 struct Incident {
   enum class Kind : std::uint8_t { kNone, kViolation, kUnknown } kind = Kind::kNone;
-  std::string rule;     // ME-1, TR-2, ...; empty for kUnknown.
-  std::string summary;  // One sentence.
+  const char* rule = "";  // ME-1, TR-2, ...
+  std::string summary;    // One sentence.
 
+  bool none() const { return kind == Kind::kNone; }
   static Incident unknown(std::string summary) { return {Kind::kUnknown, "", std::move(summary)}; }
-  static Incident violation(std::string rule, std::string summary) {
-    return {Kind::kViolation, std::move(rule), std::move(summary)};
+  static Incident violation(const char* rule, std::string summary) {
+    return {Kind::kViolation, rule, std::move(summary)};
   }
+};
+
+/// What happened in a transition, for those who ask about more than rules.
+struct Event {
+  bool returned = false;  // A call ended with `outcome`.
+  Outcome outcome = Outcome::kAcquired;
+  std::uint32_t instructions = 0;
+};
+
+/// How a world reaches the parts of a state that are not in its head.
+class Body {
+ public:
+  virtual ~Body() = default;
+  virtual Pending pending(std::size_t w) = 0;
+  /// Moves worker `w`; says in `changed` whether the shared bytes are others now. The reference is
+  /// good until the next call.
+  virtual const Move& move(std::size_t w, const Input& input, bool& changed) = 0;
+  /// Worker `w`'s system call returns `result` to it.
+  virtual void wake(std::size_t w, std::int64_t result) = 0;
+};
+
+struct WorldOptions {
+  Memory memory = Memory::kSequential;
+  unsigned kills = 0;
+  unsigned signals = 0;   // Signals and spurious wakes together.
+  int preemptions = -1;   // -1: any number.
+  std::string path = {};  // For a lock on a path.
 };
 
 /// Not thread-safe; reads this process's memory while it runs.
 class World {
  public:
-  /// The lock must be Home::kMemory and no larger than kSharedBytes.
-  World(const LockSpec& lock, const Program& program, Memory memory, unsigned kills);
-  ~World();
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
+  World(const LockSpec& lock, const Program& program, const WorldOptions& options);
 
-  const State& initial() const { return initial_; }
-  void enabled(const State& state, std::vector<Transition>& transitions) const;
-  /// Moves `state`; after kUnknown it is meaningless.
+  State initial() const;
+  /// What may happen next, as the head and the pending instructions say.
+  void enabled(const Head& head, Body& body, std::vector<Transition>& transitions) const;
+  /// Moves `head` and `body`; after kUnknown they are meaningless.
+  Incident step(Head& head, Body& body, const Transition& transition, Event& event) const;
+
+  /// The same on a whole state.
+  void enabled(State& state, std::vector<Transition>& transitions);
   Incident step(State& state, const Transition& transition);
-  bool is_final(const State& state) const;
-  /// Whether a state from which the workers cannot finish is what the lock promises.
-  bool may_be_stuck(const State& state) const;
+  Incident step(State& state, const Transition& transition, Event& event);
 
-  /// For the native engine: where things are, and how many instructions the last kRun executed
-  /// (calls of clock_gettime count for nothing: both engines answer them alike).
-  std::uint64_t shared_base() const { return shared_base_; }
-  std::uint64_t clock_address() const { return clock_address_; }
-  unsigned instructions_of_last_run() const { return instructions_; }
-  Memory memory() const { return memory_; }
+  static bool is_final(const Head& head);
+  /// Whether a state from which the workers cannot finish is what the lock promises.
+  bool may_be_stuck(const Head& head) const;
+
+  Runner& runner() { return runner_; }
+  const Image& image() const { return image_; }
   const Program& program() const { return program_; }
   const LockSpec& lock() const { return lock_; }
-
-  /// For traces: what the transition is about to do ("pthread_mutex_lock+0x1f: lock cmpxchg ...").
-  std::string describe(const State& state, const Transition& transition);
-  /// The lock's words that are not zero, as text.
-  std::string words_text(const State& state) const;
+  const WorldOptions& options() const { return options_; }
+  /// Whether every verb of the program is one that step runs and the lock offers.
+  static bool can_run(const LockSpec& lock, const Program& program);
+  /// The next call of a worker that is between calls; false if it has none left. Skips releases of
+  /// what was not acquired, in `worker`.
+  bool next_call(WorkerHead& worker, std::size_t w, CallKind& call) const;
 
  private:
-  class View;
-  struct Process {
-    std::vector<std::uint8_t> thread_block;  // The bytes around fs as this worker starts.
-  };
-  void prepare();
-  Incident move(State& state, const Transition& transition);
-  void begin_step(State& state, std::size_t w);
-  Incident finish_call(State& state, std::size_t w);
-  Incident after_acquire(State& state, std::size_t w, const hobbs::Step& step, Outcome outcome);
-  Incident run(State& state, std::size_t w, bool granted);
-  Incident system_call(State& state, std::size_t w);
-  void wake_up(State& state, std::size_t w, std::uint64_t result);
-  int futex_wake(State& state, std::size_t waker, std::uint64_t address, bool is_private, int n);
-  void kill(State& state, std::size_t w);
-  void pause(WorkerState& worker) const;
-  void tell_the_others(State& state, std::size_t w, const std::uint8_t* before) const;
-  void leave_robust_list(State& state, std::size_t w);
-  static void settle_stack(WorkerState& worker);
-  bool drains_first(std::uint64_t address) const;
+  Incident run(Head& head, Body& body, const Transition& transition, Event& event) const;
+  Incident begin(Head& head, Body& body, std::size_t w, Event& event) const;
+  Incident after_move(Head& head, Body& body, std::size_t w, const Move& move, bool changed,
+                      Event& event) const;
+  Incident finish_call(Head& head, std::size_t w, Outcome outcome) const;
+  Incident after_acquire(Head& head, std::size_t w, const hobbs::Step& step, Outcome outcome) const;
+  Incident refused(const Head& head, std::size_t w, const hobbs::Step& step, Outcome outcome) const;
+  Incident conflict(const Head& head, std::size_t w) const;
+  void kill(Head& head, Body& body, std::size_t w) const;
+  /// Without a result the worker makes its system call again.
+  void end_sleep(Head& head, Body& body, std::size_t w, std::optional<std::int64_t> result) const;
+  unsigned wake(Head& head, Body& body, const Wake& wake) const;
+  void count_preemption(Head& head, Body& body, std::size_t w) const;
+  bool may_run(const Head& head, Body& body, std::size_t w) const;
 
-  const LockSpec& lock_;
+  const LockSpec lock_;
   const Program program_;
-  const Memory memory_;
-  mutable Decoder decoder_;  // A cache.
-  State initial_;
-  std::vector<Process> processes_;
-  std::uint64_t shared_base_ = 0;
-  std::uint64_t block_base_ = 0;  // First byte of the thread block that processes_ hold.
-  std::uint64_t fs_base_ = 0;
-  std::uint64_t robust_head_ = 0;
-  std::uint64_t clock_address_ = 0;
-  unsigned instructions_ = 0;
+  const WorldOptions options_;
+  const Image image_;
+  Runner runner_;
 };
 
 }  // namespace hobbs::step

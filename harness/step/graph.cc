@@ -1,0 +1,152 @@
+#include "harness/step/graph.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace hobbs::step {
+namespace {
+
+std::uint8_t marks_of(const Event& event) {
+  if (!event.returned || !holds(event.outcome)) return 0;
+  return event.outcome == Outcome::kOwnerDied ? kTold : kAcquired;
+}
+
+}  // namespace
+
+Graph::Graph(World& world) : world_(world), space_(world), slots_(1u << 12) {}
+
+void Graph::write(const Compact& state, std::uint8_t* bytes) const {
+  std::memcpy(bytes, &state.head, head_bytes_);
+  std::memcpy(bytes + head_bytes_, &state.shared, 4);
+  std::memcpy(bytes + head_bytes_ + 4, state.locals, stride_ - head_bytes_ - 4);
+}
+
+Compact Graph::state(std::uint32_t index) const {
+  Compact made;
+  const std::uint8_t* bytes = states_.data() + index * stride_;
+  std::memcpy(static_cast<void*>(&made.head), bytes, head_bytes_);
+  std::memcpy(&made.shared, bytes + head_bytes_, 4);
+  std::memcpy(made.locals, bytes + head_bytes_ + 4, stride_ - head_bytes_ - 4);
+  return made;
+}
+
+std::uint32_t& Graph::slot_of(const std::uint8_t* bytes, std::uint64_t hash) {
+  std::size_t at = hash & (slots_.size() - 1);
+  for (; slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
+    const std::uint32_t index = slots_[at] - 1;
+    if (hashes_[index] == static_cast<std::uint32_t>(hash >> 32) &&
+        std::memcmp(states_.data() + index * stride_, bytes, stride_) == 0) {
+      break;
+    }
+  }
+  return slots_[at];
+}
+
+void Graph::grow() {
+  slots_.assign(2 * slots_.size(), 0);
+  for (std::uint32_t i = 0; i < origins_.size(); ++i) {
+    const std::uint8_t* bytes = states_.data() + i * stride_;
+    const std::uint64_t hash = hash_of({reinterpret_cast<const char*>(bytes), stride_});
+    std::size_t at = hash & (slots_.size() - 1);
+    while (slots_[at] != 0) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = i + 1;
+  }
+}
+
+std::uint32_t Graph::visit(std::uint32_t parent, const Transition& transition,
+                           const Compact& state) {
+  if (2 * (origins_.size() + 1) > slots_.size()) grow();
+  std::uint8_t bytes[sizeof(Compact)];
+  write(state, bytes);
+  const std::uint64_t hash = hash_of({reinterpret_cast<const char*>(bytes), stride_});
+  std::uint32_t& slot = slot_of(bytes, hash);
+  if (slot == 0) {
+    states_.insert(states_.end(), bytes, bytes + stride_);
+    hashes_.push_back(static_cast<std::uint32_t>(hash >> 32));
+    origins_.push_back({parent, transition});
+    slot = static_cast<std::uint32_t>(origins_.size());
+  }
+  return slot - 1;
+}
+
+bool Graph::limit_reached(const SearchLimits& limits) {
+  if (origins_.size() >= limits.states_max) {
+    summary_ = "stopped at " + std::to_string(origins_.size()) + " states";
+    return true;
+  }
+  if (first_edge_.size() % 1024 != 0 ||
+      std::chrono::steady_clock::now().time_since_epoch().count() <= limits.deadline_ns) {
+    return false;
+  }
+  summary_ = "out of time after " + std::to_string(origins_.size()) + " states";
+  return true;
+}
+
+void Graph::note(const Incident& incident, std::uint32_t from, const Transition& transition) {
+  if (has_violation_) return;
+  summary_ = incident.summary;
+  rule_ = incident.rule;
+  offence_ = path_to(from);
+  offence_.push_back(transition);
+  has_violation_ = incident.kind == Incident::Kind::kViolation;
+}
+
+Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
+  head_bytes_ = head_bytes(start.head.count);
+  stride_ = head_bytes_ + 4 + 4 * start.head.count;
+  visit(0, {}, space_.compact(start));
+  std::vector<Transition> transitions;
+  for (std::uint32_t index = 0; index < origins_.size(); ++index) {
+    if (limit_reached(limits)) return End::kLimit;
+    first_edge_.push_back(edges_.size());
+    Compact from = state(index);
+    space_.enabled(from, transitions);
+    for (const Transition& transition : transitions) {
+      Compact next = from;
+      Event event;
+      ++transitions_;
+      const Incident incident = space_.step(next, transition, event);
+      Edge edge{0, static_cast<std::uint8_t>(transition.kind), transition.worker, marks_of(event)};
+      if (incident.none()) {
+        edge.to = visit(index, transition, next);
+      } else {
+        note(incident, index, transition);
+        if (incident.kind == Incident::Kind::kUnknown) return End::kUnknown;
+        if (!limits.past_violations) return End::kViolation;
+        edge.to = index;
+        edge.marks |= kBroke;
+      }
+      edges_.push_back(edge);
+    }
+  }
+  return has_violation_ ? End::kViolation : End::kComplete;
+}
+
+std::vector<Transition> Graph::path_to(std::uint32_t index) const {
+  std::vector<Transition> path;
+  for (; index != 0; index = origins_[index].parent) path.push_back(origins_[index].transition);
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+std::vector<std::uint8_t> Graph::can_finish() const {
+  std::vector<std::uint8_t> can(size(), 0);
+  for (std::uint32_t i = 0; i < size(); ++i) can[i] = World::is_final(state(i).head) ? 1 : 0;
+  // Most edges lead to higher numbers, so a few passes from the end reach everything.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::uint32_t i = size(); i-- > 0;) {
+      if (can[i] != 0) continue;
+      for (const Edge* edge = edges_begin(i); edge != edges_end(i); ++edge) {
+        if ((edge->marks & kBroke) != 0 || can[edge->to] == 0) continue;
+        can[i] = 1;
+        changed = true;
+        break;
+      }
+    }
+  }
+  return can;
+}
+
+}  // namespace hobbs::step

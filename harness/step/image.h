@@ -1,0 +1,103 @@
+// The memory that a modelled world starts with: the lock's object, and what each process has for
+// itself.
+//
+// All workers are modelled on this process: the same code at the same addresses. Each has its own
+// thread block (thread-local variables, the C library's thread id and robust list) and, for a lock
+// on a path, an object of its own, constructed as worker `w` would. Memory that such an object maps
+// shared (a named mutex) is found by comparing this process's mappings.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/step/state.h"
+#include "locks/lock.h"
+
+namespace hobbs::step {
+
+/// Each worker's stack, and where its calls return to: no mapping of ours is there.
+inline constexpr std::uint64_t kStackTop = 0x00005a5a'00000000ull;
+inline constexpr std::uint64_t kReturnAddress = 0x00005b5b'00000000ull;
+inline constexpr std::uint32_t kNotShared = UINT32_MAX;
+
+/// The modelled thread id of worker `w`: not one that the C library could mistake for flags.
+constexpr std::uint32_t thread_id_of(std::size_t w) {
+  return 0x1001u + static_cast<std::uint32_t>(w);
+}
+
+/// What the kernel knows of the one file and the one semaphore of a lock on a path. Stands behind
+/// the lock's own bytes in Shared.
+struct KernelObjects {
+  static constexpr int kFamilies = 3;
+  std::uint8_t held[kFamilies][kMaxStepWorkers];  // 0 not, 1 shared, 2 exclusive.
+  std::uint8_t sleepers_undo;  // Those who sleep at the semaphore asked for SEM_UNDO.
+  std::int16_t semaphore;
+  std::int16_t undo[kMaxStepWorkers];  // What the kernel adds when the worker dies.
+};
+
+/// Constructs the lock at first, and destroys it in the end. Not thread-safe: the calls of a lock
+/// are made in this thread, as one worker after the other.
+class Image {
+ public:
+  /// Throws std::runtime_error if the system refuses memory or the C library is not as expected.
+  Image(const LockSpec& lock, std::size_t workers, const std::string& path);
+  ~Image();
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+
+  const Shared& initial() const { return initial_; }
+  /// What the lock's calls get as their first argument; the same in all workers.
+  std::uint64_t object() const { return object_; }
+  std::uint64_t fs_base() const { return fs_base_; }
+  std::uint64_t robust_head() const { return robust_head_; }
+  std::uint32_t kernel_offset() const { return kernel_offset_; }
+  bool on_path() const { return lock_.home == Home::kPath; }
+
+  /// Where `address` lies in the shared bytes, as worker `w` sees it; kNotShared if elsewhere.
+  std::uint32_t shared_offset(std::size_t w, std::uint64_t address) const {
+    for (const Alias& alias : workers_[w].aliases) {
+      if (address - alias.base < alias.bytes) {
+        return static_cast<std::uint32_t>(alias.offset + (address - alias.base));
+      }
+    }
+    return kNotShared;
+  }
+  /// A byte of worker `w`'s own memory as the worker starts.
+  std::uint8_t original_byte(std::size_t w, std::uint64_t address) const;
+  /// The object of worker `w` as its process starts; empty if the object is shared.
+  const std::vector<std::uint8_t>& own_object(std::size_t w) const { return workers_[w].object; }
+  /// This process's mapping of the shared bytes, for worker `w`.
+  void copy_to_machine(std::size_t w, const Shared& shared) const;
+  void copy_from_machine(std::size_t w, Shared& shared) const;
+  const std::string& path() const { return path_; }
+
+ private:
+  struct Alias {
+    std::uint64_t base = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t offset = 0;
+  };
+  struct Worker {
+    std::vector<std::uint8_t> block;   // The bytes around fs.
+    std::vector<std::uint8_t> object;  // Of a lock on a path.
+    std::vector<Alias> aliases;
+  };
+  void construct_shared();
+  void construct_own(std::size_t w);
+  void warm_up() const;
+  void take_thread_blocks();
+  void add_alias(std::size_t w, std::uint64_t base, std::size_t bytes);
+
+  const LockSpec& lock_;
+  const std::string path_;
+  std::vector<Worker> workers_;
+  Shared initial_;
+  std::uint64_t object_ = 0;
+  std::uint64_t fs_base_ = 0;
+  std::uint64_t block_base_ = 0;
+  std::uint64_t robust_head_ = 0;
+  std::uint32_t kernel_offset_ = 0;
+};
+
+}  // namespace hobbs::step

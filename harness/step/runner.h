@@ -1,0 +1,117 @@
+// How one worker moves: its machine code from one stop to the next, its dealings with the kernel,
+// its death. A move is a function of the worker's Local, the shared bytes and a small Input, and of
+// nothing else: that is what lets a search remember moves instead of making them again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/step/decode.h"
+#include "harness/step/image.h"
+#include "harness/step/kernel.h"
+#include "harness/step/memory.h"
+#include "locks/lock.h"
+
+namespace hobbs::step {
+
+/// The deadline that timed calls are given: far off; the scheduler decides whether it passes.
+inline constexpr std::int64_t kDeadline_ns = 4'000'000'000'000'000'000;
+inline constexpr std::int64_t kLate_s = kDeadline_ns / 1'000'000'000 + 10;  // After it has passed.
+
+/// The calls of a LockOps, as numbers.
+enum class CallKind : std::uint8_t {
+  kAcquire,
+  kTry,
+  kTimed,
+  kRelease,
+  kAcquireShared,
+  kTryShared,
+  kTimedShared,
+  kReleaseShared,
+  kUpgrade,
+  kTryUpgrade,
+  kDowngrade,
+};
+
+/// The address of a call's code; 0 if the lock does not offer it.
+std::uint64_t entry_of(const LockOps& ops, CallKind call);
+
+struct Input {
+  enum class Kind : std::uint8_t {
+    kBegin,   // Enters `call` and runs to the first shared access.
+    kRun,     // Makes the access it is stopped before, and runs to the next.
+    kGiveUp,  // Spins on, alone, until the spin ends of itself.
+    kDrain,   // Its oldest buffered store becomes visible.
+    kKill,
+  } kind = Kind::kRun;
+  CallKind call = CallKind::kAcquire;  // kBegin.
+  std::uint8_t bits = 0;               // WorkerHead's kPaused, kNews and kTimedOut, as before.
+  std::uint8_t woken = 0;              // By what Pending said it would wake.
+  std::uint8_t first = 0;              // 1 + the first sleeper on Pending's channel; 0: nobody.
+
+  std::uint64_t key() const {
+    return static_cast<std::uint64_t>(kind) | static_cast<std::uint64_t>(call) << 8 |
+           static_cast<std::uint64_t>(bits) << 16 | static_cast<std::uint64_t>(woken) << 24 |
+           static_cast<std::uint64_t>(first) << 32;
+  }
+};
+
+/// What a move came to, beside the changes to Local and Shared.
+struct Move {
+  enum class End : std::uint8_t {
+    kStopped,   // Before a shared access, a fence with stores buffered or a system call.
+    kReturned,  // From the call, with `outcome`.
+    kAsleep,    // On `channel`.
+    kSpins,     // kGiveUp: this spin never ends of itself.
+    kUnknown,   // `unknown` says what is not modelled.
+  } end = End::kStopped;
+  Outcome outcome = Outcome::kAcquired;
+  std::uint8_t bits = 0;  // kSpinning, kPaused and kNews after the move.
+  bool may_time_out = false;
+  std::uint32_t channel = 0;
+  std::uint32_t instructions = 0;  // Executed; calls of clocks count for nothing.
+  Wakes wakes;
+  std::string unknown;
+};
+
+/// What can be said of a worker that is stopped in a call, before it moves.
+struct Pending {
+  bool drains_first = false;  // Its next instruction waits for the store buffer to be empty.
+  Interest interest;
+};
+
+/// Not thread-safe.
+class Runner {
+ public:
+  Runner(const LockSpec& lock, const Image& image, Memory memory);
+
+  Move move(Local& local, Shared& shared, const Input& input);
+  Pending pending(const Local& local, const Shared& shared);
+  /// A system call returns `result`.
+  static void wake(Local& local, std::int64_t result);
+
+  const Image& image() const { return image_; }
+  Memory memory() const { return memory_; }
+  /// Whether a call to `address` is a question about the time, which the model answers.
+  bool is_clock(std::uint64_t address) const;
+  bool is_clock_gettime(std::uint64_t address) const { return address == clock_gettime_; }
+
+ private:
+  struct Spin;
+  Move run(Local& local, Shared& shared, const Input& input);
+  void begin(Local& local, CallKind call) const;
+  bool is_access(const Local& local, const Instruction& instruction) const;
+  bool touches_shared_string(const Local& local, const Instruction& instruction) const;
+  bool makes_system_call(Local& local, Shared& shared, const Input& input, Move& move) const;
+  void settle(Local& local) const;
+  void tell_the_time(Local& local, WorkerMemory& memory, bool late) const;
+
+  const LockSpec& lock_;
+  const Image& image_;
+  const Memory memory_;
+  Decoder decoder_;
+  std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0;
+};
+
+}  // namespace hobbs::step

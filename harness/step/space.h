@@ -1,0 +1,97 @@
+// The states of a search in little memory: each distinct Local and each distinct content of the
+// shared bytes is kept once, and a state is a head and their numbers. Moves are remembered, so that
+// the modelled processor runs once for each pair of a Local and shared bytes, not once a
+// transition.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "harness/step/world.h"
+
+namespace hobbs::step {
+
+/// Byte strings as numbers 0, 1, 2, ...
+class Pool {
+ public:
+  Pool();
+  /// The number of `bytes`, and whether it is new.
+  std::pair<std::uint32_t, bool> insert(std::string_view bytes);
+  std::string_view operator[](std::uint32_t number) const {
+    const Entry& entry = entries_[number];
+    return {blocks_[entry.block].data() + entry.at, entry.length};
+  }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size()); }
+
+ private:
+  struct Entry {
+    std::uint32_t block, at, length;
+    std::uint32_t hash;
+  };
+  std::uint32_t& slot_of(std::string_view bytes, std::uint64_t hash);
+  void grow();
+
+  std::vector<std::uint32_t> slots_;  // Number + 1; 0: empty.
+  std::vector<Entry> entries_;
+  std::vector<std::string> blocks_;
+};
+
+/// A state in a search. Copied freely; only the first workers() entries mean anything.
+struct Compact {
+  Head head;
+  std::uint32_t shared = 0;
+  std::uint32_t locals[kMaxStepWorkers] = {};
+};
+
+class Space {
+ public:
+  explicit Space(World& world);
+
+  Compact compact(const State& state);
+  State expand(const Compact& state) const;
+  void enabled(Compact& state, std::vector<Transition>& transitions);
+  Incident step(Compact& state, const Transition& transition, Event& event);
+
+  std::uint32_t distinct_locals() const { return locals_.size(); }
+  std::uint32_t distinct_shared() const { return shared_.size(); }
+  std::uint64_t moves_made() const { return moves_.size(); }
+
+ private:
+  class CompactBody;
+  struct MoveKey {
+    std::uint32_t local = 0, shared = 0;
+    std::uint64_t input = 0;
+    bool operator==(const MoveKey&) const = default;
+  };
+  struct MoveEntry {
+    MoveKey key;
+    std::uint32_t local = 0, shared = 0;  // After it.
+    std::uint32_t move = 0;               // 1 + index in moves_; 0: an empty slot.
+  };
+  const MoveEntry& move(std::uint32_t local, std::uint32_t shared, const Input& input);
+  MoveEntry& entry_of(const MoveKey& key);
+  std::uint32_t woken(std::uint32_t local, std::int64_t result);
+  std::uint32_t number_of(const Local& local);
+  const Pending& pending(std::uint32_t local, std::uint32_t shared);
+
+  World& world_;
+  Pool locals_, shared_;
+  std::vector<MoveEntry> table_;
+  std::vector<Move> moves_;
+  std::vector<Pending> pending_;        // By local; interest is read from registers only.
+  std::vector<std::uint8_t> known_;     // Whether pending_ is filled in.
+  std::vector<std::uint8_t> buffered_;  // By local.
+  std::unordered_map<std::uint64_t, std::uint32_t> woken_;
+  Local local_;  // Scratch.
+  Shared content_;
+  std::string bytes_;
+};
+
+/// 64 well-mixed bits.
+std::uint64_t hash_of(std::string_view bytes);
+
+}  // namespace hobbs::step
