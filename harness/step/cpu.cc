@@ -257,6 +257,7 @@ std::uint64_t undefined_flags(const Processor& before, const Instruction& instru
     case ZYDIS_MNEMONIC_TEST: return kAdjust;
     case ZYDIS_MNEMONIC_IMUL:
     case ZYDIS_MNEMONIC_MUL: return kSign | kZero | kAdjust | kParity;
+    case ZYDIS_MNEMONIC_IDIV:
     case ZYDIS_MNEMONIC_DIV: return kAllFlags;
     case ZYDIS_MNEMONIC_BT:
     case ZYDIS_MNEMONIC_BTS:

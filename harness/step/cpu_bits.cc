@@ -116,11 +116,41 @@ bool Execution::run_bits() {
   }
 }
 
+/// imul with one operand: the whole product, in rdx and rax.
+bool Execution::run_wide_multiply() {
+  const unsigned bytes = width();
+  if (bytes < 4) return false;
+  const __int128 product =
+      static_cast<__int128>(sign_extend(cpu_.general[kRax], bytes)) * sign_extend(get(0), bytes);
+  cpu_.general[kRax] = static_cast<std::uint64_t>(product) & mask_of(bytes);
+  cpu_.general[kRdx] = static_cast<std::uint64_t>(product >> (8 * bytes)) & mask_of(bytes);
+  const bool lost = product != sign_extend(cpu_.general[kRax], bytes);
+  set_flag(kCarry, lost);
+  set_flag(kOverflow, lost);
+  return true;
+}
+
+/// idiv: quotient in rax, remainder in rdx. Refused where the processor would trap.
+bool Execution::run_signed_divide() {
+  const unsigned bytes = width();
+  if (bytes < 4) return false;
+  const auto high = static_cast<__int128>(sign_extend(cpu_.general[kRdx], bytes));
+  const __int128 number = (high << (8 * bytes)) | (cpu_.general[kRax] & mask_of(bytes));
+  const __int128 divisor = sign_extend(get(0), bytes);
+  if (divisor == 0) return false;
+  const __int128 quotient = number / divisor;
+  if (quotient != sign_extend(static_cast<std::uint64_t>(quotient), bytes)) return false;
+  cpu_.general[kRax] = static_cast<std::uint64_t>(quotient) & mask_of(bytes);
+  cpu_.general[kRdx] = static_cast<std::uint64_t>(number % divisor) & mask_of(bytes);
+  return true;
+}
+
 bool Execution::run_multiply() {
   const unsigned bytes = width();
   switch (in_.mnemonic) {
     case ZYDIS_MNEMONIC_IMUL: {
-      if (in_.operand_count < 2 || bytes == 1) return false;
+      if (in_.operand_count == 1) return run_wide_multiply();
+      if (bytes == 1) return false;
       const int left = in_.operand_count == 3 ? 1 : 0;
       const __int128 product = static_cast<__int128>(sign_extend(get(left), bytes)) *
                                sign_extend(get(in_.operands[left + 1]) & mask_of(bytes), bytes);
@@ -143,6 +173,7 @@ bool Execution::run_multiply() {
       set_flag(kOverflow, high != 0);
       return true;
     }
+    case ZYDIS_MNEMONIC_IDIV: return run_signed_divide();
     case ZYDIS_MNEMONIC_DIV: {
       if (bytes < 4) return false;
       const unsigned __int128 number =

@@ -164,9 +164,10 @@ std::vector<Form> integer_forms() {
       add_form(forms, m, {mem(bytes), reg(kD[w])}, true);
       add_form(forms, m, {mem(bytes), imm(7)}, true);
     }
-    for (const auto m : {ZYDIS_MNEMONIC_INC, ZYDIS_MNEMONIC_DEC, ZYDIS_MNEMONIC_NEG,
-                         ZYDIS_MNEMONIC_NOT, ZYDIS_MNEMONIC_MUL, ZYDIS_MNEMONIC_BSWAP}) {
-      if (m == ZYDIS_MNEMONIC_MUL && w < 2) continue;
+    for (const auto m :
+         {ZYDIS_MNEMONIC_INC, ZYDIS_MNEMONIC_DEC, ZYDIS_MNEMONIC_NEG, ZYDIS_MNEMONIC_NOT,
+          ZYDIS_MNEMONIC_MUL, ZYDIS_MNEMONIC_IMUL, ZYDIS_MNEMONIC_BSWAP}) {
+      if ((m == ZYDIS_MNEMONIC_MUL || m == ZYDIS_MNEMONIC_IMUL) && w < 2) continue;
       if (m == ZYDIS_MNEMONIC_BSWAP && w < 2) continue;
       add_form(forms, m, {reg(kB[w])});
       add_form(forms, m, {mem(bytes)});

@@ -34,6 +34,8 @@ class Execution {
   bool run_shift();
   bool run_bits();
   bool run_multiply();
+  bool run_wide_multiply();
+  bool run_signed_divide();
   bool run_control();
   bool run_atomic();
   bool run_string();

@@ -166,6 +166,8 @@ void Image::construct_own(std::size_t w) {
     if (std::find(before.begin(), before.end(), mapping) != before.end()) continue;
     add_alias(w, mapping.from, mapping.to - mapping.from);
   }
+  // A library may map an object once a process, however often it is opened.
+  if (workers_[w].aliases.empty() && w > 0) workers_[w].aliases = workers_[0].aliases;
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(object_);
   workers_[w].object.assign(bytes, bytes + lock_.real.size);
 }

@@ -1,5 +1,6 @@
 #include "harness/step/runner.h"
 
+#include <cxxabi.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -54,6 +55,7 @@ Runner::Runner(const LockSpec& lock, const Image& image, Memory memory)
     : lock_(lock), image_(image), memory_(memory) {
   clock_gettime_ = reinterpret_cast<std::uint64_t>(&::clock_gettime);
   gettimeofday_ = reinterpret_cast<std::uint64_t>(&::gettimeofday);
+  throws_ = reinterpret_cast<std::uint64_t>(&abi::__cxa_throw);
 }
 
 bool Runner::is_clock(std::uint64_t address) const {
@@ -218,6 +220,7 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
       tell_the_time(local, memory, (input.bits & WorkerHead::kTimedOut) != 0);
       continue;
     }
+    if (rip == throws_) return unknown("an exception, whose unwinding is not modelled");
     const Instruction* instruction = decoder_.at(rip);
     if (instruction == nullptr) return unknown("undecoded code at " + symbol_of(rip));
     if (touches_shared_string(local, *instruction)) {

@@ -111,7 +111,7 @@ class Runner {
   const Image& image_;
   const Memory memory_;
   Decoder decoder_;
-  std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0;
+  std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0, throws_ = 0;
 };
 
 }  // namespace hobbs::step

@@ -304,7 +304,10 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
       const Result& last = results.back();
       if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
       // What one small program runs into, the larger ones do too.
-      if (last.verdict == Verdict::kInconclusive && last.executions < 1000) return results;
+      const bool only_here = program.signals > 0;
+      if (last.verdict == Verdict::kInconclusive && last.executions < 1000 && !only_here) {
+        return results;
+      }
     }
   }
   return results;
