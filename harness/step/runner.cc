@@ -55,7 +55,7 @@ Runner::Runner(const LockSpec& lock, const Image& image, Memory memory)
     : lock_(lock), image_(image), memory_(memory) {
   clock_gettime_ = reinterpret_cast<std::uint64_t>(&::clock_gettime);
   gettimeofday_ = reinterpret_cast<std::uint64_t>(&::gettimeofday);
-  throws_ = reinterpret_cast<std::uint64_t>(&abi::__cxa_throw);
+  throws_ = reinterpret_cast<std::uint64_t>(&abi::__cxa_allocate_exception);
 }
 
 bool Runner::is_clock(std::uint64_t address) const {
