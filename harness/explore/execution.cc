@@ -228,7 +228,7 @@ void Execution<kModel>::at_death(int w) {
   // Whoever finds out about the death comes after it: the dead race with nobody.
   for (int l = 0; l < n_locks_; ++l) {
     if (guarded_[l].writer == w) guarded_[l].writer = -1;
-    guarded_[l].read[w] = 0;
+    guarded_[l].read.lane[w] = 0;
   }
 }
 

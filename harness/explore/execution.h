@@ -31,7 +31,10 @@ class Execution final : public Scheduler, public Machine {
   void begins(int w, const Step& step, std::int64_t deadline_ns);
   void ends(int w, const Step& step, Outcome outcome);
   void work(int w, unsigned lock, Mode mode);
-  void fork(int w) { add_worker(w); }
+  void fork(int w) {
+    if (n_workers_ < kMaxFibres) memory_.add_worker();
+    add_worker(w);
+  }
   void exec(int w) { files_.exec_child(workers_[w].process); }
   void destroy(int w, unsigned lock);
   void begin_block(int w) {
@@ -76,7 +79,7 @@ class Execution final : public Scheduler, public Machine {
     std::int64_t expected = 0;  // What it must be when all is over.
     int writer = -1;
     Lane written = 0;
-    std::array<Lane, kMaxFibres> read{};
+    typename Memory<kModel>::Instants read{};
   };
 
   Machine& machine() override { return *this; }
@@ -102,6 +105,8 @@ class Execution final : public Scheduler, public Machine {
   int find_futex(const void* cell);
   void drain_all(int w);
   int choose(int w, Choice choice, int n);
+  void begin_access(int word);
+  [[noreturn]] void fail_race(int w, int other, bool write, const char* what);
   void check_destroyed(std::size_t offset);
   std::string unrunnable(const Program& program) const;
   void prepare(const Program& program);

@@ -16,39 +16,9 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#if !defined(__x86_64__)
-#error "The fibre switch is written for x86-64; other processors need their own."
-#endif
-
-// void hobbs_fibre_switch(void** save, void* resume): saves the callee-saved registers and the
-// stack pointer, then continues where `resume` was saved. It jumps instead of returning because the
-// processor's return predictor would guess wrong at every switch. The floating-point control words
-// are left alone: nothing under test changes them.
+// Where a fibre begins: its argument and its function are on the stack.
 asm(R"(
 .text
-.p2align 4
-.globl hobbs_fibre_switch
-.hidden hobbs_fibre_switch
-.type hobbs_fibre_switch, @function
-hobbs_fibre_switch:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, (%rdi)
-  movq %rsi, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  popq %rcx
-  jmp *%rcx
-.size hobbs_fibre_switch, .-hobbs_fibre_switch
-
 .p2align 4
 .globl hobbs_fibre_entry
 .hidden hobbs_fibre_entry
@@ -56,17 +26,15 @@ hobbs_fibre_switch:
 hobbs_fibre_entry:
   .cfi_startproc
   .cfi_undefined rip
-  movq %r13, %rdi
-  callq *%r12
+  popq %rdi
+  popq %rax
+  callq *%rax
   ud2
   .cfi_endproc
 .size hobbs_fibre_entry, .-hobbs_fibre_entry
 )");
 
-extern "C" {
-void hobbs_fibre_switch(void** save, void* resume);
-void hobbs_fibre_entry();
-}
+extern "C" void hobbs_fibre_entry();
 
 namespace hobbs::explore {
 namespace {
@@ -78,36 +46,38 @@ std::size_t page_bytes() {
 
 }  // namespace
 
-Fibres::Fibres(int count, std::size_t stack_bytes) : fibres_(static_cast<std::size_t>(count)) {
+Fibres::Fibres(int count, std::size_t stack_bytes)
+    : fibres_(new Fibre[static_cast<std::size_t>(count) + 1]), count_(count) {
   const std::size_t page = page_bytes();
   const std::size_t stack = (stack_bytes + page - 1) / page * page;
   stride_ = stack + page;
-  mapping_bytes_ = stride_ * fibres_.size();
-  void* const at = ::mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (at == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "fibre stacks");
-  mapping_ = static_cast<std::byte*>(at);
-  for (std::size_t i = 0; i < fibres_.size(); ++i) {
-    std::byte* const base = mapping_ + i * stride_;
+  mapping_bytes_ = stride_ * static_cast<std::size_t>(count);
+  void* const mapping = ::mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED)
+    throw std::system_error(errno, std::generic_category(), "fibre stacks");
+  mapping_ = static_cast<std::byte*>(mapping);
+  for (int i = 0; i < count; ++i) {
+    std::byte* const base = mapping_ + static_cast<std::size_t>(i) * stride_;
     if (::mprotect(base, page, PROT_NONE) != 0) {
       const int error = errno;
       ::munmap(mapping_, mapping_bytes_);
       throw std::system_error(error, std::generic_category(), "fibre guard page");
     }
-    fibres_[i].bottom = base + page;
-    fibres_[i].top = base + stride_;
+    at(i).bottom = base + page;
+    at(i).top = base + stride_;
 #if defined(__SANITIZE_THREAD__)
-    fibres_[i].sanitizer = __tsan_create_fiber(0);
+    at(i).sanitizer = __tsan_create_fiber(0);
 #endif
   }
 #if defined(__SANITIZE_THREAD__)
-  main_.sanitizer = __tsan_get_current_fiber();
+  at(kMain).sanitizer = __tsan_get_current_fiber();
 #endif
 }
 
 Fibres::~Fibres() {
 #if defined(__SANITIZE_THREAD__)
-  for (Fibre& fibre : fibres_) __tsan_destroy_fiber(fibre.sanitizer);
+  for (int i = 0; i < count_; ++i) __tsan_destroy_fiber(at(i).sanitizer);
 #endif
   ::munmap(mapping_, mapping_bytes_);
 }
@@ -115,50 +85,47 @@ Fibres::~Fibres() {
 void Fibres::start(int index, Entry entry, void* argument) {
   Fibre& fibre = at(index);
 #if defined(__SANITIZE_ADDRESS__)
-  ASAN_UNPOISON_MEMORY_REGION(fibre.bottom,
-                              static_cast<std::size_t>(fibre.top - fibre.bottom));
+  ASAN_UNPOISON_MEMORY_REGION(fibre.bottom, static_cast<std::size_t>(fibre.top - fibre.bottom));
 #endif
-  // What hobbs_fibre_switch() pops: r15, r14, r13, r12, rbx, rbp, and where to go on. The stack is
-  // left such that hobbs_fibre_entry() calls on a 16-byte boundary, as the ABI wants.
-  void** frame = reinterpret_cast<void**>(fibre.top) - 9;
-  frame[0] = nullptr;
-  frame[1] = nullptr;
-  frame[2] = argument;
-  frame[3] = reinterpret_cast<void*>(entry);
-  frame[4] = nullptr;
-  frame[5] = nullptr;
-  frame[6] = reinterpret_cast<void*>(&hobbs_fibre_entry);
-  frame[7] = frame[8] = nullptr;
-  fibre.stack_pointer = frame;
+  // What hobbs_fibre_entry() pops, and above it room that leaves its call on a 16-byte boundary, as
+  // the ABI wants.
+  void** const frame = reinterpret_cast<void**>(fibre.top) - 4;
+  frame[0] = argument;
+  frame[1] = reinterpret_cast<void*>(entry);
+  frame[2] = frame[3] = nullptr;
+  fibre.context = {frame, nullptr, reinterpret_cast<void*>(&hobbs_fibre_entry)};
 }
 
-void Fibres::switch_to(int index) {
-  Fibre& from = at(current_);
-  Fibre& to = at(index);
-  current_ = index;
+void* Fibres::before_switch([[maybe_unused]] Fibre& to) {
+  void* kept = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
-  void* fake = nullptr;
-  __sanitizer_start_switch_fiber(&fake, to.bottom, static_cast<std::size_t>(to.top - to.bottom));
+  __sanitizer_start_switch_fiber(&kept, to.bottom, static_cast<std::size_t>(to.top - to.bottom));
 #endif
 #if defined(__SANITIZE_THREAD__)
   __tsan_switch_to_fiber(to.sanitizer, 0);
 #endif
-  hobbs_fibre_switch(&from.stack_pointer, to.stack_pointer);
+  return kept;
+}
+
+void Fibres::after_switch([[maybe_unused]] void* kept) {
 #if defined(__SANITIZE_ADDRESS__)
   const void* bottom = nullptr;
   std::size_t bytes = 0;
-  __sanitizer_finish_switch_fiber(fake, &bottom, &bytes);
+  __sanitizer_finish_switch_fiber(kept, &bottom, &bytes);
 #endif
 }
 
 Fibres::Live Fibres::live(int index) const {
-  const Fibre& fibre = fibres_[static_cast<std::size_t>(index)];
-  return {static_cast<std::byte*>(fibre.stack_pointer), fibre.top};
+  const Fibre& fibre = at(index);
+  return {static_cast<std::byte*>(fibre.context.stack_pointer), fibre.top};
 }
 
 std::uint64_t Fibres::fingerprint(int index) const {
   const Live bytes = live(index);
-  std::uint64_t hash = 0x9e3779b97f4a7c15ull ^ static_cast<std::uint64_t>(bytes.end - bytes.begin);
+  std::uint64_t hash =
+      reinterpret_cast<std::uintptr_t>(at(index).context.instruction) * 0x9e3779b97f4a7c15ull ^
+      reinterpret_cast<std::uintptr_t>(at(index).context.frame_pointer) ^
+      static_cast<std::uint64_t>(bytes.end - bytes.begin) << 48;
   for (const std::byte* at = bytes.begin; at + 8 <= bytes.end; at += 8) {
     std::uint64_t word;
     std::memcpy(&word, at, 8);

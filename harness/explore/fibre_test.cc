@@ -37,7 +37,7 @@ TEST(Fibres, KeepTheirStacksAndStartAnew) {
     for (const int i : {0, 2, 0, 1, 2}) shared.fibres.switch_to(i);  // Fibre 1 is abandoned midway.
     EXPECT_EQ(shared.log, "acAbC");
     EXPECT_EQ(shared.fibres.current(), Fibres::kMain);
-    EXPECT_GT(shared.fibres.live(1).end - shared.fibres.live(1).begin, 64);
+    EXPECT_GT(shared.fibres.live(1).end - shared.fibres.live(1).begin, 32);
   }
   EXPECT_EQ(shared.sum, 6);
 }

@@ -63,71 +63,78 @@ class Interpreter {
   }
 
  private:
-  static void perform(Host& host, int w, const Step& step, Progress& at) {
+  // What nearly every step is made of is inlined into run(): a fibre that resumes deep in a chain
+  // of calls returns where the processor does not expect it to, level by level.
+  [[gnu::always_inline]] static void perform(Host& host, int w, const Step& step, Progress& at) {
+    if (step.verb == Verb::kAcquire) return acquire(host, w, step, at);
+    if (step.verb == Verb::kRelease) return release(host, w, at);
+    if (step.verb == Verb::kWork) return work(host, w, step, at);
+    perform_rare(host, w, step, at);
+  }
+
+  [[gnu::noinline]] static void perform_rare(Host& host, int w, const Step& step, Progress& at) {
     switch (step.verb) {
       case Verb::kAcquire:
-      case Verb::kTry:
-      case Verb::kTimed:
-        return acquire(host, w, step, at);
       case Verb::kRelease:
-        return release(host, w, at);
+      case Verb::kWork: return;  // Dealt with.
+      case Verb::kTry:
+      case Verb::kTimed: return acquire(host, w, step, at);
       case Verb::kUpgrade:
       case Verb::kTryUpgrade:
-      case Verb::kDowngrade:
-        return convert(host, w, step, at);
-      case Verb::kWork:
-        for (std::uint32_t i = at.holds; i-- > 0;) {
-          if (at.hold[i].lock != step.lock || !at.hold[i].held) continue;
-          host.work(w, step.lock, at.hold[i].mode);
-          if (step.amount > 0) host.rest(w, step.amount);
-          return;
-        }
-        return;
-      case Verb::kMeet:
-        return host.meet(w, static_cast<int>(step.amount));
+      case Verb::kDowngrade: return convert(host, w, step, at);
+      case Verb::kMeet: return host.meet(w, static_cast<int>(step.amount));
       case Verb::kPost:
         if (host.await_hold(w, step.lock)) give_back(host, w, step);
         return;
-      case Verb::kMisuse:
-        return give_back(host, w, step);
-      case Verb::kFork:
-        return host.fork(w);
-      case Verb::kDie:
-        return host.die(w);
-      case Verb::kDestroy:
-        return host.destroy(w, step.lock);
-      case Verb::kRest:
-        return host.rest(w, step.amount);
+      case Verb::kMisuse: return give_back(host, w, step);
+      case Verb::kFork: return host.fork(w);
+      case Verb::kDie: return host.die(w);
+      case Verb::kDestroy: return host.destroy(w, step.lock);
+      case Verb::kRest: return host.rest(w, step.amount);
       case Verb::kExec:  // Another program inherits nothing but open files.
         if constexpr (requires { host.exec(w); }) host.exec(w);
         return;
     }
   }
 
-  static Outcome call(Host& host, const Step& step, std::int64_t deadline_ns) {
-    const LockOps& ops = host.ops();
-    void* const lock = host.lock_at(step.lock);
-    const bool shared = step.mode == Mode::kShared;
-    switch (step.verb) {
-      case Verb::kAcquire:
-        return shared ? ops.acquire_shared(lock) : ops.acquire(lock);
-      case Verb::kTry:
-        return shared ? ops.try_acquire_shared(lock) : ops.try_acquire(lock);
-      case Verb::kTimed:
-        return shared ? ops.acquire_shared_until(lock, deadline_ns)
-                      : ops.acquire_until(lock, deadline_ns);
-      case Verb::kUpgrade:
-        return ops.upgrade(lock);
-      case Verb::kTryUpgrade:
-        return ops.try_upgrade(lock);
-      case Verb::kDowngrade:
-        return ops.downgrade(lock);
-      default:
-        return shared ? ops.release_shared(lock) : ops.release(lock);
+  [[gnu::always_inline]] static void work(Host& host, int w, const Step& step, Progress& at) {
+    for (std::uint32_t i = at.holds; i-- > 0;) {
+      if (at.hold[i].lock != step.lock || !at.hold[i].held) continue;
+      host.work(w, step.lock, at.hold[i].mode);
+      if (step.amount > 0) host.rest(w, step.amount);
+      return;
     }
   }
 
-  static Outcome observed(Host& host, int w, const Step& step) {
+  [[gnu::always_inline]] static Outcome call(Host& host, const Step& step,
+                                             std::int64_t deadline_ns) {
+    const LockOps& ops = host.ops();
+    void* const lock = host.lock_at(step.lock);
+    if (step.mode == Mode::kExclusive) {
+      if (step.verb == Verb::kAcquire) return ops.acquire(lock);
+      if (step.verb == Verb::kRelease) return ops.release(lock);
+    }
+    return call_rare(host, step, deadline_ns, lock);
+  }
+
+  [[gnu::noinline]] static Outcome call_rare(Host& host, const Step& step, std::int64_t deadline_ns,
+                                             void* lock) {
+    const LockOps& ops = host.ops();
+    const bool shared = step.mode == Mode::kShared;
+    switch (step.verb) {
+      case Verb::kAcquire: return shared ? ops.acquire_shared(lock) : ops.acquire(lock);
+      case Verb::kTry: return shared ? ops.try_acquire_shared(lock) : ops.try_acquire(lock);
+      case Verb::kTimed:
+        return shared ? ops.acquire_shared_until(lock, deadline_ns)
+                      : ops.acquire_until(lock, deadline_ns);
+      case Verb::kUpgrade: return ops.upgrade(lock);
+      case Verb::kTryUpgrade: return ops.try_upgrade(lock);
+      case Verb::kDowngrade: return ops.downgrade(lock);
+      default: return shared ? ops.release_shared(lock) : ops.release(lock);
+    }
+  }
+
+  [[gnu::always_inline]] static Outcome observed(Host& host, int w, const Step& step) {
     // A call that may fail begins where the scheduler wants it to, so that what was over before it
     // began cannot excuse the failure. (Elsewhere the point would only cost time.)
     if (step.verb == Verb::kTry || step.verb == Verb::kTimed) host.breathe(w);
@@ -139,36 +146,57 @@ class Interpreter {
     return outcome;
   }
 
-  static void acquire(Host& host, int w, const Step& step, Progress& at) {
-    Progress::Hold hold{step.lock, step.mode, false, 1};
-    hold.held = holds(observed(host, w, step));
-    if (step.verb == Verb::kAcquire && step.amount > 1 && hold.held) {
-      // Deep nesting: only the first and the last of many acquires are worth interleaving.
-      host.begin_block(w);
-      for (std::int64_t i = 1; i < step.amount; ++i) {
-        if (holds(observed(host, w, step))) ++hold.times;
-      }
-      host.end_block(w);
-    }
-    if (at.holds < Progress::kMaxHolds) at.hold[at.holds++] = hold;
+  [[gnu::noinline]] static Outcome observed_again(Host& host, int w, const Step& step) {
+    return observed(host, w, step);
   }
 
-  static void release(Host& host, int w, Progress& at) {
+  [[gnu::always_inline]] static void acquire(Host& host, int w, const Step& step, Progress& at) {
+    const bool held = holds(observed(host, w, step));
+    std::uint32_t times = 1;
+    if (step.verb == Verb::kAcquire && step.amount > 1 && held) [[unlikely]] {
+      times += nest(host, w, step);
+    }
+    if (at.holds >= Progress::kMaxHolds) [[unlikely]]
+      return;
+    Progress::Hold& hold = at.hold[at.holds++];
+    hold.lock = step.lock;
+    hold.mode = step.mode;
+    hold.held = held;
+    hold.times = times;
+  }
+
+  /// Deep nesting: only the first and the last of many acquires are worth interleaving.
+  [[gnu::noinline]] static std::uint32_t nest(Host& host, int w, const Step& step) {
+    std::uint32_t times = 0;
+    host.begin_block(w);
+    for (std::int64_t i = 1; i < step.amount; ++i) {
+      if (holds(observed_again(host, w, step))) ++times;
+    }
+    host.end_block(w);
+    return times;
+  }
+
+  [[gnu::always_inline]] static void release(Host& host, int w, Progress& at) {
     if (at.holds == 0) return;
-    const Progress::Hold hold = at.hold[--at.holds];
+    const Progress::Hold& hold = at.hold[--at.holds];
     if (!hold.held) return;
+    const std::uint32_t times = hold.times;
     const Step step{Verb::kRelease, hold.mode, hold.lock, 0};
-    give_back(host, w, step);
-    if (hold.times == 1) return;
+    observed(host, w, step);
+    if (times != 1) [[unlikely]]
+      unnest(host, w, step, times);
+  }
+
+  [[gnu::noinline]] static void unnest(Host& host, int w, const Step& step, std::uint32_t times) {
     host.breathe(w);
     host.begin_block(w);
-    for (std::uint32_t i = 2; i < hold.times; ++i) give_back(host, w, step);
+    for (std::uint32_t i = 2; i < times; ++i) give_back(host, w, step);
     host.end_block(w);
     host.breathe(w);
     give_back(host, w, step);
   }
 
-  static void give_back(Host& host, int w, const Step& step) { observed(host, w, step); }
+  static void give_back(Host& host, int w, const Step& step) { observed_again(host, w, step); }
 
   static void convert(Host& host, int w, const Step& step, Progress& at) {
     for (std::uint32_t i = at.holds; i-- > 0;) {
@@ -176,7 +204,7 @@ class Interpreter {
       if (hold.lock != step.lock || !hold.held) continue;
       const bool down = step.verb == Verb::kDowngrade;
       if ((hold.mode == Mode::kExclusive) != down) return;
-      const Outcome outcome = observed(host, w, step);
+      const Outcome outcome = observed_again(host, w, step);
       if (down || holds(outcome)) hold.mode = down ? Mode::kShared : Mode::kExclusive;
       return;
     }

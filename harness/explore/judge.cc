@@ -30,18 +30,21 @@ std::string call_name(const Step& step) {
 
 }  // namespace
 
-Judge::Judge(const LockSpec& lock) : lock_(lock), model_(lock), overtaking_(lock.claims) { begin(true); }
+Judge::Judge(const LockSpec& lock) : lock_(lock), model_(lock), overtaking_(lock.claims) {
+  begin(true);
+}
 
 void Judge::begin(bool exact) {
   exact_ = exact;
-  overtaking_.begin();
+  watches_order_ = exact && overtaking_.promises();
+  if (watches_order_) overtaking_.begin();
   for (int l = 0; l < locks_used_; ++l) {
     states_[static_cast<unsigned>(l)] = {};
     windows_[static_cast<unsigned>(l)].fill({});
   }
   locks_used_ = 1;
   n_ = 0;
-  deaths_ = maybe_took_ = 0;
+  seeking_ = deaths_ = maybe_took_ = 0;
   timed_out_ = try_failed_ = false;
   events_ = 0;
 }
@@ -65,18 +68,26 @@ bool Judge::fail(std::string rule, std::string text) {
   return false;
 }
 
-Call Judge::call_of(int w) const {
+[[gnu::always_inline]] inline Call Judge::call_of(int w) const {
   const Watched& me = workers_[w];
   Call call{.worker = me.id, .verb = me.step.verb, .mode = me.step.mode};
   call.signalled = me.signalled;
+  // Only who comes as a reader is ever held back for others that wait.
+  call.exclusive_waiting =
+      (me.step.mode == Mode::kShared || upgrading(me.step.verb)) && exclusive_waiting(w);
+  return call;
+}
+
+bool Judge::exclusive_waiting(int w) const {
   for (int u = 0; u < n_; ++u) {
-    if (u != w && workers_[u].calling && workers_[u].step.lock == me.step.lock &&
-        (upgrading(workers_[u].step.verb) ||
-         (acquiring(workers_[u].step.verb) && workers_[u].step.mode == Mode::kExclusive))) {
-      call.exclusive_waiting = true;
+    const Watched& other = workers_[u];
+    if (u != w && other.calling && other.step.lock == workers_[w].step.lock &&
+        (upgrading(other.step.verb) ||
+         (acquiring(other.step.verb) && other.step.mode == Mode::kExclusive))) {
+      return true;
     }
   }
-  return call;
+  return false;
 }
 
 bool Judge::begins(int w, const Step& step, std::int64_t now_ns, std::int64_t deadline_ns) {
@@ -85,34 +96,44 @@ bool Judge::begins(int w, const Step& step, std::int64_t now_ns, std::int64_t de
   me.step = step;
   me.calling = true;
   me.signalled = false;
-  if (step.lock >= locks_used_) locks_used_ = step.lock + 1;
-  ModelState& state = states_[step.lock];
+  if (step.lock >= locks_used_) [[unlikely]]
+    locks_used_ = step.lock + 1;
   if (acquiring(step.verb) || upgrading(step.verb)) {
-    me.deadline_ns = step.verb == Verb::kTimed ? deadline_ns : INT64_MAX;
-    me.expired_at_start = step.verb == Verb::kTimed && deadline_ns <= now_ns;
-    me.excused = false;
-    me.overlapped = 0;
-    me.owed = 0;
-    Window& window = windows_[step.lock][w];
+    me.excused = me.expired_at_start = false;
+    me.overlapped = me.owed = 0;
+    me.deadline_ns = INT64_MAX;
+    Window& window = windows_[step.lock][static_cast<unsigned>(w)];
     if (window.open++ == 0) {
       window.exclusive = step.mode == Mode::kExclusive;
       window.try_only = step.verb == Verb::kTry;
     }
-    if (overtaking_.promises() && exact_ && window.open == 1 && waits_in_line(step.verb)) {
+    if (watches_order_ && window.open == 1 && waits_in_line(step.verb)) {
       overtaking_.calls(w, step.lock, step.mode, step.verb == Verb::kTimed);
     }
-    look_for_excuse(w);
-    for (int u = 0; u < n_; ++u) {
-      if (u != w && workers_[u].calling && acquiring(workers_[u].step.verb)) look_for_excuse(u);
+    if (step.verb != Verb::kAcquire) begins_to_seek(w, now_ns, deadline_ns);
+    for (std::uint32_t others = seeking_ & ~(1u << w); others != 0; others &= others - 1) {
+      look_for_excuse(std::countr_zero(others));
     }
     return true;
   }
   if (releasing(step.verb)) last_release_call_[w] = events_;
   // A hold ends when its release is called; a downgrade, likewise, lets readers in from there.
-  if (step.verb != Verb::kMisuse && !model_.apply(state, call_of(w), Outcome::kReleased)) {
+  if (step.verb != Verb::kMisuse &&
+      !model_.apply(states_[step.lock], call_of(w), Outcome::kReleased)) {
     return fail("HX-5", "the program releases what " + name(w) + " does not hold");
   }
   return true;
+}
+
+/// Of a call that may fail: it needs an excuse, and a timed one has a deadline.
+void Judge::begins_to_seek(int w, std::int64_t now_ns, std::int64_t deadline_ns) {
+  Watched& me = workers_[w];
+  if (me.step.verb == Verb::kTimed) {
+    me.deadline_ns = deadline_ns;
+    me.expired_at_start = deadline_ns <= now_ns;
+  }
+  look_for_excuse(w);
+  if (acquiring(me.step.verb)) seeking_ |= 1u << w;
 }
 
 /// Whether a call or hold of `other` may be why `step` of w fails.
@@ -147,6 +168,7 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
   Watched& me = workers_[w];
   ++events_;
   me.calling = false;
+  seeking_ &= ~(1u << w);
   ModelState& state = states_[step.lock];
   Window& window = windows_[step.lock][w];
   if (acquiring(step.verb) || upgrading(step.verb)) {
@@ -155,7 +177,7 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
       last_acquire_return_[w] = events_;
       last_was_exclusive_[w] = step.mode == Mode::kExclusive;
       const Call call = call_of(w);
-      if (!model_.apply(state, call, outcome)) {
+      if (!model_.apply(state, call, outcome)) [[unlikely]] {
         if (maybe_took_ == 0) return conflict(w, outcome);
         // Whoever died inside a call may have held the lock then.
         const int dead = std::countr_zero(maybe_took_);
@@ -165,12 +187,12 @@ bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) 
         model_.apply(state, before, Outcome::kAcquired);
         if (!model_.apply(state, call, outcome)) return conflict(w, outcome);
       }
-      if (!took_in_order(w)) return false;
+      if (watches_order_ && !took_in_order(w)) return false;
       if (step.mode == Mode::kExclusive || upgrading(step.verb)) window.exclusive = true;
       if (upgrading(step.verb)) --window.open;
     } else {
       --window.open;
-      overtaking_.gives_up(w);
+      if (watches_order_) overtaking_.gives_up(w);
       if (!check_failure(w, outcome, now_ns)) return false;
     }
     if (step.verb == Verb::kTry) {
@@ -211,7 +233,6 @@ std::string Judge::holders(int lock) const {
 }
 
 bool Judge::took_in_order(int w) {
-  if (!overtaking_.promises()) return true;
   const auto broken = overtaking_.gets(w);
   if (!broken || deaths_ != 0) return true;
   std::string text = call_name(workers_[w].step) + " of " + name(w) + " was called while " +
@@ -328,7 +349,7 @@ bool Judge::waits(int w, std::int64_t wait_deadline_ns) {
 
 void Judge::dies(int w) {
   Watched& me = workers_[w];
-  overtaking_.gives_up(w);
+  if (watches_order_) overtaking_.gives_up(w);
   deaths_ |= 1u << w;
   for (int l = 0; l < locks_used_; ++l) {
     const bool in_this = me.calling && me.step.lock == l;
@@ -338,6 +359,7 @@ void Judge::dies(int w) {
     windows_[static_cast<unsigned>(l)][w] = {};
   }
   me.calling = false;
+  seeking_ &= ~(1u << w);
 }
 
 bool Judge::may_wait(int w) const {

@@ -47,7 +47,7 @@ class Judge {
   void dies(int w);
   /// w has written to memory in its call, and waits now.
   void seen_waiting(int w) {
-    if (overtaking_.promises()) overtaking_.waits(w);
+    if (watches_order_) overtaking_.waits(w);
   }
   /// A futex wait of w was interrupted.
   void interrupted(int w) { workers_[w].signalled = true; }
@@ -73,28 +73,30 @@ class Judge {
 
  private:
   struct Watched {
-    Step step;                    // The pending call.
+    Step step;  // The pending call.
     std::uint32_t id = 0;
     bool calling = false;
     bool signalled = false;
-    bool excused = false;         // Somebody else may have held it during this call.
+    bool excused = false;  // Somebody else may have held it during this call.
     bool expired_at_start = false;
-    std::int64_t deadline_ns = INT64_MAX;
     std::uint32_t overlapped = 0;  // Tries of others during this call that are not decided yet.
     std::uint32_t owed = 0;        // A try of ours failed: one of these must turn out a hold.
+    std::int64_t deadline_ns = INT64_MAX;
   };
-  struct Window {                  // From the call of the outermost acquire to its release's return.
-    std::uint32_t open = 0;        // Calls and holds, nested ones counted.
+  struct Window {            // From the call of the outermost acquire to its release's return.
+    std::uint32_t open = 0;  // Calls and holds, nested ones counted.
     bool exclusive = false;
-    bool try_only = false;         // Only a try, not decided yet.
+    bool try_only = false;  // Only a try, not decided yet.
   };
 
   Call call_of(int w) const;
+  bool exclusive_waiting(int w) const;
   bool fail(std::string rule, std::string text);
   bool took_in_order(int w);
   bool conflict(int w, Outcome outcome);
   bool check_failure(int w, Outcome outcome, std::int64_t now_ns);
   bool excuses(int w, int other, const Step& step) const;
+  void begins_to_seek(int w, std::int64_t now_ns, std::int64_t deadline_ns);
   void look_for_excuse(int w);
   bool settle_owed(int decided, bool took);
   std::string name(int w) const;
@@ -103,6 +105,7 @@ class Judge {
   const LockSpec& lock_;
   Model model_;
   Overtaking overtaking_;
+  bool watches_order_ = false;  // Who passes whom can be judged, and matters.
   bool exact_ = true;
   int n_ = 0;
   int locks_used_ = 1;
@@ -110,8 +113,9 @@ class Judge {
   std::array<Watched, kMaxFibres> workers_;
   std::array<std::array<Window, kMaxFibres>, kMaxLocksPerProgram> windows_;
   std::array<std::int8_t, kMaxFibres> forked_from_;
+  std::uint32_t seeking_ = 0;  // Inside a try or a timed call: may fail, with an excuse.
   std::uint32_t deaths_ = 0;
-  std::uint32_t maybe_took_ = 0;   // Died inside an acquire or a release: may have held it.
+  std::uint32_t maybe_took_ = 0;  // Died inside an acquire or a release: may have held it.
   bool timed_out_ = false;
   bool try_failed_ = false;
   std::uint64_t events_ = 0;

@@ -49,6 +49,9 @@ class Memory {
   static constexpr bool kBuffers = kModel == MemoryModel::kTso;
   static constexpr int kLanes = kHistory ? kMaxFibres + kMaxLocations : kMaxFibres;
   using Knowledge = View<kLanes>;
+  /// One instant of each worker.
+  using Instants = View<kMaxFibres>;
+  static_assert(kMaxFibres == kLanesPerBlock);
 
   Memory();
 
@@ -57,19 +60,34 @@ class Memory {
 
   /// A new execution begins: what the bytes hold now is what everybody knows.
   void begin(int workers);
+  /// One more worker, who knows nothing else yet.
+  void add_worker();
 
   /// The word at this address, or -1: see refusal().
-  int locate(const void* cell, unsigned size);
+  int locate(const void* cell, unsigned size) {
+    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
+    if (offset < arena_bytes_ && word_at_[offset].bytes == size) [[likely]] {
+      return word_at_[offset].word;
+    }
+    return add_location(offset, size);
+  }
   /// The word that a futex call means: of 32 bits, or the low half of one of 64.
   int locate_futex(const void* cell);
   const char* refusal() const { return refusal_; }
+
+  /// Must come before everything else that an operation does with its word: the first to touch it
+  /// in an execution finds what its bytes hold then.
+  void touch(int word) {
+    Location& l = locations_[word];
+    if (l.epoch != epoch_) [[unlikely]]
+      refresh(l);
+  }
 
   /// How many values this worker's read could take, and how far back the last is: choice 0 is the
   /// newest. Always 1 but in the C++ model.
   int choices(int worker, int word, std::memory_order order) {
     if constexpr (!kHistory) return 1;
-    const Location& l = touch(word);
-    return l.count - bound(worker, word, order);
+    return locations_[word].count - bound(worker, word, order);
   }
   /// The value that a read with this choice would take, without reading it.
   std::uint64_t peek(int worker, int word, int back);
@@ -101,14 +119,21 @@ class Memory {
 
   /// Worker `to` learns all that `from` knows: a fork, a join, a death that was noticed.
   void inform(int to, int from) { join(workers_[to].now, workers_[from].now, blocks_); }
-  /// Everybody's knowledge together, for whoever comes after the end.
-  void inform_of_all(int to);
-
   /// The vector clock of plain accesses: `worker` is at this instant of its own life ...
   Lane instant(int worker) const { return workers_[worker].now.lane[worker]; }
   /// ... and knows of that instant of another's.
   bool knows(int worker, int other, Lane instant) const {
     return workers_[worker].now.lane[other] >= instant;
+  }
+  /// The first other worker whose instant in `instants` (0: none) `worker` does not know of, or -1.
+  int first_unknown(int worker, const Instants& instants) const {
+    const LaneBlock known = *reinterpret_cast<const LaneBlock*>(workers_[worker].now.lane);
+    const LaneBlock seen = *reinterpret_cast<const LaneBlock*>(instants.lane);
+    if (is_zero(seen > known)) [[likely]]
+      return -1;  // Its own instants it knows.
+    int other = 0;
+    while (seen[other] <= known[other]) ++other;
+    return other;
   }
 
   /// Between these, stores by one worker are one indivisible block: a word's intermediate values
@@ -121,22 +146,22 @@ class Memory {
 
  private:
   static constexpr int kBufferSlots = 64;
-  static constexpr int kNoBlock = 1 << 30;
-  static constexpr std::uint8_t kInside = 0xff;  // Not the first byte of a word.
+  static constexpr int kNoBlock = -1;
+  static constexpr std::uint8_t kInside = 0xff;
 
   struct Message {
     std::uint64_t value;
-    bool has_view;   // Reading it may teach something.
-    bool attached;   // A read-modify-write: nothing may come between it and what it read.
+    bool has_view;  // Reading it may teach something.
+    bool attached;  // A read-modify-write: nothing may come between it and what it read.
     Knowledge view;
   };
   struct Location {
     std::uint32_t epoch = 0;  // The execution that touched it last.
     std::uint32_t offset = 0;
     std::uint8_t bytes = 0;
-    int count = 0;                       // Of its history.
-    std::uint16_t* history = nullptr;    // Messages in modification order (C++ model).
-    std::uint16_t message = 0;           // The only one (other models).
+    int count = 0;                // Of its history.
+    Message** history = nullptr;  // In modification order (C++ model).
+    Message* message = nullptr;   // The only one (other models).
   };
   struct Known {
     Knowledge now;        // What happened before this worker's next operation.
@@ -158,39 +183,50 @@ class Memory {
     }
     return low;
   }
-  Location& touch(int word) {
-    Location& l = locations_[word];
-    if (l.epoch != epoch_) [[unlikely]] refresh(l);
-    return l;
-  }
   void refresh(Location& l);
-  std::uint16_t new_message(std::uint64_t value);
+  Message& new_message(std::uint64_t value);
   void publish(int worker, Message& message, std::memory_order order);
   void learn(int worker, const Message& message, std::memory_order order);
   void tick(int worker) {
-    Lane& own = workers_[worker].now.lane[worker];
-    if (++own > kMaxLane - 64) tick_limit_ = true;
+    const int next = workers_[worker].now.lane[worker] + 1;
+    set_lane(workers_[worker].now, worker, next);
+    if (next > kMaxLane - 64) [[unlikely]]
+      tick_limit_ = true;
   }
-  void insert(Location& l, int word, int at, std::uint16_t message);
+  void insert(Location& l, int word, int at, Message& message) {
+    if (at == l.count) [[likely]] {
+      l.history[l.count++] = &message;
+    } else {
+      squeeze_in(l, word, at, message);
+    }
+  }
+  void squeeze_in(Location& l, int word, int at, Message& message);
   std::uint64_t read_bytes(const Location& l) const;
   void write_bytes(const Location& l, std::uint64_t value);
   bool put(int word, const Message& message);
   void extend(Message& message, const Message& before);
+  bool in_block(const Message& message) const {
+    return block_start_ != kNoBlock && &message >= &messages_[block_start_];
+  }
   int add_location(std::size_t offset, unsigned size);
 
   std::byte* arena_ = nullptr;
   std::size_t arena_bytes_ = 0;
-  std::vector<std::uint8_t> word_at_;  // By byte: word + 1, 0 for none yet, kInside.
+  struct Place {
+    std::uint8_t word = 0;
+    std::uint8_t bytes = 0;  // 0: no word is known there; kInside: not the first byte of one.
+  };
+  std::vector<Place> word_at_;  // By byte.
   std::array<Location, kMaxLocations> locations_;
   int words_ = 0;
-  int blocks_ = 1;     // Lane blocks in use.
+  int blocks_ = 1;  // Lane blocks in use.
   int n_workers_ = 0;
   std::uint32_t epoch_ = 0;
   std::array<Known, kMaxFibres> workers_;
   Knowledge sc_;
   std::array<Buffer, kMaxFibres> buffers_;
   std::unique_ptr<Message[]> messages_;
-  std::unique_ptr<std::uint16_t[]> histories_;
+  std::unique_ptr<Message*[]> histories_;
   int message_count_ = 0;
   int block_start_ = kNoBlock;
   bool tick_limit_ = false;
@@ -200,13 +236,13 @@ class Memory {
 template <MemoryModel kModel>
 Memory<kModel>::Memory()
     : messages_(new Message[kMaxMessages]),
-      histories_(kHistory ? new std::uint16_t[std::size_t{kMaxLocations} * kMaxMessages] : nullptr) {}
+      histories_(kHistory ? new Message*[std::size_t{kMaxLocations} * kMaxMessages] : nullptr) {}
 
 template <MemoryModel kModel>
 void Memory<kModel>::attach(std::byte* arena, std::size_t bytes) {
   arena_ = arena;
   arena_bytes_ = bytes;
-  word_at_.assign(bytes, 0);
+  word_at_.assign(bytes, {});
   words_ = 0;
   blocks_ = 1;
 }
@@ -214,49 +250,39 @@ void Memory<kModel>::attach(std::byte* arena, std::size_t bytes) {
 template <MemoryModel kModel>
 void Memory<kModel>::begin(int workers) {
   ++epoch_;
-  n_workers_ = workers;
   message_count_ = 0;
   block_start_ = kNoBlock;
   tick_limit_ = false;
-  for (int w = 0; w < kMaxFibres; ++w) {
-    Known& known = workers_[w];
-    clear(known.now, blocks_);
-    known.now.lane[w] = 1;
-    clear(known.pending, blocks_);
-    known.has_published = false;
-    if constexpr (kBuffers) buffers_[w].begin = buffers_[w].end = 0;
-  }
   if constexpr (kHistory) clear(sc_, blocks_);
+  n_workers_ = 0;
+  while (n_workers_ < workers) add_worker();
 }
 
 template <MemoryModel kModel>
-int Memory<kModel>::locate(const void* cell, unsigned size) {
-  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
-  if (offset >= arena_bytes_) [[unlikely]] {
-    refusal_ = "it uses an atomic outside its own memory";
-    return -1;
-  }
-  const std::uint8_t known = word_at_[offset];
-  if (known != 0 && known != kInside && locations_[known - 1].bytes == size) [[likely]] {
-    return known - 1;
-  }
-  return add_location(offset, size);
+void Memory<kModel>::add_worker() {
+  const int w = n_workers_++;
+  Known& known = workers_[w];
+  clear(known.now, blocks_);
+  known.now.lane[w] = 1;
+  clear(known.pending, blocks_);
+  known.has_published = false;
+  if constexpr (kBuffers) buffers_[w].begin = buffers_[w].end = 0;
 }
 
 template <MemoryModel kModel>
 int Memory<kModel>::locate_futex(const void* cell) {
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
-  if (offset < arena_bytes_) {
-    const std::uint8_t known = word_at_[offset];
-    if (known != 0 && known != kInside && locations_[known - 1].bytes == 8) return known - 1;
-  }
-  return locate(cell, 4);
+  return locate(cell, offset < arena_bytes_ && word_at_[offset].bytes == 8 ? 8 : 4);
 }
 
 template <MemoryModel kModel>
 int Memory<kModel>::add_location(std::size_t offset, unsigned size) {
+  if (offset >= arena_bytes_) {
+    refusal_ = "it uses an atomic outside its own memory";
+    return -1;
+  }
   for (unsigned i = 0; i < size; ++i) {
-    if (offset + i >= arena_bytes_ || word_at_[offset + i] != 0) {
+    if (offset + i >= arena_bytes_ || word_at_[offset + i].bytes != 0) {
       refusal_ = "it accesses the same bytes in different sizes";
       return -1;
     }
@@ -266,8 +292,8 @@ int Memory<kModel>::add_location(std::size_t offset, unsigned size) {
     return -1;
   }
   const int word = words_++;
-  word_at_[offset] = static_cast<std::uint8_t>(word + 1);
-  for (unsigned i = 1; i < size; ++i) word_at_[offset + i] = kInside;
+  word_at_[offset] = {static_cast<std::uint8_t>(word), static_cast<std::uint8_t>(size)};
+  for (unsigned i = 1; i < size; ++i) word_at_[offset + i] = {0, kInside};
   Location& l = locations_[word];
   l = {};
   l.offset = static_cast<std::uint32_t>(offset);
@@ -292,18 +318,30 @@ int Memory<kModel>::add_location(std::size_t offset, unsigned size) {
 }
 
 template <MemoryModel kModel>
-std::uint64_t Memory<kModel>::read_bytes(const Location& l) const {
+inline std::uint64_t Memory<kModel>::read_bytes(const Location& l) const {
   const std::byte* const at = arena_ + l.offset;
   switch (l.bytes) {
     case 1: return std::to_integer<std::uint64_t>(*at);
-    case 2: { std::uint16_t v; std::memcpy(&v, at, 2); return v; }
-    case 4: { std::uint32_t v; std::memcpy(&v, at, 4); return v; }
-    default: { std::uint64_t v; std::memcpy(&v, at, 8); return v; }
+    case 2: {
+      std::uint16_t v;
+      std::memcpy(&v, at, 2);
+      return v;
+    }
+    case 4: {
+      std::uint32_t v;
+      std::memcpy(&v, at, 4);
+      return v;
+    }
+    default: {
+      std::uint64_t v;
+      std::memcpy(&v, at, 8);
+      return v;
+    }
   }
 }
 
 template <MemoryModel kModel>
-void Memory<kModel>::write_bytes(const Location& l, std::uint64_t value) {
+inline void Memory<kModel>::write_bytes(const Location& l, std::uint64_t value) {
   std::byte* const at = arena_ + l.offset;
   switch (l.bytes) {
     case 1: std::memcpy(at, &value, 1); break;
@@ -316,24 +354,24 @@ void Memory<kModel>::write_bytes(const Location& l, std::uint64_t value) {
 template <MemoryModel kModel>
 void Memory<kModel>::refresh(Location& l) {
   l.epoch = epoch_;
-  const std::uint16_t first = new_message(read_bytes(l));
+  Message& first = new_message(read_bytes(l));
   l.count = 1;
-  if constexpr (kHistory) l.history[0] = first;
-  l.message = first;
+  if constexpr (kHistory) l.history[0] = &first;
+  l.message = &first;
 }
 
 template <MemoryModel kModel>
-std::uint16_t Memory<kModel>::new_message(std::uint64_t value) {
-  Message& m = messages_[message_count_];
+inline typename Memory<kModel>::Message& Memory<kModel>::new_message(std::uint64_t value) {
+  Message& m = messages_[message_count_++];
   m.value = value;
   m.has_view = false;
   m.attached = false;
-  return static_cast<std::uint16_t>(message_count_++);
+  return m;
 }
 
 /// What a message by this worker tells its readers.
 template <MemoryModel kModel>
-void Memory<kModel>::publish(int worker, Message& message, std::memory_order order) {
+inline void Memory<kModel>::publish(int worker, Message& message, std::memory_order order) {
   Known& known = workers_[worker];
   if (releases(order)) {
     copy(message.view, known.now, blocks_);
@@ -346,7 +384,7 @@ void Memory<kModel>::publish(int worker, Message& message, std::memory_order ord
 }
 
 template <MemoryModel kModel>
-void Memory<kModel>::learn(int worker, const Message& message, std::memory_order order) {
+inline void Memory<kModel>::learn(int worker, const Message& message, std::memory_order order) {
   if (!message.has_view) return;
   Known& known = workers_[worker];
   join(acquires(order) ? known.now : known.pending, message.view, blocks_);
@@ -359,26 +397,25 @@ std::uint64_t Memory<kModel>::newest(int word) const {
 }
 
 template <MemoryModel kModel>
-std::uint64_t Memory<kModel>::peek(int worker, int word, int back) {
-  Location& l = touch(word);
-  if constexpr (kHistory) return messages_[l.history[l.count - 1 - back]].value;
+inline std::uint64_t Memory<kModel>::peek(int worker, int word, int back) {
+  Location& l = locations_[word];
+  if constexpr (kHistory) return l.history[l.count - 1 - back]->value;
   if constexpr (kBuffers) {
     const Buffer& buffer = buffers_[worker];
     for (int i = buffer.end; i-- > buffer.begin;) {
       if (buffer.word[i % kBufferSlots] == word) return buffer.message[i % kBufferSlots].value;
     }
   }
-  return messages_[l.message].value;
+  return l.message->value;
 }
 
 template <MemoryModel kModel>
-std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_order order, int back) {
-  Location& l = touch(word);
+inline std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_order order, int back) {
+  Location& l = locations_[word];
   if constexpr (kHistory) {
     const int index = l.count - 1 - back;
-    const Message& m = messages_[l.history[index]];
-    Lane& low = workers_[worker].now.lane[lane_of(word)];
-    if (index > low) low = static_cast<Lane>(index);
+    const Message& m = *l.history[index];
+    raise_lane(workers_[worker].now, lane_of(word), index);
     learn(worker, m, order);
     return m.value;
   }
@@ -390,27 +427,27 @@ std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_order order
       }
     }
   }
-  const Message& m = messages_[l.message];
+  const Message& m = *l.message;
   learn(worker, m, order);
   return m.value;
 }
 
 template <MemoryModel kModel>
-int Memory<kModel>::places(int worker, int word, std::memory_order order) {
+inline int Memory<kModel>::places(int worker, int word, std::memory_order order) {
   if constexpr (!kHistory) return 1;
   if (order == std::memory_order_seq_cst || block_start_ != kNoBlock) return 1;
-  const Location& l = touch(word);
+  const Location& l = locations_[word];
   const int low = bound(worker, word, order);
   int n = 1;
-  while (n < l.count - low && !messages_[l.history[l.count - n]].attached) ++n;
+  while (n < l.count - low && !l.history[l.count - n]->attached) ++n;
   return n;
 }
 
 /// Makes `message` the value of the word in memory (models without a history).
 template <MemoryModel kModel>
 bool Memory<kModel>::put(int word, const Message& message) {
-  Location& l = touch(word);
-  Message& m = messages_[l.message];
+  Location& l = locations_[word];
+  Message& m = *l.message;
   const bool changed = m.value != message.value;
   m.value = message.value;
   m.has_view = message.has_view;
@@ -421,7 +458,7 @@ bool Memory<kModel>::put(int word, const Message& message) {
 
 /// A read-modify-write continues the release sequence of what it read.
 template <MemoryModel kModel>
-void Memory<kModel>::extend(Message& message, const Message& before) {
+inline void Memory<kModel>::extend(Message& message, const Message& before) {
   if (!before.has_view) return;
   if (message.has_view) {
     join(message.view, before.view, blocks_);
@@ -432,17 +469,17 @@ void Memory<kModel>::extend(Message& message, const Message& before) {
 }
 
 template <MemoryModel kModel>
-void Memory<kModel>::insert(Location& l, int word, int at, std::uint16_t message) {
+void Memory<kModel>::squeeze_in(Location& l, int word, int at, Message& message) {
   for (int i = l.count; i > at; --i) l.history[i] = l.history[i - 1];
-  l.history[at] = message;
+  l.history[at] = &message;
   ++l.count;
-  if (at == l.count - 1) return;
   // Whoever knew of a later value now knows of one with a larger index.
   const int lane = lane_of(word);
   const auto shift = [lane, at](Knowledge& view) {
     if (view.lane[lane] >= at) ++view.lane[lane];
   };
-  for (Known& known : workers_) {
+  for (int w = 0; w < n_workers_; ++w) {
+    Known& known = workers_[w];
     shift(known.now);
     shift(known.pending);
     if (known.has_published) shift(known.published);
@@ -454,29 +491,27 @@ void Memory<kModel>::insert(Location& l, int word, int at, std::uint16_t message
 }
 
 template <MemoryModel kModel>
-bool Memory<kModel>::store(int worker, int word, std::uint64_t value, std::memory_order order,
-                           int back) {
-  Location& l = touch(word);
+inline bool Memory<kModel>::store(int worker, int word, std::uint64_t value,
+                                  std::memory_order order, int back) {
+  Location& l = locations_[word];
   if constexpr (kHistory) {
-    const std::uint16_t newest = l.history[l.count - 1];
-    const bool changed = back == 0 && messages_[newest].value != value;
-    if (newest >= block_start_) {  // Inside a block only the last value is kept.
-      Message& m = messages_[newest];
-      m.value = value;
-      m.has_view = false;
-      publish(worker, m, order);
+    Message& newest = *l.history[l.count - 1];
+    const bool changed = back == 0 && newest.value != value;
+    if (in_block(newest)) [[unlikely]] {  // Only the last value is kept.
+      newest.value = value;
+      newest.has_view = false;
+      publish(worker, newest, order);
       write_bytes(l, value);
       return changed;
     }
     const int at = l.count - back;
-    const std::uint16_t message = new_message(value);
-    insert(l, word, at, message);
+    Message& m = new_message(value);
+    insert(l, word, at, m);
     Known& known = workers_[worker];
-    if (known.now.lane[lane_of(word)] < at) known.now.lane[lane_of(word)] = static_cast<Lane>(at);
-    Message& m = messages_[message];
+    raise_lane(known.now, lane_of(word), at);
     publish(worker, m, order);
-    if (m.has_view) m.view.lane[lane_of(word)] = static_cast<Lane>(at);
-    if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (m.has_view) set_lane(m.view, lane_of(word), at);
+    if (order == std::memory_order_seq_cst) set_lane(sc_, lane_of(word), at);
     if (back == 0) write_bytes(l, value);
     return changed;
   }
@@ -504,35 +539,33 @@ bool Memory<kModel>::can_update(int worker, int word, std::memory_order order, i
   if (back == 0) return true;
   if constexpr (!kHistory) return false;
   if (order == std::memory_order_seq_cst || block_start_ != kNoBlock) return false;
-  const Location& l = touch(word);
-  return back < l.count - bound(worker, word, order) &&
-         !messages_[l.history[l.count - back]].attached;
+  const Location& l = locations_[word];
+  return back < l.count - bound(worker, word, order) && !l.history[l.count - back]->attached;
 }
 
 template <MemoryModel kModel>
-bool Memory<kModel>::update(int worker, int word, std::uint64_t value, std::memory_order order,
-                            int back) {
-  Location& l = touch(word);
-  const std::uint16_t read = kHistory ? l.history[l.count - 1 - back] : l.message;
-  learn(worker, messages_[read], order);
+inline bool Memory<kModel>::update(int worker, int word, std::uint64_t value,
+                                   std::memory_order order, int back) {
+  Location& l = locations_[word];
+  Message& read = kHistory ? *l.history[l.count - 1 - back] : *l.message;
+  learn(worker, read, order);
   if constexpr (kHistory) {
-    const bool changed = back == 0 && messages_[read].value != value;
-    if (read >= block_start_) {
-      messages_[read].value = value;
-      publish(worker, messages_[read], order);
+    const bool changed = back == 0 && read.value != value;
+    if (in_block(read)) [[unlikely]] {
+      read.value = value;
+      publish(worker, read, order);
       write_bytes(l, value);
       return changed;
     }
     const int at = l.count - back;
-    const std::uint16_t message = new_message(value);
-    insert(l, word, at, message);
-    workers_[worker].now.lane[lane_of(word)] = static_cast<Lane>(at);
-    Message& m = messages_[message];
+    Message& m = new_message(value);
+    insert(l, word, at, m);
+    set_lane(workers_[worker].now, lane_of(word), at);
     m.attached = true;
     publish(worker, m, order);
-    extend(m, messages_[read]);
-    if (m.has_view) m.view.lane[lane_of(word)] = static_cast<Lane>(at);
-    if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
+    extend(m, read);
+    if (m.has_view) set_lane(m.view, lane_of(word), at);
+    if (order == std::memory_order_seq_cst) set_lane(sc_, lane_of(word), at);
     if (back == 0) write_bytes(l, value);
     return changed;
   }
@@ -540,7 +573,7 @@ bool Memory<kModel>::update(int worker, int word, std::uint64_t value, std::memo
   m.value = value;
   m.has_view = false;
   publish(worker, m, order);
-  extend(m, messages_[read]);
+  extend(m, read);
   return put(word, m);
 }
 
@@ -573,13 +606,6 @@ void Memory<kModel>::fence(int worker, std::memory_order order) {
     copy(known.published, known.now, blocks_);
     known.has_published = true;
     tick(worker);
-  }
-}
-
-template <MemoryModel kModel>
-void Memory<kModel>::inform_of_all(int to) {
-  for (int w = 0; w < kMaxFibres; ++w) {
-    if (w != to) inform(to, w);
   }
 }
 

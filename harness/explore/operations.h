@@ -8,7 +8,7 @@
 namespace hobbs::explore {
 
 template <MemoryModel kModel>
-int Execution<kModel>::find(const void* cell, unsigned size) {
+[[gnu::always_inline]] inline int Execution<kModel>::find(const void* cell, unsigned size) {
   const int word = memory_.locate(cell, size);
   if (word < 0) [[unlikely]]
     refuse(memory_.refusal());
@@ -18,7 +18,8 @@ int Execution<kModel>::find(const void* cell, unsigned size) {
 template <MemoryModel kModel>
 int Execution<kModel>::find_futex(const void* cell) {
   const int word = memory_.locate_futex(cell);
-  if (word < 0) [[unlikely]] refuse(memory_.refusal());
+  if (word < 0) [[unlikely]]
+    refuse(memory_.refusal());
   return word;
 }
 
@@ -29,6 +30,14 @@ void Execution<kModel>::check_destroyed(std::size_t offset) {
     fail("AB-5", "worker " + std::to_string(me() + 1) +
                      " accesses the lock after whoever held it last has destroyed it");
   }
+}
+
+/// The word is there, and known to this execution's memory.
+template <MemoryModel kModel>
+inline void Execution<kModel>::begin_access(int word) {
+  if (destroyed_ != 0) [[unlikely]]
+    check_destroyed(memory_.offset_of(word));
+  memory_.touch(word);
 }
 
 template <MemoryModel kModel>
@@ -75,12 +84,11 @@ std::uint64_t Execution<kModel>::load(const void* cell, unsigned size, std::memo
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kLoad, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]]
-    check_destroyed(memory_.offset_of(word));
+  begin_access(word);
   int back = 0;
   if constexpr (kModel == MemoryModel::kC11) {
     const int n = memory_.choices(w, word, order);
-    if (n > 1 && !workers_[w].fresh) back = choose(w, Choice::kStale, n);
+    if (n > 1 && !workers_[w].look.fresh) back = choose(w, Choice::kStale, n);
   }
   const std::uint64_t value = memory_.load(w, word, order, back);
   looked(w, word, back != 0);
@@ -96,8 +104,7 @@ void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kStore, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]]
-    check_destroyed(memory_.offset_of(word));
+  begin_access(word);
   if constexpr (kModel == MemoryModel::kTso) {
     if (order == std::memory_order_seq_cst) {
       drain_all(w);
@@ -127,8 +134,7 @@ std::uint64_t Execution<kModel>::read_modify_write(void* cell, unsigned size,
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]]
-    check_destroyed(memory_.offset_of(word));
+  begin_access(word);
   drain_all(w);
   const std::uint64_t old = memory_.peek(w, word, 0);
   const std::uint64_t value = apply(operation, old, operand, size);
@@ -145,13 +151,12 @@ bool Execution<kModel>::compare_exchange(void* cell, unsigned size, std::uint64_
   const int w = me();
   const int word = find(cell, size);
   point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]]
-    check_destroyed(memory_.offset_of(word));
+  begin_access(word);
   drain_all(w);
   int back = 0;
   if constexpr (kModel == MemoryModel::kC11) {
     const int n = memory_.choices(w, word, failure);
-    if (n > 1 && !workers_[w].fresh) back = choose(w, Choice::kStale, n);
+    if (n > 1 && !workers_[w].look.fresh) back = choose(w, Choice::kStale, n);
     // A value from the middle that matches can only be taken if nothing must come between.
     if (back != 0 && memory_.peek(w, word, back) == expected &&
         !memory_.can_update(w, word, success, back)) {
@@ -190,8 +195,7 @@ WaitResult Execution<kModel>::futex_wait(void* futex, std::uint32_t expected,
   const int w = me();
   const int word = find_futex(futex);
   point(w, {Pending::Kind::kFutexWait, static_cast<std::int16_t>(word)});
-  if (destroyed_ != 0) [[unlikely]]
-    check_destroyed(memory_.offset_of(word));
+  begin_access(word);
   // The kernel compares and sleeps in one step, behind a full barrier.
   drain_all(w);
   const auto value =
@@ -305,26 +309,27 @@ bool Execution<kModel>::process_runs(std::uint32_t process) {
 }
 
 template <MemoryModel kModel>
+[[gnu::cold]] void Execution<kModel>::fail_race(int w, int other, bool write, const char* what) {
+  fail("MM-1", "worker " + std::to_string(w + 1) + (write ? " writes" : " reads") +
+                   " the guarded data without happens-before after worker " +
+                   std::to_string(other + 1) + what);
+}
+
+template <MemoryModel kModel>
 void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
   if (on_path()) return;  // System calls order what is before them.
   const int w = me();
   Guarded& data = guarded_[lock];
-  const auto race = [&](int other, const char* what) {
-    fail("MM-1", "worker " + std::to_string(w + 1) + (write ? " writes" : " reads") +
-                     " the guarded data without happens-before after worker " +
-                     std::to_string(other + 1) + what);
-  };
-  if (data.writer >= 0 && data.writer != w && !memory_.knows(w, data.writer, data.written)) {
-    race(data.writer, " wrote it: the lock does not make that write visible");
+  if (data.writer >= 0 && data.writer != w && !memory_.knows(w, data.writer, data.written))
+      [[unlikely]] {
+    fail_race(w, data.writer, write, " wrote it: the lock does not make that write visible");
   }
   if (!write) {
-    data.read[w] = memory_.instant(w);
+    set_lane(data.read, w, memory_.instant(w));
     return;
   }
-  for (int u = 0; u < n_workers_; ++u) {
-    if (u != w && data.read[u] != 0 && !memory_.knows(w, u, data.read[u])) {
-      race(u, " read it: that read may still be under way");
-    }
+  if (const int reader = memory_.first_unknown(w, data.read); reader >= 0) [[unlikely]] {
+    fail_race(w, reader, write, " read it: that read may still be under way");
   }
   data.writer = w;
   data.written = memory_.instant(w);

@@ -22,14 +22,16 @@ class RandomWalk final : public Strategy {
   }
 
   Move next(const Scene& scene) override {
-    const std::uint32_t steps = scene.ready, all = steps | scene.drains << 16;
     const std::uint64_t drawn = random_.next();
-    if ((scene.clock || scene.asleep != 0) && (drawn & 15) == 0) {
+    if ((scene.clock || scene.asleep != 0) && (drawn & 15) == 0) [[unlikely]] {
       if (const Move move = event(scene); move.kind != Move::Kind::kStep) return move;
     }
-    if ((all & (all - 1)) == 0) return of(std::countr_zero(all));
-    const auto n = static_cast<std::uint32_t>(std::popcount(all));
-    return of(nth_bit(all, static_cast<std::uint32_t>((drawn >> 32) * n >> 32)));
+    if (scene.drains == 0) [[likely]] {
+      const std::uint32_t n = kBitsOfByte.count[scene.ready];
+      const std::uint8_t w = kBitsOfByte.position[scene.ready][(drawn >> 32) * n >> 32];
+      return {Move::Kind::kStep, w, Choice::kNone, 0};
+    }
+    return step_or_drain(scene, static_cast<std::uint32_t>(drawn >> 32));
   }
 
   int pick(const Scene&, Choice choice, int n) override {
@@ -38,21 +40,23 @@ class RandomWalk final : public Strategy {
         return fresh_ || random_.one_in(2) ? 0 : static_cast<int>(random_.below(n));
       case Choice::kPlace:
         return placing_ && random_.one_in(2) ? static_cast<int>(random_.below(n)) : 0;
-      case Choice::kWeak:
-        return random_.one_in(8) ? 1 : 0;
-      case Choice::kNone:
-        break;
+      case Choice::kWeak: return random_.one_in(8) ? 1 : 0;
+      case Choice::kNone: break;
     }
     return 0;
   }
 
  private:
-  static Move of(int bit) {
-    return {bit < 16 ? Move::Kind::kStep : Move::Kind::kDrain,
-            static_cast<std::uint8_t>(bit & 15), Choice::kNone, 0};
+  static_assert(kMaxFibres == 8, "who is ready is one byte");
+  static Move step_or_drain(const Scene& scene, std::uint64_t drawn) {
+    const std::uint32_t steps = kBitsOfByte.count[scene.ready];
+    const std::uint32_t drains = kBitsOfByte.count[scene.drains];
+    const auto n = static_cast<std::uint32_t>(drawn * (steps + drains) >> 32);
+    if (n < steps) return {Move::Kind::kStep, kBitsOfByte.position[scene.ready][n], {}, 0};
+    return {Move::Kind::kDrain, kBitsOfByte.position[scene.drains][n - steps], {}, 0};
   }
   /// Something from outside, or a step if nothing of the kind is due.
-  Move event(const Scene& scene) {
+  [[gnu::noinline]] Move event(const Scene& scene) {
     Move move;
     if (scene.asleep != 0 && wakes_left_ > 0 && random_.one_in(4)) {
       --wakes_left_;

@@ -6,8 +6,12 @@
 
 namespace hobbs::explore {
 Scheduler::Scheduler(const LockSpec& lock, Topology topology)
-    : lock_(lock), topology_(topology), judge_(lock), fibres_(kMaxFibres + 1),
-      pristine_image_(thread_image_.bytes()), moves_(std::size_t{1} << 16) {
+    : lock_(lock),
+      topology_(topology),
+      judge_(lock),
+      fibres_(kMaxFibres + 1),
+      pristine_image_(thread_image_.bytes()),
+      moves_(std::size_t{1} << 16) {
   for (int w = 0; w < kMaxFibres; ++w) {
     starts_[w] = {this, w};
     images_[w].resize(thread_image_.bytes());
@@ -21,7 +25,6 @@ void Scheduler::begin(Strategy& strategy) {
   ending_.kind = Ending::Kind::kDone;
   over_ = false;
   n_moves_ = preemptions_ = 0;
-  last_stepped_ = -1;
   n_workers_ = static_cast<int>(program_.workers.size());
   scene_.ready = scene_.drains = scene_.asleep = scene_.yielded = 0;
   scene_.clock = false;
@@ -45,8 +48,8 @@ void Scheduler::begin(Strategy& strategy) {
     start(w);
   }
   for (const Fault& fault : program_.faults) {
-    const bool kills = fault.kind == Fault::Kind::kKillThread ||
-                       fault.kind == Fault::Kind::kKillProcess;
+    const bool kills =
+        fault.kind == Fault::Kind::kKillThread || fault.kind == Fault::Kind::kKillProcess;
     if (!kills || fault.worker >= n_workers_) continue;
     workers_[fault.worker].kill_at = fault.point;
     workers_[fault.worker].kills_process = fault.kind == Fault::Kind::kKillProcess;
@@ -119,44 +122,43 @@ bool Scheduler::everybody_finished() const {
   return true;
 }
 
-void Scheduler::switch_to(int w) {
-  if (swaps_thread_image_) [[unlikely]] {
-    if (fibres_.current() >= 0) thread_image_.save(images_[fibres_.current()].data());
-    if (w >= 0) thread_image_.restore(images_[w].data());
-  }
-  fibres_.switch_to(w);
+void Scheduler::swap_thread_images(int w) {
+  if (fibres_.current() >= 0) thread_image_.save(images_[fibres_.current()].data());
+  if (w >= 0) thread_image_.restore(images_[w].data());
 }
+
+void Scheduler::end_at_limit() {
+  note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
+}
+
+void Scheduler::refuse_move(const char* why) { note(Ending::Kind::kRefused, "", why); }
 
 /// Asks the strategy until it names a worker, and does what else it asks for; -1 if nobody can
 /// move, or it is over.
 int Scheduler::choose() {
-  while (true) {
-    if ((scene_.ready | scene_.drains) == 0) return -1;
+  while ((scene_.ready | scene_.drains) != 0) {
     if (n_moves_ >= step_limit_) [[unlikely]] {
-      note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
+      end_at_limit();
       return -1;
     }
     const Move move = strategy_->next(scene_);
     moves_[n_moves_++] = move;
-    if (move.kind == Move::Kind::kStep) [[likely]] {
-      const int w = move.worker;
-      if (!scene_.is_ready(w)) [[unlikely]] {
-        note(Ending::Kind::kRefused, "", "the schedule moves a worker that cannot move");
-        return -1;
-      }
-      if (w != last_stepped_) {
-        if (last_stepped_ >= 0 && scene_.is_ready(last_stepped_) &&
-            (scene_.yielded >> last_stepped_ & 1) == 0) {
-          ++preemptions_;
-        }
-        last_stepped_ = w;
-      }
-      scene_.current = w;
-      scene_.yielded &= ~(1u << w);
-      return w;
+    if (move.kind != Move::Kind::kStep) [[unlikely]] {
+      if (!apply_event(move)) return -1;
+      continue;
     }
-    if (!apply_event(move)) return -1;
+    const int w = move.worker;
+    if (!scene_.is_ready(w)) [[unlikely]] {
+      refuse_move("the schedule moves a worker that cannot move");
+      return -1;
+    }
+    const int last = scene_.current;
+    scene_.current = w;
+    if (w != last && last >= 0) preemptions_ += (scene_.ready & ~scene_.yielded) >> last & 1;
+    scene_.yielded &= ~(1u << w);
+    return w;
   }
+  return -1;
 }
 
 bool Scheduler::apply_event(const Move& move) {
@@ -173,51 +175,23 @@ bool Scheduler::apply_event(const Move& move) {
     case Move::Kind::kInterrupt:
       if ((scene_.asleep >> w & 1) == 0) break;
       tell({.kind = Event::Kind::kSpurious, .worker = static_cast<std::int8_t>(w)});
-      workers_[w].woken = move.kind == Move::Kind::kWake ? Worker::Woken::kWoken
-                                                         : Worker::Woken::kInterrupted;
+      workers_[w].woken =
+          move.kind == Move::Kind::kWake ? Worker::Woken::kWoken : Worker::Woken::kInterrupted;
       if (move.kind == Move::Kind::kInterrupt) judge_.interrupted(w);
       wake(w);
       return true;
-    case Move::Kind::kStep:
-      break;
+    case Move::Kind::kStep: break;
   }
-  note(Ending::Kind::kRefused, "", "the schedule asks for what cannot happen here");
+  refuse_move("the schedule asks for what cannot happen here");
   return false;
-}
-
-/// Gives the turn to whom the strategy names; returns when w has it.
-void Scheduler::decide(int w) {
-  int next = Fibres::kMain;
-  if (!starting_) [[likely]] {
-    next = choose();
-    if (next == w) return;
-  }
-  switch_to(next);
-}
-
-void Scheduler::new_look(int w, bool fresh) {
-  Worker& me = workers_[w];
-  me.reads = 0;
-  me.changed = me.stale = false;
-  me.fresh = fresh;
-  me.idle = 0;
-}
-
-void Scheduler::new_call(int w) {
-  Worker& me = workers_[w];
-  me.hopeless = false;
-  me.wrote = false;
-  me.fruitless = 0;
-  me.pause_hash = 0;
-  new_look(w, false);
 }
 
 /// Something that w has looked at is different now.
 void Scheduler::notice(int w) {
   Worker& me = workers_[w];
-  me.changed = true;
-  me.hopeless = false;
-  me.fruitless = 0;
+  me.look.changed = true;
+  me.in_call.hopeless = false;
+  me.in_call.fruitless = 0;
   if (me.state == State::kPaused) {
     me.state = State::kReady;
     scene_.ready |= 1u << w;
@@ -226,14 +200,14 @@ void Scheduler::notice(int w) {
 
 void Scheduler::pause_worker(int w) {
   Worker& me = workers_[w];
-  if (me.reads == 0) {
-    me.idle = 0;
+  if (me.look.reads == 0) {
+    me.look.idle = 0;
     return;  // It has not looked at anything: a delay, not a wait.
   }
   if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
   scene_.pending[w] = {Pending::Kind::kPause, -1};
-  const bool fresh = me.stale;
-  if (me.changed || me.stale) {
+  const bool fresh = me.look.stale;
+  if (me.look.changed || me.look.stale) {
     scene_.yielded |= 1u << w;
     decide(w);
   } else {
@@ -245,7 +219,7 @@ void Scheduler::pause_worker(int w) {
 void Scheduler::block(int w, State state) {
   Worker& me = workers_[w];
   if (block_owner_ == w) leave_block();
-  if (me.wrote) judge_.seen_waiting(w);
+  if (me.in_call.wrote) judge_.seen_waiting(w);
   me.state = state;
   scene_.ready &= ~(1u << w);
   decide(w);
@@ -326,13 +300,14 @@ bool Scheduler::advance_clock(bool forced) {
   if (next == controlled::kNever) {
     bool watched = false;
     for (int w = 0; w < n_workers_; ++w) {
-      watched |= workers_[w].state == State::kPaused && (workers_[w].reads & kEnvironment) != 0;
+      watched |=
+          workers_[w].state == State::kPaused && (workers_[w].look.reads & kEnvironment) != 0;
     }
     if (!watched) return false;
     next = now_ns_ + 1'000'000;  // Somebody waits for a time that only it knows.
   }
-  if (forced && (++stalled_time_moves_ > kStalledTimeMoves ||
-                 ++time_moves_since_call_ > kTimeMovesPerCall)) {
+  if (forced &&
+      (++stalled_time_moves_ > kStalledTimeMoves || ++time_moves_since_call_ > kTimeMovesPerCall)) {
     return false;
   }
   now_ns_ = next;
@@ -343,7 +318,7 @@ bool Scheduler::advance_clock(bool forced) {
       if (me.state == State::kResting) wake(w);
       if (me.state == State::kAsleep) scene_.ready |= 1u << w;  // Queued until it runs.
     }
-    if ((me.reads & kEnvironment) != 0) notice(w);
+    if ((me.look.reads & kEnvironment) != 0) notice(w);
   }
   update_clock();
   return true;
@@ -379,13 +354,13 @@ bool Scheduler::unstick() {
 bool Scheduler::go_on_alone() {
   for (int w = 0; w < n_workers_; ++w) {
     Worker& me = workers_[w];
-    if (me.state != State::kPaused || me.hopeless) continue;
+    if (me.state != State::kPaused || me.in_call.hopeless) continue;
     const std::uint64_t hash = fibres_.fingerprint(w);
-    if (hash == me.pause_hash || ++me.fruitless > kFruitlessLimit) {
-      me.hopeless = true;
+    if (hash == me.in_call.pause_hash || ++me.in_call.fruitless > kFruitlessLimit) {
+      me.in_call.hopeless = true;
       continue;
     }
-    me.pause_hash = hash;
+    me.in_call.pause_hash = hash;
     me.state = State::kReady;
     scene_.ready |= 1u << w;
     return true;
@@ -417,7 +392,7 @@ void Scheduler::meet(int w, int count) {
   for (int u = 0; u < n_workers_; ++u) {
     if (workers_[u].state == State::kMeeting) wake(u);
   }
-  new_look(w, me.fresh);
+  new_look(w, me.look.fresh);
 }
 
 void Scheduler::rest(int w, std::int64_t ns) {
@@ -459,7 +434,8 @@ int Scheduler::add_worker(int parent) {
   judge_.fork(w, parent);
   inform(w, parent);
   if (swaps_thread_image_) thread_image_.save(images_[w].data());
-  tell({.kind = Event::Kind::kFork, .worker = static_cast<std::int8_t>(parent),
+  tell({.kind = Event::Kind::kFork,
+        .worker = static_cast<std::int8_t>(parent),
         .after = static_cast<std::uint64_t>(w)});
   return w;
 }
@@ -475,8 +451,8 @@ void Scheduler::die(int w) {
     tell({.kind = Event::Kind::kDeath, .worker = static_cast<std::int8_t>(u)});
   };
   for (int u = 0; u < n_workers_; ++u) {
-    const bool goes = u == w || (workers_[w].kills_process &&
-                                 workers_[u].process == workers_[w].process);
+    const bool goes =
+        u == w || (workers_[w].kills_process && workers_[u].process == workers_[w].process);
     if (goes && workers_[u].state != State::kDead && workers_[u].state != State::kDone) end_of(u);
   }
   update_clock();

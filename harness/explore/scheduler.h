@@ -55,9 +55,9 @@ class Scheduler : public Explorer {
     State state = State::kReady;
     std::uint32_t id = 0;
     std::uint32_t process = 0;
-    int script = 0;                // Its steps: index into the program.
-    std::uint32_t points = 0;      // Operations begun, for faults.
-    std::uint32_t kill_at = 0;     // 0: never.
+    int script = 0;             // Its steps: index into the program.
+    std::uint32_t points = 0;   // Operations begun, for faults.
+    std::uint32_t kill_at = 0;  // 0: never.
     bool kills_process = false;
     // Asleep, resting or in a timed call: until when.
     std::int64_t wake_ns = controlled::kNever;
@@ -65,17 +65,21 @@ class Scheduler : public Explorer {
     const void* futex = nullptr;
     bool futex_private = false;
     enum class Woken : std::uint8_t { kNot, kWoken, kInterrupted } woken = Woken::kNot;
-    // Its current look at memory: since the last pause or the beginning of the call.
-    std::uint64_t reads = 0;       // Words, folded to 63 bits; and the environment.
-    bool changed = false;          // Somebody else changed one of them since.
-    bool stale = false;            // One of the values was not the newest.
-    bool fresh = false;            // This time it must read the newest.
-    int idle = 0;                  // Operations without any change to memory.
-    bool wrote = false;            // Something in this call: others can know of it.
-    // Going on alone.
-    bool hopeless = false;         // Will come back to the same pause for ever.
-    std::uint64_t pause_hash = 0;
-    int fruitless = 0;
+    /// Its current look at memory: since the last pause or the beginning of the call.
+    struct Look {
+      std::uint64_t reads = 0;  // Words, folded to 63 bits; and the environment.
+      int idle = 0;             // Operations without any change to memory.
+      bool changed = false;     // Somebody else changed one of them since.
+      bool stale = false;       // One of the values was not the newest.
+      bool fresh = false;       // This time it must read the newest.
+    } look;
+    /// Since its call began.
+    struct InCall {
+      std::uint64_t pause_hash = 0;  // Going on alone: when it paused last,
+      int fruitless = 0;             // how often that was of no use,
+      bool hopeless = false;         // and that it will come back to the same pause for ever.
+      bool wrote = false;            // Something: others can know of it.
+    } in_call;
     Progress progress;
   };
 
@@ -94,41 +98,41 @@ class Scheduler : public Explorer {
   virtual void at_end() = 0;
 
   /// Called before everything that others can see. Returns when it is w's turn.
-  void point(int w, Pending pending) {
-    if (block_owner_ == w) [[unlikely]] {
-      check_kill(w);
-      return;
-    }
-    check_kill(w);
+  [[gnu::always_inline]] void point(int w, Pending pending) {
     Worker& me = workers_[w];
-    if (++me.idle > kIdleLimit) [[unlikely]] pause_worker(w);
+    if (++me.points == me.kill_at) [[unlikely]]
+      die(w);
+    if (block_owner_ == w) [[unlikely]]
+      return;
+    if (++me.look.idle > kIdleLimit) [[unlikely]]
+      pause_worker(w);
     scene_.pending[w] = pending;
     decide(w);
   }
   /// Memory that w wrote to (`word` folded) has another newest value.
   void changed(int w, int word) {
     const std::uint64_t bit = fold(word);
-    workers_[w].idle = 0;
-    workers_[w].wrote = true;
+    workers_[w].look.idle = 0;
+    workers_[w].in_call.wrote = true;
     for (int u = 0; u < n_workers_; ++u) {
-      if (u != w && (workers_[u].reads & bit) != 0) notice(u);
+      if (u != w && (workers_[u].look.reads & bit) != 0) notice(u);
     }
     stalled_time_moves_ = 0;
   }
   /// Something outside memory is different now: files, who lives.
   void changed_environment(int w) {
-    workers_[w].idle = 0;
+    workers_[w].look.idle = 0;
     for (int u = 0; u < n_workers_; ++u) {
-      if (u != w && (workers_[u].reads & kEnvironment) != 0) notice(u);
+      if (u != w && (workers_[u].look.reads & kEnvironment) != 0) notice(u);
     }
     stalled_time_moves_ = 0;
   }
   void looked(int w, int word, bool stale) {
-    Worker& me = workers_[w];
-    me.reads |= fold(word);
-    me.stale |= stale;
+    Worker::Look& look = workers_[w].look;
+    look.reads |= fold(word);
+    look.stale |= stale;
   }
-  void looked_at_environment(int w) { workers_[w].reads |= kEnvironment; }
+  void looked_at_environment(int w) { workers_[w].look.reads |= kEnvironment; }
   static std::uint64_t fold(int word) { return std::uint64_t{1} << (word < 62 ? word : 62); }
 
   /// The strategy's answer to a choice inside the current step.
@@ -151,9 +155,12 @@ class Scheduler : public Explorer {
   void block(int w, State state);
   void wake(int w);
   int wake_futex(int w, const void* futex, int n, bool is_private);
-  void new_look(int w, bool fresh);
+  void new_look(int w, bool fresh) { workers_[w].look = {.fresh = fresh}; }
   /// A call begins or ends: what went before says nothing about what comes.
-  void new_call(int w);
+  void new_call(int w) {
+    workers_[w].in_call = {};
+    workers_[w].look = {};
+  }
   void leave_block() {
     block_owner_ = -1;
     end_memory_block();
@@ -171,7 +178,8 @@ class Scheduler : public Explorer {
   [[noreturn]] void leave();
 
   void tell(Event event) {
-    if (events_ == nullptr) [[likely]] return;
+    if (events_ == nullptr) [[likely]]
+      return;
     event.now_ns = now_ns_;
     events_->push_back(event);
   }
@@ -196,22 +204,34 @@ class Scheduler : public Explorer {
  private:
   static constexpr int kMaxAlternatives = 250;
   static constexpr std::uint64_t kImageCheckPeriod = 64;
-  static constexpr int kIdleLimit = 100;        // Operations that changed nothing: an unmarked spin.
-  static constexpr int kFruitlessLimit = 5000;  // Longer than any bounded spin met.
-  static constexpr int kStalledTimeMoves = 200; // Deadlines that came and changed nothing.
+  static constexpr int kIdleLimit = 100;  // Operations that changed nothing: an unmarked spin.
+  static constexpr int kFruitlessLimit = 5000;   // Longer than any bounded spin met.
+  static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
 
   void begin(Strategy& strategy);
   void start(int w);
   static void enter(void* worker);
-  void check_kill(int w) {
-    Worker& me = workers_[w];
-    if (++me.points == me.kill_at) [[unlikely]] die(w);
+  /// Gives the turn to whom the strategy names; returns when w has it. (Inlined, so that fibres
+  /// switch in the middle of the same function: see fibre.h.)
+  [[gnu::always_inline]] void decide(int w) {
+    int next = Fibres::kMain;
+    if (!starting_) [[likely]] {
+      next = choose();
+      if (next == w) return;
+    }
+    switch_to(next);
   }
-  void decide(int w);
+  [[gnu::always_inline]] void switch_to(int w) {
+    if (swaps_thread_image_) [[unlikely]]
+      swap_thread_images(w);
+    fibres_.switch_to(w);
+  }
+  void swap_thread_images(int w);
   int choose();
   bool apply_event(const Move& move);
-  void switch_to(int w);
+  void end_at_limit();
+  void refuse_move(const char* why);
   bool unstick();
   bool go_on_alone();
   bool advance_clock(bool forced);
@@ -237,7 +257,6 @@ class Scheduler : public Explorer {
   int met_ = 0;
   int stalled_time_moves_ = 0;
   int time_moves_since_call_ = 0;
-  int last_stepped_ = -1;
   std::array<std::vector<std::byte>, kMaxFibres> images_;
   std::uint64_t executions_ = 0;
 };

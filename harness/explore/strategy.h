@@ -1,8 +1,8 @@
 // Strategies: who moves next, and which of its values a read takes.
 //
 // A strategy sees a Scene and answers; it never touches the lock. It is asked once per move, and
-// once more inside a step that has a choice of its own. begin() opens an execution, end() closes it.
-// All randomness comes from the strategy, so a strategy that repeats its answers repeats the
+// once more inside a step that has a choice of its own. begin() opens an execution, end() closes
+// it. All randomness comes from the strategy, so a strategy that repeats its answers repeats the
 // execution exactly: that is what a replay is.
 #pragma once
 
@@ -18,7 +18,16 @@ namespace hobbs::explore {
 /// What a worker does when it moves next.
 struct Pending {
   enum class Kind : std::uint8_t {
-    kLoad, kStore, kUpdate, kFence, kFutexWait, kFutexWake, kPause, kAsk, kSection, kCall,
+    kLoad,
+    kStore,
+    kUpdate,
+    kFence,
+    kFutexWait,
+    kFutexWake,
+    kPause,
+    kAsk,
+    kSection,
+    kCall,
   };
   Kind kind = Kind::kCall;
   std::int16_t word = -1;  // Of the operations on memory.
@@ -70,6 +79,21 @@ class Random {
  private:
   std::uint64_t state_;
 };
+
+/// How many bits of each byte are set, and where the n-th (from 0) of them is. (The baseline of
+/// x86-64 has instructions for neither.)
+struct BitsOfByte {
+  std::array<std::uint8_t, 256> count{};
+  std::array<std::array<std::uint8_t, 8>, 256> position{};
+  constexpr BitsOfByte() {
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      for (std::uint8_t bit = 0; bit < 8; ++bit) {
+        if ((byte >> bit & 1) != 0) position[byte][count[byte]++] = bit;
+      }
+    }
+  }
+};
+inline constexpr BitsOfByte kBitsOfByte;
 
 /// The position of the n-th (from 0) set bit.
 inline int nth_bit(std::uint64_t mask, std::uint32_t n) {

@@ -27,6 +27,7 @@ struct alignas(16) View {
 /// Eight lanes, which is what the machine takes the maximum of at once.
 using LaneBlock [[gnu::vector_size(16), gnu::may_alias]] = Lane;
 inline constexpr int kLanesPerBlock = 8;
+using PairOfWords [[gnu::vector_size(16), gnu::may_alias]] = std::int64_t;
 
 template <int kLanes>
 inline void join(View<kLanes>& into, const View<kLanes>& from, int blocks) {
@@ -46,6 +47,39 @@ template <int kLanes>
 inline void clear(View<kLanes>& view, int blocks) {
   auto* const a = reinterpret_cast<LaneBlock*>(view.lane);
   for (int i = 0; i < blocks; ++i) a[i] = LaneBlock{};
+}
+
+/// In every lane `value`, but only where it is `lane` is any bit set in the mask.
+struct OneLane {
+  LaneBlock value;
+  LaneBlock mask;
+};
+alignas(16) inline constexpr Lane kOneLane[2 * kLanesPerBlock - 1] = {0, 0, 0, 0, 0, 0, 0, -1};
+inline OneLane one_lane(int lane, int value) {
+  LaneBlock mask;
+  __builtin_memcpy(&mask, &kOneLane[kLanesPerBlock - 1 - lane % kLanesPerBlock], sizeof mask);
+  return {LaneBlock{} + static_cast<Lane>(value), mask};
+}
+
+/// Writes or raises one lane by way of its whole block: a block that is read soon after a single
+/// lane of it was written makes the processor wait until the write has reached the cache.
+template <int kLanes>
+inline void set_lane(View<kLanes>& view, int lane, int value) {
+  LaneBlock& block = reinterpret_cast<LaneBlock*>(view.lane)[lane / kLanesPerBlock];
+  const OneLane one = one_lane(lane, value);
+  block = (block & ~one.mask) | (one.value & one.mask);
+}
+template <int kLanes>
+inline void raise_lane(View<kLanes>& view, int lane, int value) {
+  LaneBlock& block = reinterpret_cast<LaneBlock*>(view.lane)[lane / kLanesPerBlock];
+  const OneLane one = one_lane(lane, value);
+  const LaneBlock least = one.value & one.mask;
+  block = block > least ? block : least;
+}
+
+inline bool is_zero(LaneBlock block) {
+  const auto halves = reinterpret_cast<PairOfWords>(block);
+  return (halves[0] | halves[1]) == 0;
 }
 
 }  // namespace hobbs::explore
