@@ -14,20 +14,19 @@
 namespace hobbs::gang {
 namespace {
 
-// Room on both sides of each lock, so that locks are not neighbours of each other or of the slots.
-constexpr std::size_t kApart = 256;
-constexpr std::size_t kRegistryBytes = 4096;  // One page, before the arena.
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kRegistryBytes = kPage;  // One page, before the arena.
 
 std::size_t rounded_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
 
 std::size_t stride_of(const LockOps& ops) {
-  return rounded_up(ops.size, std::max(kApart, ops.align)) + kApart;
+  return rounded_up(ops.size, std::max(kPage, ops.align));  // So that it can be taken away.
 }
 
 }  // namespace
 
 void* Arena::lock_at(std::size_t index) {
-  const std::size_t begin = rounded_up(sizeof(Arena), 4096);
+  const std::size_t begin = rounded_up(sizeof(Arena), kPage);
   return reinterpret_cast<char*>(this) + begin + index * lock_stride;
 }
 
@@ -39,7 +38,7 @@ Record* Arena::records_of(std::size_t slot) {
 SharedArena::SharedArena(const LockOps& ops, std::size_t locks, std::size_t workers)
     : fd_(memfd_create("hobbs-arena", MFD_CLOEXEC)) {
   const std::size_t records_at =
-      rounded_up(rounded_up(sizeof(Arena), 4096) + locks * stride_of(ops), 4096);
+      rounded_up(rounded_up(sizeof(Arena), kPage) + locks * stride_of(ops), kPage);
   // Only what is written takes memory.
   bytes_ = records_at + workers * kRecordsKept * sizeof(Record);
   if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(kRegistryBytes + bytes_)) != 0) {

@@ -63,8 +63,9 @@ struct alignas(128) Slot {
   std::atomic<std::uint64_t> strikes;    // Of the nemesis, in this thread.
   std::atomic<std::uint32_t> idled;      // Signals in this call, well after its deadline.
   std::atomic<std::int32_t> child;       // A process it has started, or 0.
-  std::atomic<std::uint32_t> written;    // Records so far.
-  std::atomic<std::uint64_t> died;       // Stamp of the moment before its planned death.
+  std::atomic<std::uint64_t> object[kMaxLocksPerProgram];  // Where the locks are, to it.
+  std::atomic<std::uint32_t> written;                      // Records so far.
+  std::atomic<std::uint64_t> died;  // Stamp of the moment before its planned death.
 };
 
 /// The in-place witness of one lock: who is inside, told by one atomic word.
@@ -101,6 +102,9 @@ struct Arena {
   // With deaths: who has run its steps stays alive until the auditor has been.
   alignas(128) std::atomic<std::uint32_t> finished;
   std::atomic<std::uint32_t> audited;
+  // Of programs that destroy the lock: who has come in, and whether it is destroyed.
+  alignas(128) std::atomic<std::uint32_t> entered;
+  std::atomic<std::uint32_t> destroyed;
   Violation violation;
   struct alignas(64) Line {
     std::atomic<std::uint64_t> word;

@@ -87,6 +87,10 @@ void judge_deaths(const Covered& covered, Result& result) {
   }
 }
 
+std::uint64_t contended_floor(const LockSpec& lock) {
+  return lock.home == Home::kPath ? kContendedFloorOnPaths : kContendedFloor;
+}
+
 Result coverage_result(const LockSpec& lock, const Covered& covered) {
   const Family& family = *covered.family;
   const gang::Stats& stats = covered.stats;
@@ -108,9 +112,7 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
   } else if (!covered.unsure.empty()) {
     result.verdict = Verdict::kInconclusive;
     result.reason = covered.unsure + "; " + result.reason;
-  } else if (family.must_contend &&
-             stats.contended <
-                 (lock.home == Home::kPath ? kContendedFloorOnPaths : kContendedFloor)) {
+  } else if (family.must_contend && stats.contended < contended_floor(lock)) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
   } else if (stats.rounds == 0 && covered.cut) {
@@ -199,8 +201,11 @@ class Campaigner {
     milliseconds slice = kFirstSlice;
     bool over = duties_.empty();
     while (!over && Clock::now() < hunt_until_) {
+      const bool short_of_time = Clock::now() > request_.until - left * 2 / 5;
       for (Duty& duty : duties_) {
         if (Clock::now() >= hunt_until_) break;
+        // What would end as inconclusive for want of time comes first.
+        if (short_of_time && !is_starved(duty.family) && any_starved()) continue;
         if (over = run_duty(duty, slice); over) break;
       }
       slice = std::min(2 * slice, kSliceMax);
@@ -245,6 +250,18 @@ class Campaigner {
     duties_.push_back(duty);
   }
 
+  bool is_starved(std::size_t f) const {
+    const Covered& covered = covered_[f];
+    return covered.runs == 0 || (covered.family->kills && covered.stats.deaths == 0) ||
+           (covered.family->must_contend && covered.stats.contended < contended_floor(lock_));
+  }
+  bool any_starved() const {
+    for (std::size_t f = 0; f < covered_.size(); ++f) {
+      if (is_starved(f)) return true;
+    }
+    return false;
+  }
+
   /// Of each program the nemesis under which the most was tried.
   void count_kill_points() {
     for (std::size_t f = 0; f < families_.size(); ++f) {
@@ -274,6 +291,7 @@ class Campaigner {
     job.program = family.programs[duty.program];
     job.topology = duty.topology;
     job.nemesis = duty.nemesis;
+    job.means = family.means;
     job.seed = ++seed_;
     job.until = until;
     job.latest = request_.until + kOverdraw;
@@ -381,6 +399,9 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
     return "there is no nemesis '" + nemesis->second + "'";
   }
   if (job.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
+  for (const Family& family : gang::families_of(lock)) {
+    if (family.name == replay.scenario) job.means = family.means;
+  }
   return "";
 }
 

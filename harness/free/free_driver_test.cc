@@ -9,6 +9,7 @@
 #include <string>
 
 #include "harness/free/mutants_for_test.h"
+#include "harness/free/spawn.h"
 #include "locks/mutants/gallery.h"
 #include "locks/spec_of.h"
 
@@ -92,6 +93,72 @@ TEST_F(FreeDriverTest, CatchesAnInheritedHold) {
   expect_caught(path_spec_of<Inheritable>("inheritable"), {"FK-5"}, "fork/exec");
 }
 
+TEST_F(FreeDriverTest, CatchesWhoCountsTheUnreapedAsAlive) {
+  expect_caught(spec_of<AliveWhileUnreaped>("unreaped"), {"CR-18"}, "crash/zombies");
+}
+TEST_F(FreeDriverTest, CatchesTheDeathOfAThread) {
+  LockSpec lock = spec_of<AliveWhileUnreaped>("thread");
+  expect_caught(lock, {"CR-2"}, "crash/threads");
+}
+TEST_F(FreeDriverTest, CatchesWhatIsLeftBehindInTheLock) {
+  expect_caught(spec_of<Marked>("marked"), {"AB-4"}, "burst/exclusion");
+}
+TEST_F(FreeDriverTest, CatchesAReleaseThatTouchesWhatIsDestroyed) {
+  expect_caught("lingering_release", "burst/destroy");
+}
+TEST_F(FreeDriverTest, CatchesAnAddressTakenForAHolder) {
+  expect_caught(spec_of<Addressed>("addressed"), {"MM-5"}, "place/addresses");
+}
+TEST_F(FreeDriverTest, CatchesAProcessTakenForAHolder) {
+  LockSpec lock;
+  for (const mutants::Mutant& mutant : mutants::gallery()) {
+    if (mutant.lock.name == "process_identity") lock = mutant.lock;
+  }
+  expect_caught(lock, {"ME-5"}, "place/mixture");
+}
+TEST_F(FreeDriverTest, CatchesALeaseThatRunsOut) {
+  expect_caught(spec_of<Lease>("lease"), {"ST-2"}, "hold/long");
+}
+TEST_F(FreeDriverTest, CatchesAFirstUseThatIsNotTheFirst) {
+  expect_caught(path_spec_of<EverybodyInitialises>("initialises"), {"FS-18"}, "place/first");
+}
+TEST_F(FreeDriverTest, CatchesAChildThatFreesItsParentsLock) {
+  expect_caught(path_spec_of<TidyChild>("tidy_child"), {"FK-2"}, "fork/ends");
+}
+TEST_F(FreeDriverTest, CatchesAChildThatIsNeverWoken) {
+  LockSpec lock;
+  for (const mutants::Mutant& mutant : mutants::gallery()) {
+    if (mutant.lock.name == "local_wake") lock = mutant.lock;
+  }
+  expect_caught(lock, {"FK-3"}, "fork/beside");
+}
+TEST_F(FreeDriverTest, CatchesAnInterruptionThatFreesOthers) {
+  expect_caught(path_spec_of<LetsGoOfAll>("lets_go"), {"SG-3"}, "signals/several");
+}
+TEST_F(FreeDriverTest, CatchesALeakOfDescriptors) {
+  expect_caught(path_spec_of<LeavesOpen>("leaves_open"), {"RS-1"}, "burst/exclusion");
+}
+TEST_F(FreeDriverTest, CatchesSuccessWithoutADescriptor) {
+  expect_caught(path_spec_of<CannotOpenSoFree>("cannot_open"), {"FS-10"}, "files/scarce");
+}
+TEST_F(FreeDriverTest, CatchesADeadlockThatIsNone) {
+  expect_caught(spec_of<SeesDeadlocks>("sees_deadlocks"), {"DL-4"}, "burst/exclusion");
+}
+
+/// The report of a stall says on which word of the lock its workers wait.
+TEST_F(FreeDriverTest, TellsOnWhatTheStalledWait) {
+  LockSpec lock;
+  for (const mutants::Mutant& mutant : mutants::gallery()) {
+    if (mutant.lock.name == "forgotten_sleepers") lock = mutant.lock;
+  }
+  const std::optional<Result> found = finding(lock, kBudget, "burst/exclusion");
+  ASSERT_TRUE(found);
+  const auto& evidence = found->finding->evidence;
+  EXPECT_TRUE(std::any_of(evidence.begin(), evidence.end(), [](const std::string& line) {
+    return line.find("on the word at byte 0 of lock 0") != std::string::npos;
+  })) << found->finding->evidence.front();
+}
+
 TEST_F(FreeDriverTest, AccusesNoLockOfTheCatalogue) {
   for (const LockSpec& lock : reference_catalog()) {
     for (const Result& result : run(lock, milliseconds(600))) {
@@ -103,4 +170,16 @@ TEST_F(FreeDriverTest, AccusesNoLockOfTheCatalogue) {
 }
 
 }  // namespace
+
+/// What the fresh processes of a test serve.
+Catalog served_locks() { return {spec_of<Addressed>("addressed")}; }
+
 }  // namespace hobbs
+
+int main(int argc, char** argv) {
+  if (const auto status = hobbs::gang::serve_spawned(argc, argv, hobbs::served_locks())) {
+    return *status;
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "harness/free/arena.h"
+#include "harness/free/attacks.h"
 #include "harness/free/spawn.h"
 #include "harness/free/stall.h"
 #include "harness/free/story.h"
@@ -69,7 +70,7 @@ class Gang {
         slots_(slots_of(job)),
         arena_(ops_, locks_, slots_),
         assignment_{job.lock, &ops_,           job.program, job.nemesis,
-                    job.seed, fresh_path(job), job.witness},
+                    job.seed, fresh_path(job), job.witness, job.topology == Topology::kThreads},
         stall_(*arena_, *job.lock),
         dice_(job.seed) {
     arena_.share_registry();
@@ -237,7 +238,7 @@ class Gang {
   bool ended() {
     const auto now = Clock::now();
     if (arena_->violation.claimed.load() != 0 || end_.breach || !end_.unsure.empty()) return true;
-    if (running_.empty()) {
+    if (running_.empty() || (auditor_ != 0 && only_dead_left())) {
       // Without an auditor only if the time was up before the round began.
       return !assignment_.with_deaths() || auditor_ != 0 || arena_->ending.load() != 0;
     }
@@ -267,7 +268,9 @@ class Gang {
   }
 
   void disturb() {
-    if (stopped_ != 0 && (!disturbing() || Clock::now() >= stopped_until_)) go_on();
+    const auto now = Clock::now();
+    if (stopped_ != 0 && (!disturbing() || now >= stopped_until_)) go_on();
+    if (scarce_ != 0 && (!disturbing() || now >= scarce_until_)) go_on();
     if (!disturbing()) return;
     const std::size_t workers = job_.program.workers.size();
     const std::uint32_t first = dice_.below(static_cast<std::uint32_t>(workers));
@@ -284,6 +287,13 @@ class Gang {
       move(thread);
     } else if (sends_signals(job_.nemesis) && slot.stage.load() == Stage::kCalling) {
       syscall(SYS_tgkill, process, thread, nemesis_signal());
+    } else if (job_.nemesis == Nemesis::kFiles && attack_file(assignment_.path + ".0", dice_)) {
+      ++end_.stats.strikes;
+    } else if (job_.nemesis == Nemesis::kScarce && scarce_ == 0) {
+      scarce_ = process;
+      scarce_until_ = Clock::now() + microseconds(100 + dice_.below(kStopUsMax));
+      make_scarce(process, dice_);
+      ++end_.stats.strikes;
     } else if (job_.nemesis == Nemesis::kStops && stopped_ == 0 && dice_.below(4) == 0) {
       stopped_ = process;
       stopped_until_ = Clock::now() + microseconds(200 + dice_.below(kStopUsMax));
@@ -302,27 +312,36 @@ class Gang {
   void go_on() {
     if (stopped_ != 0) kill(stopped_, SIGCONT);
     stopped_ = 0;
+    if (scarce_ != 0) make_plenty(scarce_);
+    scarce_ = 0;
   }
 
   void reap() {
     for (auto it = running_.begin(); it != running_.end();) {
       int status = 0;
-      if (waitpid(*it, &status, WNOHANG) != *it) {
+      const bool kept = job_.nemesis == Nemesis::kZombies && planned_victim(*it) < slots_;
+      if (kept || waitpid(*it, &status, WNOHANG) != *it) {
         ++it;
         continue;
       }
       const std::size_t victim = planned_victim(*it);
-      if (victim < slots_) {
+      if (victim < slots_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
         gone_[victim] = stamp_after(arena_->clock);
       } else if (WIFSIGNALED(status)) {
         tell_death(*it, WTERMSIG(status));
       }
       if (stopped_ == *it) stopped_ = 0;
+      if (scarce_ == *it) scarce_ = 0;
       if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
         end_.unsure = fmt::format("a worker's process ended with status {}", WEXITSTATUS(status));
       }
       it = running_.erase(it);
     }
+  }
+
+  bool only_dead_left() const {
+    return std::all_of(running_.begin(), running_.end(),
+                       [this](pid_t pid) { return planned_victim(pid) < slots_; });
   }
 
   /// The slot of the worker that died by the program's faults; slots_ if nobody of this process
@@ -349,7 +368,7 @@ class Gang {
       const Slot& slot = arena_->slots[i];
       if (slot.process.load() != pid || slot.stage.load() != Stage::kCalling) continue;
       Breach breach;
-      breach.rule = "LV-2";
+      breach.rule = arena_->destroyed.load() != 0 ? "AB-5" : "LV-2";
       breach.summary = fmt::format(
           "the process of worker {} died of {} in {}", slot.id.load(), strsignal(signal),
           call_words(static_cast<Verb>(slot.verb.load()), static_cast<Mode>(slot.mode.load()),
@@ -381,6 +400,7 @@ class Gang {
     Circumstances known;
     known.end = end;
     known.signals = sends_signals(job_.nemesis) || job_.nemesis == Nemesis::kStops;
+    known.scarce = job_.nemesis == Nemesis::kScarce;
     known.process_of = process_of_workers();
     for (std::size_t i = 0; i < slots_; ++i) {
       const Slot& slot = arena_->slots[i];
@@ -413,6 +433,15 @@ class Gang {
     if (breach.history.empty()) breach.history = story_of(*arena_, 0, 0);
     for (std::string& holder : holders_of(*arena_)) breach.evidence.push_back(std::move(holder));
     breach.evidence.push_back(fmt::format("in round {}", arena_->round.load()));
+    if (job_.nemesis != Nemesis::kNone) {
+      breach.evidence.push_back(fmt::format("the nemesis '{}' had struck {} times",
+                                            to_string(job_.nemesis), end_.stats.strikes));
+    }
+    const auto meant = job_.means.find(breach.rule);
+    if (meant != job_.means.end()) {
+      breach.evidence.push_back("it showed as a breach of " + breach.rule);
+      breach.rule = meant->second;
+    }
   }
 
   void count() {
@@ -439,6 +468,8 @@ class Gang {
   Dice dice_;
   std::vector<pid_t> running_;
   pid_t stopped_ = 0;
+  pid_t scarce_ = 0;
+  Clock::time_point scarce_until_;
   pid_t auditor_ = 0;
   Clock::time_point stopped_until_;
   std::map<std::size_t, std::uint64_t> gone_;  // Stamps: when a planned death was over, by slot.

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "reports/result.h"
 
 namespace hobbs::gang {
+
+/// In a scenario made for one rule, the breach of a plainer one is a breach of that.
+using Meanings = std::map<std::string, std::string>;
 
 /// One run: the program, round after round, each round from all outside to all outside.
 struct Job {
@@ -25,6 +29,7 @@ struct Job {
   std::chrono::steady_clock::time_point latest = std::chrono::steady_clock::time_point::max();
   std::string directory;  // For locks on a path.
   bool witness = true;    // Workers accuse by what they see in place, too.
+  Meanings means;         // Under which rule a breach is told.
 };
 
 struct Stats {

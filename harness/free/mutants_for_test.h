@@ -1,11 +1,21 @@
-// Broken locks on a path, which the gallery has none of: what signals and inheritance bring out.
+// Broken locks that the gallery has none of, each for one scenario of the free driver.
 #pragma once
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
 #include <string>
+#include <vector>
+
+#include "locks/lock.h"
 
 namespace hobbs {
 
@@ -43,6 +53,222 @@ class Inheritable {
  private:
   std::string path_;
   int descriptor_ = -1;
+};
+
+/// The owner's process id in a word, free once kill() says that there is none: the dead whom nobody
+/// has waited for count as alive (CR-18).
+class AliveWhileUnreaped {
+ public:
+  static constexpr char kind[] = "robust";
+
+  void lock() {
+    const auto self = static_cast<std::uint32_t>(::getpid());
+    for (std::uint32_t owner = 0; !owner_.compare_exchange_strong(owner, self); owner = 0) {
+      const bool dead = ::kill(static_cast<pid_t>(owner), 0) != 0 && errno == ESRCH;
+      if (dead && owner_.compare_exchange_strong(owner, self)) return;
+      const timespec nap{0, 200'000};
+      ::nanosleep(&nap, nullptr);
+    }
+  }
+  void unlock() { owner_.store(0); }
+
+ private:
+  std::atomic<std::uint32_t> owner_{0};
+};
+
+/// Leaves a mark of having been waited for (AB-4).
+template <class P>
+class Marked {
+ public:
+  static constexpr Claims claims{.pristine_when_free = true};
+
+  void lock() {
+    while (word_.exchange(1, std::memory_order_acquire) != 0) {
+      waited_.store(1, std::memory_order_relaxed);
+      P::yield();
+    }
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+  typename P::template atomic<std::uint32_t> waited_{};  // BUG: stays.
+};
+
+/// Remembers where its holder's copy of it is, and not in which process (MM-5).
+template <class P>
+class Addressed {
+ public:
+  void lock() {
+    std::uint64_t free = 0;
+    while (!holder_.compare_exchange_strong(free, reinterpret_cast<std::uintptr_t>(this),
+                                            std::memory_order_acquire, std::memory_order_relaxed)) {
+      // BUG: another address is taken for an old lock's.
+      if (free != reinterpret_cast<std::uintptr_t>(this)) holder_.store(0);
+      free = 0;
+      P::pause();
+    }
+  }
+  void unlock() { holder_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint64_t> holder_{};
+};
+
+/// A lease that is over after a while, whether or not its holder lives (ST-2).
+class Lease {
+ public:
+  static constexpr Claims claims{.crash = CrashBehaviour::kTakeover};
+
+  void lock() {
+    for (std::int64_t until = 0;; until = 0) {
+      const std::int64_t end = now_ns() + kLeaseNs;
+      if (until_.compare_exchange_strong(until, end)) return;
+      if (until < now_ns() && until_.compare_exchange_strong(until, end)) return;
+      const timespec nap{0, 100'000};
+      ::nanosleep(&nap, nullptr);
+    }
+  }
+  void unlock() { until_.store(0); }
+
+ private:
+  static constexpr std::int64_t kLeaseNs = 10'000'000;
+  static std::int64_t now_ns() {
+    timespec time;
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+  }
+
+  std::atomic<std::int64_t> until_{0};
+};
+
+/// Its word in the file is set to free by everybody who opens it, not only by the first (FS-18).
+class EverybodyInitialises {
+ public:
+  explicit EverybodyInitialises(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {
+    if (::ftruncate(descriptor_, sizeof *word_) != 0) return;
+    word_ = static_cast<std::atomic<std::uint32_t>*>(
+        ::mmap(nullptr, sizeof *word_, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, 0));
+    word_->store(0);  // BUG: somebody may hold it.
+  }
+  ~EverybodyInitialises() {
+    ::munmap(word_, sizeof *word_);
+    ::close(descriptor_);
+  }
+  void lock() {
+    while (word_->exchange(1) != 0) ::sched_yield();
+  }
+  void unlock() { word_->store(0); }
+
+ private:
+  int descriptor_;
+  std::atomic<std::uint32_t>* word_ = nullptr;
+};
+
+/// A forked child tidies up what its parent holds: the lock is one for both (FK-2).
+class TidyChild {
+ public:
+  explicit TidyChild(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {
+    held() = -1;
+    static const int once = ::pthread_atfork(nullptr, nullptr, [] {
+      if (held() >= 0) ::flock(held(), LOCK_UN);  // BUG: of the parent, too.
+    });
+    static_cast<void>(once);
+  }
+  ~TidyChild() { ::close(descriptor_); }
+  void lock() {
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+    held() = descriptor_;
+  }
+  void unlock() {
+    held() = -1;
+    ::flock(descriptor_, LOCK_UN);
+  }
+
+ private:
+  static int& held() {
+    static int descriptor = -1;
+    return descriptor;
+  }
+  int descriptor_;
+};
+
+/// When a signal ends its wait, it lets go of everything before it waits on (SG-3).
+class LetsGoOfAll {
+ public:
+  explicit LetsGoOfAll(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~LetsGoOfAll() { ::close(descriptor_); }
+  void lock() {
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+      for (const int other : held()) ::flock(other, LOCK_UN);  // BUG.
+    }
+    held().push_back(descriptor_);
+  }
+  void unlock() {
+    std::erase(held(), descriptor_);
+    ::flock(descriptor_, LOCK_UN);
+  }
+
+ private:
+  static std::vector<int>& held() {
+    static thread_local std::vector<int> descriptors;
+    return descriptors;
+  }
+  int descriptor_;
+};
+
+/// Opens its file at every acquire and does not close it (RS-1).
+class LeavesOpen {
+ public:
+  explicit LeavesOpen(const char* path) : path_(path) {}
+  void lock() {
+    descriptor_ = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+  }
+  void unlock() { ::flock(descriptor_, LOCK_UN); }  // BUG: and not closed.
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+/// Takes a file that it cannot open for one that nobody holds (FS-10).
+class CannotOpenSoFree {
+ public:
+  explicit CannotOpenSoFree(const char* path) : path_(path) {}
+  void lock() {
+    descriptor_ = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (descriptor_ < 0) return;  // BUG.
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+  }
+  void unlock() { ::close(descriptor_); }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+/// Refuses as a deadlock what only has to wait (DL-4).
+template <class P>
+class SeesDeadlocks {
+ public:
+  Outcome lock() {
+    for (int looks = 0; word_.exchange(1, std::memory_order_acquire) != 0; ++looks) {
+      if (looks == 1'000) return Outcome::kDeadlock;  // BUG.
+      P::pause();
+    }
+    return Outcome::kAcquired;
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
 };
 
 }  // namespace hobbs

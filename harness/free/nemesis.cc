@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@ namespace {
 constexpr std::pair<Nemesis, std::string_view> kNames[] = {
     {Nemesis::kNone, "none"},     {Nemesis::kChurn, "churn"},     {Nemesis::kYields, "yields"},
     {Nemesis::kDelays, "delays"}, {Nemesis::kSignals, "signals"}, {Nemesis::kRestarts, "restarts"},
-    {Nemesis::kStops, "stops"},   {Nemesis::kStale, "stale"},
+    {Nemesis::kStops, "stops"},   {Nemesis::kStale, "stale"},     {Nemesis::kZombies, "zombies"},
+    {Nemesis::kFresh, "fresh"},   {Nemesis::kFiles, "files"},     {Nemesis::kScarce, "scarce"},
 };
 
 constexpr std::int64_t kLateNs = 200'000;  // A signal so long past the deadline finds an idler.
@@ -30,6 +32,7 @@ struct Armed {
   const StampClock* clock = nullptr;
   std::uint32_t points_left = 0;  // Until death; 0: it lives.
   bool asleep = false;            // May die in its sleep.
+  bool alone = false;             // Only its thread dies.
   volatile sig_atomic_t due = 0;  // The moment of death has come, at the next exact point.
 };
 thread_local Armed armed;
@@ -38,6 +41,7 @@ thread_local Armed armed;
 [[noreturn]] void die() {
   armed.slot->died.store(stamp_after(*armed.clock));
   armed.slot->dying.store(1);
+  if (armed.alone) syscall(SYS_exit, 0);  // Without unwinding, as if it had been cancelled hard.
   kill(getpid(), SIGKILL);
   while (true) pause();
 }
@@ -144,6 +148,11 @@ void arm(Nemesis nemesis, Dice* dice, Slot* slot, const StampClock* clock) {
 void die_at(std::uint32_t point, bool asleep) {
   armed.points_left = point;
   armed.asleep = asleep;
+}
+
+void end_thread_at(std::uint32_t point) {
+  armed.points_left = point;
+  armed.alone = true;
 }
 
 void pass_point() { count_down(false); }

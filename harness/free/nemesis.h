@@ -21,6 +21,10 @@ enum class Nemesis : std::uint8_t {
   kRestarts,  // The same with SA_RESTART.
   kStops,     // Processes are stopped and continued.
   kStale,     // A process took the lock and died before the workers came.
+  kZombies,   // The dead are not waited for while others run.
+  kFresh,     // Workers open the lock anew before every round.
+  kFiles,     // The lock's file is opened and closed, linked, touched, its mode changed by others.
+  kScarce,    // For moments workers get no more descriptors, or no more room in files.
 };
 
 std::string_view to_string(Nemesis nemesis);
@@ -53,6 +57,8 @@ void arm(Nemesis nemesis, Dice* dice, Slot* slot, const StampClock* clock);
 /// Its process is to end at the k-th point from now: hook points and the two sides of each call.
 /// With `asleep`, at a point before a futex wait it dies a little later, in its sleep.
 void die_at(std::uint32_t point, bool asleep);
+/// The same for the calling thread alone; its process goes on.
+void end_thread_at(std::uint32_t point);
 /// To be called on both sides of every call to the lock.
 void pass_point();
 void disarm();

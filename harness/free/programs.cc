@@ -61,7 +61,7 @@ class Families {
     family.topologies = topologies_;
     // Starting a program takes long: only where it is likely to tell something.
     const bool spawns = family.name == "burst/exclusion" || family.name == "burst/readers" ||
-                        family.name == "burst/permits";
+                        family.name == "burst/permits" || family.name == "place/addresses";
     if (!spawns) std::erase(family.topologies, Topology::kSpawn);
     family.nemeses = nemeses_of(lock_);
     for (const std::string& text : texts) {
@@ -93,8 +93,10 @@ class Families {
 };
 
 void add_exclusion(Families& f) {
+  const std::string pristine = f.lock().claims.pristine_when_free ? ",AB-4" : "";
   Family& family = f.add(
-      "burst/exclusion", "ME-1,ME-2,LV-1,LV-2", "short bursts of sections, then all outside",
+      "burst/exclusion", "ME-1,ME-2,LV-1,LV-2,DL-4,RS-1" + pristine,
+      "short bursts of sections, then all outside",
       {"lock work unlock | lock work unlock | lock work unlock | lock work unlock",
        "lock work unlock | lock work unlock",
        "repeat=3: lock work unlock | lock work unlock | lock work unlock",
@@ -216,9 +218,90 @@ void add_interruptions(Families& f) {
 }
 
 void add_several(Families& f) {
-  f.add("burst/several", "ME-1,ME-2,ME-9,LV-1,LV-7", "several locks, taken in one order",
+  Family& signals = f.add(
+      "signals/several", "SG-3,ME-1,ME-2", "who waits for one lock and holds another",
+      {"lock lock#1 work unlock unlock | lock#1 work(4ms) unlock | rest(200us) lock work unlock"});
+  signals.nemeses = {Nemesis::kSignals, Nemesis::kRestarts};
+  signals.must_contend = false;
+  signals.weight = 2;
+  signals.means = {{"ME-1", "SG-3"}, {"ME-2", "SG-3"}};
+  f.add("burst/several", "ME-1,ME-2,ME-9,DL-4,LV-1,LV-7", "several locks, taken in one order",
         {"lock work lock#1 work unlock unlock | lock work lock#1 work unlock unlock | lock#1 work "
          "unlock lock work unlock"});
+}
+
+/// Sections held for long, by workers that are stopped: a living holder's lock is its own.
+void add_long_holds(Families& f) {
+  const LockSpec& lock = f.lock();
+  if (lock.home == Home::kMemory && lock.claims.crash == CrashBehaviour::kStuck) return;
+  Family& family = f.add("hold/long", "ST-2,ME-1,ME-2", "a living holder keeps the lock for long",
+                         {"lock work(40ms) unlock | try work unlock | lock work unlock",
+                          "lock work(15ms) unlock | lock work(15ms) unlock"});
+  family.nemeses = {Nemesis::kStops, Nemesis::kNone};
+  std::erase(family.topologies, Topology::kThreads);
+  family.must_contend = false;
+  family.means = {{"ME-1", "ST-2"}, {"ME-2", "ST-2"}};
+  family.weight = 4;
+}
+
+/// The same bursts, placed so that one assumption about the workers' memory fails.
+void add_places(Families& f) {
+  const Claims& claims = f.lock().claims;
+  const std::vector<std::string> texts = {
+      "repeat=2: lock work unlock | lock work unlock | lock work unlock | lock work unlock",
+      "lock work unlock | lock work unlock | try work unlock | lock work unlock"};
+  const auto only_at = [](Family& family, Topology topology) {
+    std::erase_if(family.topologies, [topology](Topology t) { return t != topology; });
+  };
+  Family& mixture =
+      f.add("place/mixture", "ME-5,ME-1,ME-2", "two threads in each of two processes", texts);
+  only_at(mixture, Topology::kMixed);
+  mixture.means = {{"ME-1", "ME-5"}, {"ME-2", "ME-5"}};
+  mixture.must_contend = f.lock().home == Home::kMemory;
+  if (f.lock().home == Home::kMemory && claims.position_independent) {
+    Family& addresses = f.add("place/addresses", "MM-5,ME-1,LV-1",
+                              "fresh processes, in which the lock has different addresses", texts);
+    only_at(addresses, Topology::kSpawn);
+    addresses.must_contend = false;
+    addresses.means = {{"ME-1", "MM-5"}, {"LV-1", "MM-5"}, {"LV-2", "MM-5"}};
+  }
+  const bool destroyable = claims.destroyable && f.lock().home == Home::kMemory &&
+                           !f.lock().real.has_shared() && !claims.semaphore;
+  if (!destroyable) return;
+  Family& destroy = f.add("burst/destroy", "AB-5", "the last one out destroys the lock at once",
+                          {"lock work unlock destroy | lock work unlock destroy",
+                           "lock work unlock destroy | lock work unlock destroy | lock work unlock "
+                           "destroy | lock work unlock destroy"});
+  destroy.must_contend = false;
+  destroy.means = {{"LV-1", "AB-5"}, {"LV-2", "AB-5"}};
+}
+
+/// What befalls a lock's file and its users from outside, and what no lock may mind.
+void add_attacks(Families& f) {
+  if (f.lock().home != Home::kPath) return;
+  const std::vector<std::string> texts = {
+      "lock work(200us) unlock | lock work(200us) unlock | lock work unlock",
+      "lock work unlock | try work unlock | lock work(500us) unlock"};
+  const auto alone = [](Family& family, Nemesis nemesis) {
+    family.nemeses = {nemesis};
+    family.must_contend = false;
+    family.weight = 3;
+  };
+  Family& first =
+      f.add("place/first", "FS-18,ME-1,LV-1", "all open the lock at once, every round", texts);
+  alone(first, Nemesis::kFresh);
+  std::erase(first.topologies, Topology::kThreads);  // Where closing may drop a sibling's hold.
+  std::erase(first.topologies, Topology::kMixed);
+  first.means = {{"ME-1", "FS-18"}, {"ME-2", "FS-18"}, {"LV-1", "FS-18"}};
+  alone(f.add("files/touched", "ME-1,ME-2,LV-1,ST-5",
+              "its file is opened, linked, touched and its mode changed by others", texts),
+        Nemesis::kFiles);
+  Family& scarce = f.add("files/scarce", "RS-2,FS-10,ME-1,LV-1",
+                         "workers run out of descriptors, or of room in files", texts);
+  alone(scarce, Nemesis::kScarce);
+  std::erase(scarce.topologies, Topology::kThreads);
+  std::erase(scarce.topologies, Topology::kMixed);
+  scarce.means = {{"ME-1", "FS-10"}, {"ME-2", "FS-10"}, {"ME-4", "RS-2"}};
 }
 
 /// Counters that wrap: the lock has been used that often before.
@@ -259,6 +342,26 @@ void add_crashes(Families& f) {
     std::erase_if(
         texts, [](const std::string& text) { return text.find("lock lock") != std::string::npos; });
   only_once(f.add("crash/exclusion", rules, "a worker dies at each point in turn", texts));
+  Family& zombies = f.add("crash/zombies", "CR-18,CR-5,ME-1",
+                          "a worker dies, and nobody waits for it", {texts[0], texts[1]});
+  only_once(zombies);
+  zombies.nemeses = {Nemesis::kZombies};
+  zombies.weight = 4;
+  zombies.means = {{"CR-5", "CR-18"}};
+  const bool thread_owns = f.lock().claims.releaser == Releaser::kThread &&
+                           f.lock().claims.crash != CrashBehaviour::kReleasedBySystem &&
+                           f.lock().home == Home::kMemory && f.lock().claims.thread_shared;
+  if (thread_owns) {
+    Family& threads = f.add("crash/threads", "CR-2,CR-5,ME-1", "a thread ends, its process goes on",
+                            {"kill_thread=0@1: lock work(2ms) unlock | lock work unlock",
+                             "kill_thread=0@1: lock work unlock | lock work unlock | lock work "
+                             "unlock"});
+    only_once(threads);
+    threads.topologies = {Topology::kThreads};
+    threads.nemeses = {Nemesis::kNone};
+    threads.weight = 4;
+    threads.means = {{"CR-5", "CR-2"}};
+  }
   if (!f.lock().real.has_shared()) return;
   only_once(f.add("crash/readers", rules + ",CR-7,RW-1",
                   "a reader or a writer dies at each point in turn",
@@ -279,6 +382,25 @@ void add_placement(Families& f) {
     }
     f.add("fork/inside", "FK-1,FK-4,RE-2,ME-1,ME-2,LV-1", "a worker forks, and both go on", texts)
         .must_contend = false;
+  }
+  // Where the mode of the fork matters: what its parent's other thread holds, the child does not.
+  if (lock.home == Home::kMemory && claims.process_shared && claims.thread_shared &&
+      claims.fork == ForkBehaviour::kShared && !claims.semaphore) {
+    Family& beside =
+        f.add("fork/beside", "FK-3,ME-1,LV-1", "a thread forks while another may hold the lock",
+              {"fork lock work unlock | lock work(60us) unlock | lock work unlock",
+               "fork lock work unlock lock work unlock | lock work(60us) unlock"});
+    std::erase(beside.topologies, Topology::kFork);
+    std::erase(beside.topologies, Topology::kMixed);
+    beside.must_contend = false;
+    beside.means = {{"ME-1", "FK-3"}, {"ME-2", "FK-3"}, {"LV-1", "FK-3"}, {"LV-2", "FK-3"}};
+  }
+  if (claims.process_shared && claims.fork == ForkBehaviour::kShared && !claims.semaphore) {
+    Family& ends = f.add("fork/ends", "FK-2,ME-1", "a holder's child ends while the lock is held",
+                         {"lock fork work(300us) unlock | lock work unlock | lock work unlock"});
+    std::erase_if(ends.topologies, [](Topology t) { return t != Topology::kFork; });
+    ends.must_contend = false;
+    ends.means = {{"ME-1", "FK-2"}, {"ME-2", "FK-2"}};
   }
   if (lock.home != Home::kPath) return;
   Family& exec = f.add("fork/exec", "FK-5,ME-1,LV-1", "a program is started while the lock is held",
@@ -373,6 +495,9 @@ std::vector<Family> families_of(const LockSpec& lock) {
     if (lock.home == Home::kMemory) add_conversions(f);
   }
   add_several(f);
+  add_places(f);
+  add_long_holds(f);
+  add_attacks(f);
   if (lock.home == Home::kMemory) add_wraps(f);  // On a path, so many pairs take seconds.
   return f.take();
 }

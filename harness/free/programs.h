@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/free/gang.h"
 #include "harness/free/nemesis.h"
 #include "locks/lock.h"
 #include "scenarios/program.h"
@@ -21,6 +22,7 @@ struct Family {
   bool must_contend = true;  // A pass without contention would be vacuous.
   int weight = 1;            // Slices of time at a turn: more where a run has long phases.
   bool kills = false;        // The program's faults strike at point 1, 2, ... until all survive.
+  Meanings means;            // Under which rule of its own a breach of a plainer one is told.
 };
 
 std::vector<Family> families_of(const LockSpec& lock);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "harness/free/story.h"
+#include "harness/free/wait_place.h"
 
 namespace hobbs::gang {
 namespace {
@@ -190,8 +191,12 @@ Breach StallWatch::breach(const std::vector<Standing>& standings) const {
                                               story.run_ns / 1'000'000, story.turns));
         breach.proven = breach.proven && standings[i] == Standing::kAsleep;
     }
-    breach.evidence.push_back(
-        fmt::format("worker {} (thread {}): {}", slot.id.load(), slot.thread.load(), doing));
+    const bool waits = standings[i] == Standing::kAsleep || standings[i] == Standing::kInVain;
+    const std::string place =
+        waits ? wait_place(arena_, i, lock_.home == Home::kMemory ? lock_.real.size : 0) : "";
+    breach.evidence.push_back(fmt::format("worker {} (thread {}): {}{}{}", slot.id.load(),
+                                          slot.thread.load(), doing, place.empty() ? "" : "; ",
+                                          place));
   }
   breach.evidence.push_back(
       fmt::format("nothing moved for {} ms; the watching process was on time at {} looks of that",

@@ -16,6 +16,12 @@ namespace {
 // Some tens of milliseconds of search, where intervals do not decide.
 constexpr std::uint64_t kSearchBudget = 200'000;
 
+bool is_failure(const hobbs::Violation& violation) {
+  return violation.breach == hobbs::Breach::kGroundlessFailure ||
+         violation.breach == hobbs::Breach::kGroundlessTimeout ||
+         violation.breach == hobbs::Breach::kNoOrder;
+}
+
 bool waits(const Operation& call) {
   return call.verb == Verb::kAcquire || call.verb == Verb::kTimed || call.verb == Verb::kUpgrade;
 }
@@ -74,6 +80,7 @@ Ruling judge_recorded(const Arena& arena, const LockSpec& lock, const Circumstan
       std::abort();
     }
     if (ruling.breach || is_in_passing(accusation.violation, history)) continue;
+    if (known.scarce && is_failure(accusation.violation)) continue;
     ruling.breach = breach_of(accusation, arena);
   }
   return ruling;

@@ -17,6 +17,7 @@ struct Circumstances {
   std::vector<std::uint32_t> process_of;  // Of each platform id.
   std::vector<Disturbance> deaths;        // Windows in CLOCK_MONOTONIC ns.
   bool signals = false;                   // Waits may have been interrupted.
+  bool scarce = false;                    // Calls may have failed for want of resources.
 };
 
 struct Ruling {

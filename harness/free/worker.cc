@@ -105,6 +105,7 @@ void Worker::perform(const Step& step) {
     case Verb::kTryUpgrade:
     case Verb::kDowngrade: return convert(step);
     case Verb::kMisuse: return misuse(step);
+    case Verb::kDestroy: return destroy_if_last();
     case Verb::kWork: return work(step);
     case Verb::kMeet: return meet(step);
     case Verb::kExec: return start_sleeper();
@@ -173,6 +174,7 @@ void Worker::acquire(const Step& step) {
     slot_->acquired.fetch_add(1, std::memory_order_relaxed);
     hold.taken = true;
     ++hold.times;
+    if (assignment_.destroys()) came_as_ = arena_.entered.fetch_add(1) + 1;
     judge_success(step, outcome);
     ++depth_[step.lock];
   }
@@ -242,6 +244,12 @@ void Worker::judge_failure(const Step& step, Outcome outcome, std::int64_t deadl
   } else if (step.verb != Verb::kTry && outcome == Outcome::kInterrupted &&
              sends_signals(assignment_.nemesis)) {
     return;
+  } else if (outcome == Outcome::kSystemError && assignment_.nemesis == Nemesis::kScarce) {
+    return;
+  } else if (outcome == Outcome::kDeadlock) {
+    accuse("DL-4", 0,
+           fmt::format("{} of worker {}, which holds nothing of it, was refused as a deadlock",
+                       words_of(step), id_));
   } else if (step.verb == Verb::kTimed && outcome == Outcome::kTimedOut) {
     const std::int64_t early = deadline_ns - now_ns();
     if (early > kClockSlackNs) {

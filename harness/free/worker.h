@@ -26,9 +26,12 @@ struct Assignment {
   std::uint64_t seed = 1;
   std::string path;  // Of a lock on a path; lock i has ".i" appended.
   bool witness = true;
+  bool one_process = false;  // All workers are threads of one process.
 
   /// Workers die by the program's faults: then there is one round, and no gate behind it.
   bool with_deaths() const { return !program.faults.empty(); }
+  /// The last one out destroys the lock.
+  bool destroys() const;
 };
 
 /// Whether a process dies of this signal by what it does itself, and not by somebody's kill.
@@ -65,9 +68,14 @@ class Worker {
   void arm_death();
   void preset();
   bool gate();
+  bool ring_is_full() const;
+
+  // What must hold whenever all are outside: worker_checks.cc.
   void check_free(std::uint8_t lock);
   void check_counter(std::uint8_t lock);
-  bool ring_is_full() const;
+  void check_pristine(std::uint8_t lock);
+  void check_destroyed();
+  void check_descriptors();
 
   void run_steps(std::size_t from);
   void perform(const Step& step);
@@ -75,6 +83,7 @@ class Worker {
   void release();
   void convert(const Step& step);
   void misuse(const Step& step);
+  void destroy_if_last();
   void work(const Step& step);
   void meet(const Step& step);
   void rest(std::int64_t ns);
@@ -117,8 +126,14 @@ class Worker {
   std::vector<pid_t> children_;
   std::size_t next_child_ = 0;  // The slot of the next worker that it forks.
   void* own_memory_ = nullptr;
+  std::uint32_t came_as_ = 0;  // The how-manieth it came in, of those who may destroy the lock.
+  std::vector<unsigned char> pristine_;  // The bytes of a new lock.
+  std::size_t descriptors_ = 0;          // Open after its first rounds.
+  std::uint32_t rounds_ = 0;
 };
 
+/// How many descriptors this process has open.
+std::size_t open_descriptors();
 /// How many locks the program names.
 std::size_t locks_of(const Program& program);
 /// How many workers the program forks in a round, those of the first `workers` workers only.

@@ -18,10 +18,7 @@
 namespace hobbs::gang {
 namespace {
 
-constexpr std::int64_t kProbeDeadlineAgoNs = 1'000'000;
-constexpr std::uint32_t kProbeExpiredEvery = 8;
-
-std::string words_of(const Step& step) { return call_words(step.verb, step.mode, step.lock); }
+constexpr std::uint32_t kRoundsBeforeCount = 3;
 
 }  // namespace
 
@@ -36,7 +33,10 @@ void Worker::attach() {
 void Worker::construct_locks() {
   const std::size_t locks = locks_of(assignment_.program);
   if (lock_.home == Home::kMemory) {
-    for (std::size_t i = 0; i < locks; ++i) locks_[i] = arena_.lock_at(i);
+    for (std::size_t i = 0; i < locks; ++i) {
+      locks_[i] = arena_.lock_at(i);
+      slot_->object[i].store(reinterpret_cast<std::uintptr_t>(locks_[i]));
+    }
     return;
   }
   const std::size_t stride = (ops_.size + 255) / 256 * 256;
@@ -45,6 +45,7 @@ void Worker::construct_locks() {
   std::memset(own_memory_, 0, locks * stride);
   for (std::size_t i = 0; i < locks; ++i) {
     locks_[i] = static_cast<char*>(own_memory_) + i * stride;
+    slot_->object[i].store(reinterpret_cast<std::uintptr_t>(locks_[i]));
     ops_.construct(locks_[i], fmt::format("{}.{}", assignment_.path, i).c_str());
   }
 }
@@ -53,6 +54,7 @@ void Worker::destroy_locks() {
   if (own_memory_ == nullptr) return;
   for (std::size_t i = 0; i < locks_of(assignment_.program); ++i) ops_.destroy(locks_[i]);
   std::free(own_memory_);
+  own_memory_ = nullptr;
 }
 
 void Worker::run() {
@@ -62,6 +64,7 @@ void Worker::run() {
   if (sends_signals(assignment_.nemesis)) {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
+  if (assignment_.nemesis == Nemesis::kScarce) signal(SIGXFSZ, SIG_IGN);
   arm(assignment_.nemesis, &hook_dice_, slot_, &arena_.clock);
   if (assignment_.with_deaths()) {
     if (gate()) {
@@ -70,7 +73,16 @@ void Worker::run() {
       wait_for_audit();
     }
   } else {
-    while (gate()) run_steps(0);
+    while (gate()) {
+      if (assignment_.nemesis == Nemesis::kFresh) {
+        destroy_locks();
+        construct_locks();
+      }
+      run_steps(0);
+      ++rounds_;
+      if (rounds_ == kRoundsBeforeCount) descriptors_ = open_descriptors();
+    }
+    check_descriptors();
   }
   disarm();
   set_stage(Stage::kDone);
@@ -88,7 +100,12 @@ void Worker::arm_death() {
   for (const Fault& fault : assignment_.program.faults) {
     const bool kills =
         fault.kind == Fault::Kind::kKillProcess || fault.kind == Fault::Kind::kKillThread;
-    if (kills && fault.worker == index_) die_at(fault.point, dice_.below(2) == 0);
+    if (!kills || fault.worker != index_) continue;
+    if (fault.kind == Fault::Kind::kKillThread) {
+      end_thread_at(fault.point);
+    } else {
+      die_at(fault.point, dice_.below(2) == 0);
+    }
   }
 }
 
@@ -141,8 +158,10 @@ bool Worker::gate() {
   const std::uint32_t round = arena_.round.load();
   if (arena_.arrived.fetch_add(1) + 1 == arena_.expected.load()) {
     // All are outside: the locks must be free, whole and as if nothing had happened.
+    check_destroyed();
     for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
       if (assignment_.nemesis != Nemesis::kStale) check_free(static_cast<std::uint8_t>(i));
+      check_pristine(static_cast<std::uint8_t>(i));
     }
     set_stage(Stage::kWaiting);
     arena_.arrived.store(0);
@@ -167,41 +186,6 @@ bool Worker::ring_is_full() const {
     most = std::max(most, arena_.slots[i].written.load(std::memory_order_relaxed));
   }
   return most > kRecordsKept / 4 * 3;
-}
-
-void Worker::check_counter(std::uint8_t lock) {
-  std::uint64_t added = 0;
-  for (std::size_t i = 0; i < arena_.workers.load(); ++i) added += arena_.slots[i].added[lock];
-  const std::uint64_t guarded = arena_.witnesses[lock].guarded.load(std::memory_order_relaxed);
-  if (guarded == added) return;
-  accuse("ME-2", 0,
-         fmt::format("the guarded counter is {} after {} exclusive sections: updates were lost",
-                     guarded, added));
-}
-
-void Worker::check_free(std::uint8_t lock) {
-  check_counter(lock);
-  Step probe{Verb::kTry, Mode::kExclusive, lock, 0};
-  const bool expired = ops_.acquire_until != nullptr && arena_.round % kProbeExpiredEvery == 3;
-  if (expired) probe.verb = Verb::kTimed;
-  if (lock_.claims.spurious_try_failure || (!expired && ops_.try_acquire == nullptr)) return;
-  const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
-  std::uint32_t got = 0;
-  for (; got < permits && !over(); ++got) {
-    const Outcome outcome = call(probe, now_ns() - kProbeDeadlineAgoNs);
-    if (holds(outcome)) continue;
-    if (outcome == Outcome::kInterrupted && sends_signals(assignment_.nemesis)) break;
-    accuse(sleeper_lives()     ? "FK-5"
-           : expired           ? "TO-3"
-           : ops_.has_shared() ? "RW-3"
-                               : "TR-2",
-           0,
-           fmt::format("all workers are outside, and {}{} ended with \"{}\"{}", words_of(probe),
-                       expired ? " with an expired deadline" : "", to_string(outcome),
-                       permits > 1 ? " before all permits were taken" : ""));
-    break;
-  }
-  for (; got > 0; --got) call({Verb::kRelease, Mode::kExclusive, lock, 0}, INT64_MAX);
 }
 
 /// True in the child, which is a worker of its own from here on.
