@@ -1,12 +1,8 @@
 #include "harness/step/decode.h"
 
 #include <Zydis/Zydis.h>
-#include <cxxabi.h>
-#include <dlfcn.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include "harness/step/symbols.h"
 
 namespace hobbs::step {
 namespace {
@@ -111,25 +107,6 @@ const Instruction* Decoder::decode(std::uint64_t address) {
   made.repeated = (raw.attributes &
                    (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
   return &made;
-}
-
-std::string symbol_of(std::uint64_t address) {
-  Dl_info info{};
-  char text[32];
-  if (::dladdr(reinterpret_cast<void*>(address), &info) == 0 || info.dli_sname == nullptr) {
-    // Stripped or static: the offset in the file is what a disassembler can be given.
-    const std::uint64_t base = reinterpret_cast<std::uint64_t>(info.dli_fbase);
-    std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(address - base));
-    const char* file = info.dli_fname != nullptr ? std::strrchr(info.dli_fname, '/') : nullptr;
-    return (file != nullptr ? std::string(file + 1) : std::string("?")) + text;
-  }
-  int status = 0;
-  char* plain = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-  std::string name = status == 0 ? plain : info.dli_sname;
-  std::free(plain);
-  const auto offset = address - reinterpret_cast<std::uint64_t>(info.dli_saddr);
-  std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(offset));
-  return name + text;
 }
 
 std::string Decoder::text(std::uint64_t address) {

@@ -59,7 +59,4 @@ class Decoder {
   std::vector<Slot> recent_ = std::vector<Slot>(8192);  // Direct-mapped, in front of the map.
 };
 
-/// "symbol+0x1f", or the bare address where no symbol is known.
-std::string symbol_of(std::uint64_t address);
-
 }  // namespace hobbs::step

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "harness/step/kernel.h"
+#include "harness/step/symbols.h"
 #include "harness/step/tracee.h"
 
 namespace hobbs::step {

@@ -44,6 +44,11 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
     return list;
   }
   const Claims& claims = lock.claims;
+  if (kills != 0) {
+    list.push_back(program("2x1-death", {once, once}, kills));
+    list.push_back(program("3x1-death", {once, once, once}, kills));
+    return list;
+  }
   list.push_back(program("2x1", {once, once}));
   if (ops.try_acquire != nullptr) {
     list.push_back(program("try", {once, section(Verb::kTry)}));
@@ -76,7 +81,11 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
   if (ops.acquire_until != nullptr) {
     list.push_back(program("timed-among-2", {once, section(Verb::kTimed), once}));
   }
-  if (claims_recovery(claims)) list.push_back(program("3x1-death", {once, once, once}, 1));
+  if (claims_recovery(claims)) {
+    const Steps twice = repeated(once, 2);
+    list.push_back(program("3x1-death", {once, once, once}, 1));
+    list.push_back(program("3x2-death", {twice, twice, twice}, 1));
+  }
   std::erase_if(list, [&claims](const NamedProgram& p) {
     return p.program.workers.size() > claims.max_workers;
   });

@@ -8,12 +8,15 @@
 #include <ctime>
 #include <optional>
 
+#include "harness/step/symbols.h"
+
 namespace hobbs::step {
 namespace {
 
 constexpr unsigned kLocalInstructionsMax = 50'000;
 constexpr unsigned kSpinInstructionsMax = 400'000;
 constexpr std::uint64_t kRedZoneBytes = 128;
+constexpr std::uint64_t kRobustHeadBytes = 24;
 
 void pause(Move& move) {
   const bool paused = (move.bits & WorkerHead::kPaused) != 0;
@@ -51,8 +54,11 @@ std::uint64_t entry_of(const LockOps& ops, CallKind call) {
   return 0;
 }
 
-Runner::Runner(const LockSpec& lock, const Image& image, Memory memory)
-    : lock_(lock), image_(image), memory_(memory) {
+Runner::Runner(const LockSpec& lock, const Image& image, Memory memory, bool stops_at_robust_list)
+    : lock_(lock),
+      image_(image),
+      memory_(memory),
+      stops_at_robust_list_(stops_at_robust_list && image.robust_head() != 0) {
   clock_gettime_ = reinterpret_cast<std::uint64_t>(&::clock_gettime);
   gettimeofday_ = reinterpret_cast<std::uint64_t>(&::gettimeofday);
   throws_ = reinterpret_cast<std::uint64_t>(&abi::__cxa_allocate_exception);
@@ -86,6 +92,10 @@ void Runner::begin(Local& local, CallKind call) const {
 }
 
 bool Runner::is_access(const Local& local, const Instruction& instruction) const {
+  if (instruction.memory >= 0 && instruction.writes_memory && stops_at_robust_list_ &&
+      effective_address(local.cpu, instruction) - image_.robust_head() < kRobustHeadBytes) {
+    return true;
+  }
   if (is_syscall(instruction) || (is_fence(instruction) && local.buffered > 0)) return true;
   return instruction.memory >= 0 &&
          image_.shared_offset(local.worker, effective_address(local.cpu, instruction)) !=

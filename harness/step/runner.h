@@ -84,7 +84,9 @@ struct Pending {
 /// Not thread-safe.
 class Runner {
  public:
-  Runner(const LockSpec& lock, const Image& image, Memory memory);
+  /// `stops_at_robust_list`: also stops before writes to the list that the kernel reads when the
+  /// worker dies, the one part of its own memory that others can come to see.
+  Runner(const LockSpec& lock, const Image& image, Memory memory, bool stops_at_robust_list);
 
   Move move(Local& local, Shared& shared, const Input& input);
   Pending pending(const Local& local, const Shared& shared);
@@ -110,6 +112,7 @@ class Runner {
   const LockSpec& lock_;
   const Image& image_;
   const Memory memory_;
+  const bool stops_at_robust_list_;
   Decoder decoder_;
   std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0, throws_ = 0;
 };

@@ -53,7 +53,9 @@ void find_stuck(World& world, const Graph& graph, const SearchLimits& limits,
 SearchReport search_from(World& world, const State& start, const SearchLimits& limits) {
   Graph graph(world);
   SearchReport report;
-  report.end = end_of(graph.explore(start, limits));
+  SearchLimits own = limits;
+  own.past_violations |= start.head.kills_left > 0;  // For the table of crash points.
+  report.end = end_of(graph.explore(start, own));
   report.states = graph.size();
   report.transitions = graph.transitions();
   report.moves = graph.space().moves_made();
@@ -61,6 +63,9 @@ SearchReport search_from(World& world, const State& start, const SearchLimits& l
   report.rule = graph.rule();
   report.path = graph.offence();
   if (report.end == SearchReport::End::kComplete) find_stuck(world, graph, limits, report);
+  const bool whole =
+      report.end == SearchReport::End::kComplete || report.end == SearchReport::End::kViolation;
+  if (whole && start.head.kills_left > 0) report.crash_points = crash_points(world, graph);
   return report;
 }
 

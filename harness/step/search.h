@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/step/crash_points.h"
 #include "harness/step/graph.h"
 #include "harness/step/world.h"
 
@@ -23,7 +24,8 @@ struct SearchReport {
   std::uint64_t states = 0;
   std::uint64_t transitions = 0;
   std::uint64_t moves = 0;  // Made by the modelled processor; all others were remembered.
-  std::uint64_t stuck_as_promised = 0;  // States that a death left stuck, by the lock's contract.
+  std::uint64_t stuck_as_promised = 0;   // States that a death left stuck, by the lock's contract.
+  std::vector<CrashPoint> crash_points;  // Of a world in which workers die.
 };
 
 /// Visits all states breadth first. Then, from the graph of all of them, finds the states from

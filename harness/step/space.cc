@@ -126,6 +126,12 @@ State Space::expand(const Compact& state) const {
   return made;
 }
 
+std::uint64_t Space::rip_of(std::uint32_t local) const {
+  Local made;
+  unpack(locals_[local], made);
+  return made.cpu.rip;
+}
+
 const Pending& Space::pending(std::uint32_t local, std::uint32_t shared) {
   if (known_[local] == 0) {
     unpack(locals_[local], local_);

@@ -56,6 +56,8 @@ class Space {
   void enabled(Compact& state, std::vector<Transition>& transitions);
   Incident step(Compact& state, const Transition& transition, Event& event);
 
+  /// Where a worker stands.
+  std::uint64_t rip_of(std::uint32_t local) const;
   std::uint32_t distinct_locals() const { return locals_.size(); }
   std::uint32_t distinct_shared() const { return shared_.size(); }
   std::uint64_t moves_made() const { return moves_.size(); }

@@ -188,7 +188,7 @@ std::string counts_text(const SearchReport& report, std::int64_t took_ns) {
          " transitions" + (report.transitions >= 1000 ? rate : "");
 }
 
-Result search_one(const Case& one, std::int64_t deadline_ns) {
+Result search_one(const Case& one, std::int64_t deadline_ns, bool shows_table) {
   Result result = base_result(one);
   const auto start = std::chrono::steady_clock::now();
   World world(one.lock, one.program.program, one.options);
@@ -198,6 +198,11 @@ Result search_one(const Case& one, std::int64_t deadline_ns) {
   const SearchReport report = step::search(world, limits);
   result.executions = report.transitions;
   const std::string counts = counts_text(report, processor_ns() - start_ns);
+  const std::string table =
+      report.crash_points.empty() || !shows_table
+          ? ""
+          : "\n" + step::crash_table(report.crash_points,
+                                     one.lock.claims.crash == CrashBehaviour::kStuck);
   switch (report.end) {
     case SearchReport::End::kComplete:
       result.complete = one.options.preemptions < 0;
@@ -210,8 +215,13 @@ Result search_one(const Case& one, std::int64_t deadline_ns) {
         result.reason += "; " + std::to_string(report.stuck_as_promised) +
                          " stuck after a death, as the lock's claims allow";
       }
+      result.reason += table;
       break;
-    case SearchReport::End::kViolation: add_finding(one, report, world, deadline_ns, result); break;
+    case SearchReport::End::kViolation:
+      add_finding(one, report, world, deadline_ns, result);
+      result.reason += table;
+      if (result.finding && !table.empty()) result.finding->evidence.push_back(table.substr(1));
+      break;
     case SearchReport::End::kUnknown:
     case SearchReport::End::kLimit:
       result.verdict = Verdict::kInconclusive;
@@ -300,7 +310,7 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
         continue;
       }
       request.progress("step " + lock.name + " " + one.scenario());
-      results.push_back(search_one(one, until_ns));
+      results.push_back(search_one(one, until_ns, request.kills > 0));
       const Result& last = results.back();
       if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
       // What one small program runs into, the larger ones do too.

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "harness/step/symbols.h"
+
 namespace hobbs::step {
 
 std::string describe(World& world, const State& state, const Transition& transition) {
@@ -52,6 +54,9 @@ std::vector<TraceLine> trace(World& world, const std::vector<Transition>& path) 
   for (const Transition& transition : path) {
     TraceLine line;
     line.text = describe(world, state, transition);
+    if (state.head.workers[transition.worker].phase == Phase::kInCall) {
+      line.where = source_of(state.locals[transition.worker].cpu.rip);
+    }
     const Incident incident = world.step(state, transition);
     line.text += "   [" + words_text(world, state) + "]";
     if (!incident.none()) line.text += "   <- " + incident.summary;

@@ -73,7 +73,7 @@ World::World(const LockSpec& lock, const Program& program, const WorldOptions& o
       program_(program),
       options_(options),
       image_(lock_, program.workers.size(), options.path),
-      runner_(lock_, image_, options.memory) {}
+      runner_(lock_, image_, options.memory, options.kills > 0) {}
 
 State World::initial() const {
   State state;

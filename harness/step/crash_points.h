@@ -1,0 +1,33 @@
+// Death at every instruction: for each point at which a worker can be killed, what becomes of the
+// lock for the others.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/step/graph.h"
+
+namespace hobbs::step {
+
+struct CrashPoint {
+  std::string role;         // "acquiring", "waiting", "holding", "releasing", "recovering".
+  std::string instruction;  // "__pthread_mutex_unlock_full+0x9a: mov [rdi+8], 0"; in words if none.
+  std::uint64_t states = 0;            // From which the death was tried.
+  bool told = false;                   // The next acquirer can be told of the death,
+  bool released = false;               // or get the lock without being told,
+  bool unasked = false;                // or there is none that comes after,
+  bool stuck = false;                  // or the others can get into a state that they never leave.
+  bool broken = false;                 // A rule can be broken afterwards.
+  std::vector<Transition> into_stuck;  // Up to the death, if `stuck`.
+
+  /// "told", "told or released", "STUCK", ...
+  std::string outcome() const;
+};
+
+/// From a graph that was explored past violations, in the order in which the points are reached.
+std::vector<CrashPoint> crash_points(World& world, const Graph& graph);
+
+/// The points as an aligned table, one line each, with a head and a sum.
+std::string crash_table(const std::vector<CrashPoint>& points, bool stuck_is_claimed);
+
+}  // namespace hobbs::step

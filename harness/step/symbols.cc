@@ -1,0 +1,96 @@
+#include "harness/step/symbols.h"
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <elfutils/libdwfl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace hobbs::step {
+namespace {
+
+std::string hexadecimal(std::uint64_t offset) {
+  char text[24];
+  std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(offset));
+  return text;
+}
+
+std::string demangled(const char* name) {
+  int status = 0;
+  char* plain = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+  std::string text = status == 0 ? plain : name;
+  std::free(plain);
+  return text;
+}
+
+/// libdw's view of this process as it was at the first question.
+Dwfl* debug_information() {
+  static Dwfl* const instance = []() -> Dwfl* {
+    static const Dwfl_Callbacks callbacks{.find_elf = dwfl_linux_proc_find_elf,
+                                          .find_debuginfo = dwfl_standard_find_debuginfo,
+                                          .section_address = nullptr,
+                                          .debuginfo_path = nullptr};
+    Dwfl* made = dwfl_begin(&callbacks);
+    if (made == nullptr) return nullptr;
+    if (dwfl_linux_proc_report(made, ::getpid()) == 0 &&
+        dwfl_report_end(made, nullptr, nullptr) == 0) {
+      return made;
+    }
+    dwfl_end(made);
+    return nullptr;
+  }();
+  return instance;
+}
+
+Dwfl_Module* module_of(std::uint64_t address) {
+  Dwfl* const all = debug_information();
+  return all == nullptr ? nullptr : dwfl_addrmodule(all, address);
+}
+
+const char* file_name(const char* path) {
+  const char* slash = path == nullptr ? nullptr : std::strrchr(path, '/');
+  return slash != nullptr ? slash + 1 : path;
+}
+
+/// As the dynamic linker knows it: exported symbols only.
+std::string exported_symbol(std::uint64_t address) {
+  Dl_info info{};
+  const bool known = ::dladdr(reinterpret_cast<void*>(address), &info) != 0;
+  if (known && info.dli_sname != nullptr) {
+    return demangled(info.dli_sname) +
+           hexadecimal(address - reinterpret_cast<std::uint64_t>(info.dli_saddr));
+  }
+  // Stripped: the offset in the file is what a disassembler can be given.
+  const char* file = known ? file_name(info.dli_fname) : nullptr;
+  return (file != nullptr ? file : "?") +
+         hexadecimal(address - reinterpret_cast<std::uint64_t>(info.dli_fbase));
+}
+
+}  // namespace
+
+std::string symbol_of(std::uint64_t address) {
+  if (Dwfl_Module* const module = module_of(address); module != nullptr) {
+    GElf_Off offset = 0;
+    GElf_Sym symbol{};
+    const char* const name =
+        dwfl_module_addrinfo(module, address, &offset, &symbol, nullptr, nullptr, nullptr);
+    if (name != nullptr && *name != 0) return demangled(name) + hexadecimal(offset);
+  }
+  return exported_symbol(address);
+}
+
+std::string source_of(std::uint64_t address) {
+  Dwfl_Module* const module = module_of(address);
+  if (module == nullptr) return "";
+  Dwfl_Line* const line = dwfl_module_getsrc(module, address);
+  if (line == nullptr) return "";
+  int number = 0;
+  const char* const file = dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
+  if (file == nullptr || number == 0) return "";
+  return std::string(file_name(file)) + ":" + std::to_string(number);
+}
+
+}  // namespace hobbs::step
