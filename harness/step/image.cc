@@ -1,6 +1,7 @@
 #include "harness/step/image.h"
 
 #include <asm/prctl.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -77,6 +78,35 @@ std::vector<Mapping> shared_mappings() {
   return list;
 }
 
+/// Puts this thread's thread-local variables back, at its end, as they were at its start: what a
+/// lock notes there in a first trial is not what a fresh process has.
+class ThreadLocals {
+ public:
+  ThreadLocals() { ::dl_iterate_phdr(save, this); }
+  ~ThreadLocals() {
+    for (const Block& block : blocks_)
+      std::memcpy(block.at, block.bytes.data(), block.bytes.size());
+  }
+  ThreadLocals(const ThreadLocals&) = delete;
+  ThreadLocals& operator=(const ThreadLocals&) = delete;
+
+ private:
+  struct Block {
+    void* at;
+    std::vector<std::uint8_t> bytes;
+  };
+  static int save(dl_phdr_info* info, std::size_t, void* self) {
+    for (int i = 0; info->dlpi_tls_data != nullptr && i < info->dlpi_phnum; ++i) {
+      if (info->dlpi_phdr[i].p_type != PT_TLS) continue;
+      const auto* from = static_cast<const std::uint8_t*>(info->dlpi_tls_data);
+      static_cast<ThreadLocals*>(self)->blocks_.push_back(
+          {info->dlpi_tls_data, {from, from + info->dlpi_phdr[i].p_memsz}});
+    }
+    return 0;
+  }
+  std::vector<Block> blocks_;
+};
+
 }  // namespace
 
 Image::Image(const LockSpec& lock, std::size_t workers, const std::string& path)
@@ -126,6 +156,7 @@ void Image::add_alias(std::size_t w, std::uint64_t base, std::size_t bytes) {
 
 /// Runs each call once for real, so that lazily bound symbols are bound.
 void Image::warm_up() const {
+  const ThreadLocals restored_after;
   void* const lock = reinterpret_cast<void*>(object_);
   constexpr std::int64_t kSoon_ns = 1'000'000'000;
   const LockOps& ops = lock_.real;

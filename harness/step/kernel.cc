@@ -84,7 +84,9 @@ CallResult KernelCall::perform(unsigned woken, unsigned first) {
   switch (argument(kRax)) {
     case SYS_gettid:
     case SYS_getpid: return returns(thread_id_of(local_.worker));
-    case SYS_set_robust_list: return returns(0);
+    case SYS_set_robust_list:
+      if (argument(kRdi) != image_.robust_head()) return unknown("a robust list of its own");
+      return returns(0);
     case SYS_futex: return futex(woken, first);
     case SYS_fcntl: return record_lock();
     case SYS_flock: return file_lock();

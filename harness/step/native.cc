@@ -57,6 +57,8 @@ class NativeRun {
     switch (transition.kind) {
       case Kind::kDrain: differ("a store buffer that is none");
       case Kind::kSignal:
+        if (!tracee.interrupt(state_.locals[w].cpu.rip)) differ("a signal did not end a sleep");
+        break;
       case Kind::kSpurious:
         throw Refusal{NativeReport::End::kRefused, "a wake without a cause cannot be ordered"};
       case Kind::kKill: tracee.kill(); break;

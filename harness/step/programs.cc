@@ -78,8 +78,15 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
   list.back().signals = 1;
   list.push_back(program("2x2", {repeated(once, 2), repeated(once, 2)}));
   list.push_back(program("3x1", {once, once, once}));
+  if (ops.try_acquire != nullptr) {
+    list.push_back(program("try-among-2", {once, section(Verb::kTry), once}));
+  }
   if (ops.acquire_until != nullptr) {
     list.push_back(program("timed-among-2", {once, section(Verb::kTimed), once}));
+  }
+  // Two permits are only fought for by more than two.
+  if (claims.semaphore && claims.permits == 2) {
+    list.push_back(program("4x1", {once, once, once, once}));
   }
   if (claims_recovery(claims)) {
     const Steps twice = repeated(once, 2);

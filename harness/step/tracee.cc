@@ -21,6 +21,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPatience{2000};
 constexpr std::size_t kStackMapping = 65536;
+constexpr int kSignal = SIGUSR1;  // Handled, and not restarting what it interrupts.
+constexpr int kHandlerInstructionsMax = 1000;
 
 }  // namespace
 
@@ -44,6 +46,9 @@ void Tracee::child_main(const LockSpec& lock, const Image& image) {
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != low) {
     ::_exit(1);
   }
+  struct sigaction ends_sleeps {};
+  ends_sleeps.sa_handler = [](int) {};
+  ::sigaction(kSignal, &ends_sleeps, nullptr);
   RealPlatform::attach(static_cast<std::uint32_t>(index_ + 1));
   if (image.on_path()) {
     // Its own descriptors, so that what it holds ends with it. What the parent has open stays.
@@ -90,6 +95,23 @@ bool Tracee::comes_back() {
     if (poll_stop()) registers_ = read_registers();
   }
   return !running_;
+}
+
+bool Tracee::interrupt(std::uint64_t returns_to) {
+  if (::kill(pid_, kSignal) != 0) refuse("cannot send a signal");
+  if (!comes_back()) return false;
+  // The step that fell asleep may end first. Then into the handler, through it, and back to where
+  // the interrupted call returns.
+  bool delivered = false;
+  for (int i = 0; i < kHandlerInstructionsMax; ++i) {
+    const long deliver = stop_signal_ == kSignal ? kSignal : 0;
+    delivered |= deliver != 0;
+    if (::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, deliver) != 0) refuse("cannot step");
+    wait_for_stop();
+    registers_ = read_registers();
+    if (delivered && registers_.rip == returns_to) return true;
+  }
+  return false;
 }
 
 void Tracee::let_go() {

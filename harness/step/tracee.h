@@ -41,6 +41,8 @@ class Tracee {
   void single_step(bool may_block);
   /// A blocked worker that ought to come back now.
   bool comes_back();
+  /// A signal with a handler ends a sleep; false if the call does not return to that address.
+  bool interrupt(std::uint64_t returns_to);
   void let_go();
   void kill();
 
