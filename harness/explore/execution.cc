@@ -118,7 +118,7 @@ void Execution<kModel>::begin_memory(int workers) {
 template <MemoryModel kModel>
 void Execution<kModel>::run_worker(int w) {
   if (on_path()) construct_on_path();
-  Interpreter<Execution>::run(*this, w, workers_[w].script, workers_[w].progress);
+  Interpreter<Execution>::run(*this, w, workers_[w].script, progress_[w]);
   if (on_path()) destroy_on_path();
 }
 
@@ -196,7 +196,7 @@ void Execution<kModel>::destroy(int w, unsigned lock) {
   breathe(w);
   if (destroyed_ != 0 || !judge_.was_last(w, static_cast<int>(lock))) return;
   for (int u = 0; u < n_workers_; ++u) {
-    const Progress& at = workers_[u].progress;
+    const Progress& at = progress_[u];
     const auto& steps = program_.workers[static_cast<std::size_t>(workers_[u].script)];
     if (u == w || workers_[u].state == State::kDone) continue;
     if (at.round + 1 < program_.repeat) return;
@@ -227,8 +227,7 @@ void Execution<kModel>::at_death(int w) {
   }
   // Whoever finds out about the death comes after it: the dead race with nobody.
   for (int l = 0; l < n_locks_; ++l) {
-    if (guarded_[l].writer == w) guarded_[l].writer = -1;
-    guarded_[l].read.lane[w] = 0;
+    guarded_[l].written.lane[w] = guarded_[l].read.lane[w] = 0;
   }
 }
 

@@ -76,10 +76,9 @@ class Execution final : public Scheduler, public Machine {
   /// The data that one lock guards, and who touched it last.
   struct Guarded {
     std::int64_t value = 0;
-    std::int64_t expected = 0;  // What it must be when all is over.
-    int writer = -1;
-    Lane written = 0;
-    typename Memory<kModel>::Instants read{};
+    std::int64_t expected = 0;                    // What it must be when all is over.
+    typename Memory<kModel>::Instants written{};  // The last write, of one worker.
+    typename Memory<kModel>::Instants read{};     // The last read of each since then.
   };
 
   Machine& machine() override { return *this; }

@@ -125,35 +125,34 @@ class Memory {
   bool knows(int worker, int other, Lane instant) const {
     return workers_[worker].now.lane[other] >= instant;
   }
-  /// The first other worker whose instant in `instants` (0: none) `worker` does not know of, or -1.
-  int first_unknown(int worker, const Instants& instants) const {
+  /// Whether `worker` knows of all these instants (0: none). Its own it always knows.
+  bool knows_all(int worker, const Instants& instants) const {
     const LaneBlock known = *reinterpret_cast<const LaneBlock*>(workers_[worker].now.lane);
-    const LaneBlock seen = *reinterpret_cast<const LaneBlock*>(instants.lane);
-    if (is_zero(seen > known)) [[likely]]
-      return -1;  // Its own instants it knows.
+    return is_zero(*reinterpret_cast<const LaneBlock*>(instants.lane) > known);
+  }
+  /// The first whose instant it does not know of.
+  int first_unknown(int worker, const Instants& instants) const {
     int other = 0;
-    while (seen[other] <= known[other]) ++other;
+    while (knows(worker, other, instants.lane[other])) ++other;
     return other;
   }
 
   /// Between these, stores by one worker are one indivisible block: a word's intermediate values
   /// are not kept.
-  void begin_block() { block_start_ = message_count_; }
-  void end_block() { block_start_ = kNoBlock; }
+  void begin_block() { block_start_ = next_message_; }
+  void end_block() { block_start_ = nullptr; }
 
   /// Messages or clock ticks are about to run out.
-  bool exhausted() const { return message_count_ > kMaxMessages - 64 || tick_limit_; }
+  bool exhausted() const { return next_message_ > &messages_[kMaxMessages - 64] || tick_limit_; }
 
  private:
   static constexpr int kBufferSlots = 64;
-  static constexpr int kNoBlock = -1;
   static constexpr std::uint8_t kInside = 0xff;
 
   struct Message {
     std::uint64_t value;
-    bool has_view;  // Reading it may teach something.
-    bool attached;  // A read-modify-write: nothing may come between it and what it read.
-    Knowledge view;
+    bool attached;   // A read-modify-write: nothing may come between it and what it read.
+    Knowledge view;  // What reading it teaches; zero if nothing.
   };
   struct Location {
     std::uint32_t epoch = 0;  // The execution that touched it last.
@@ -183,14 +182,19 @@ class Memory {
     }
     return low;
   }
+  /// Single lanes are written after whole blocks were read: the other way round the processor would
+  /// have to wait until the write has reached the cache.
+  void raise(int worker, int word, int index) {
+    Lane& known = workers_[worker].now.lane[lane_of(word)];
+    known = known < index ? static_cast<Lane>(index) : known;
+  }
   void refresh(Location& l);
   Message& new_message(std::uint64_t value);
   void publish(int worker, Message& message, std::memory_order order);
   void learn(int worker, const Message& message, std::memory_order order);
   void tick(int worker) {
-    const int next = workers_[worker].now.lane[worker] + 1;
-    set_lane(workers_[worker].now, worker, next);
-    if (next > kMaxLane - 64) [[unlikely]]
+    Lane& own = workers_[worker].now.lane[worker];
+    if (++own > kMaxLane - 64) [[unlikely]]
       tick_limit_ = true;
   }
   void insert(Location& l, int word, int at, Message& message) {
@@ -206,7 +210,7 @@ class Memory {
   bool put(int word, const Message& message);
   void extend(Message& message, const Message& before);
   bool in_block(const Message& message) const {
-    return block_start_ != kNoBlock && &message >= &messages_[block_start_];
+    return block_start_ != nullptr && &message >= block_start_;
   }
   int add_location(std::size_t offset, unsigned size);
 
@@ -227,8 +231,8 @@ class Memory {
   std::array<Buffer, kMaxFibres> buffers_;
   std::unique_ptr<Message[]> messages_;
   std::unique_ptr<Message*[]> histories_;
-  int message_count_ = 0;
-  int block_start_ = kNoBlock;
+  Message* next_message_ = nullptr;
+  const Message* block_start_ = nullptr;
   bool tick_limit_ = false;
   const char* refusal_ = "";
 };
@@ -250,8 +254,8 @@ void Memory<kModel>::attach(std::byte* arena, std::size_t bytes) {
 template <MemoryModel kModel>
 void Memory<kModel>::begin(int workers) {
   ++epoch_;
-  message_count_ = 0;
-  block_start_ = kNoBlock;
+  next_message_ = messages_.get();
+  block_start_ = nullptr;
   tick_limit_ = false;
   if constexpr (kHistory) clear(sc_, blocks_);
   n_workers_ = 0;
@@ -310,7 +314,7 @@ int Memory<kModel>::add_location(std::size_t offset, unsigned size) {
         forget(known.published);
       }
       forget(sc_);
-      for (int m = 0; m < message_count_; ++m) forget(messages_[m].view);
+      for (Message* m = messages_.get(); m != next_message_; ++m) forget(m->view);
       ++blocks_;
     }
   }
@@ -355,6 +359,7 @@ template <MemoryModel kModel>
 void Memory<kModel>::refresh(Location& l) {
   l.epoch = epoch_;
   Message& first = new_message(read_bytes(l));
+  clear(first.view, blocks_);
   l.count = 1;
   if constexpr (kHistory) l.history[0] = &first;
   l.message = &first;
@@ -362,9 +367,8 @@ void Memory<kModel>::refresh(Location& l) {
 
 template <MemoryModel kModel>
 inline typename Memory<kModel>::Message& Memory<kModel>::new_message(std::uint64_t value) {
-  Message& m = messages_[message_count_++];
+  Message& m = *next_message_++;
   m.value = value;
-  m.has_view = false;
   m.attached = false;
   return m;
 }
@@ -375,17 +379,16 @@ inline void Memory<kModel>::publish(int worker, Message& message, std::memory_or
   Known& known = workers_[worker];
   if (releases(order)) {
     copy(message.view, known.now, blocks_);
-    message.has_view = true;
     tick(worker);
   } else if (known.has_published) {
     copy(message.view, known.published, blocks_);
-    message.has_view = true;
+  } else {
+    clear(message.view, blocks_);
   }
 }
 
 template <MemoryModel kModel>
 inline void Memory<kModel>::learn(int worker, const Message& message, std::memory_order order) {
-  if (!message.has_view) return;
   Known& known = workers_[worker];
   join(acquires(order) ? known.now : known.pending, message.view, blocks_);
 }
@@ -415,8 +418,8 @@ inline std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_orde
   if constexpr (kHistory) {
     const int index = l.count - 1 - back;
     const Message& m = *l.history[index];
-    raise_lane(workers_[worker].now, lane_of(word), index);
     learn(worker, m, order);
+    raise(worker, word, index);
     return m.value;
   }
   if constexpr (kBuffers) {
@@ -435,7 +438,7 @@ inline std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_orde
 template <MemoryModel kModel>
 inline int Memory<kModel>::places(int worker, int word, std::memory_order order) {
   if constexpr (!kHistory) return 1;
-  if (order == std::memory_order_seq_cst || block_start_ != kNoBlock) return 1;
+  if (order == std::memory_order_seq_cst || block_start_ != nullptr) return 1;
   const Location& l = locations_[word];
   const int low = bound(worker, word, order);
   int n = 1;
@@ -450,8 +453,7 @@ bool Memory<kModel>::put(int word, const Message& message) {
   Message& m = *l.message;
   const bool changed = m.value != message.value;
   m.value = message.value;
-  m.has_view = message.has_view;
-  if (m.has_view) copy(m.view, message.view, blocks_);
+  copy(m.view, message.view, blocks_);
   write_bytes(l, m.value);
   return changed;
 }
@@ -459,13 +461,7 @@ bool Memory<kModel>::put(int word, const Message& message) {
 /// A read-modify-write continues the release sequence of what it read.
 template <MemoryModel kModel>
 inline void Memory<kModel>::extend(Message& message, const Message& before) {
-  if (!before.has_view) return;
-  if (message.has_view) {
-    join(message.view, before.view, blocks_);
-  } else {
-    copy(message.view, before.view, blocks_);
-    message.has_view = true;
-  }
+  join(message.view, before.view, blocks_);
 }
 
 template <MemoryModel kModel>
@@ -485,8 +481,8 @@ void Memory<kModel>::squeeze_in(Location& l, int word, int at, Message& message)
     if (known.has_published) shift(known.published);
   }
   shift(sc_);
-  for (int m = 0; m < message_count_; ++m) {
-    if (messages_[m].has_view) shift(messages_[m].view);
+  for (Message* m = messages_.get(); m != next_message_; ++m) {
+    shift(m->view);
   }
 }
 
@@ -499,7 +495,6 @@ inline bool Memory<kModel>::store(int worker, int word, std::uint64_t value,
     const bool changed = back == 0 && newest.value != value;
     if (in_block(newest)) [[unlikely]] {  // Only the last value is kept.
       newest.value = value;
-      newest.has_view = false;
       publish(worker, newest, order);
       write_bytes(l, value);
       return changed;
@@ -507,11 +502,10 @@ inline bool Memory<kModel>::store(int worker, int word, std::uint64_t value,
     const int at = l.count - back;
     Message& m = new_message(value);
     insert(l, word, at, m);
-    Known& known = workers_[worker];
-    raise_lane(known.now, lane_of(word), at);
     publish(worker, m, order);
-    if (m.has_view) set_lane(m.view, lane_of(word), at);
-    if (order == std::memory_order_seq_cst) set_lane(sc_, lane_of(word), at);
+    raise(worker, word, at);
+    m.view.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
     if (back == 0) write_bytes(l, value);
     return changed;
   }
@@ -522,14 +516,12 @@ inline bool Memory<kModel>::store(int worker, int word, std::uint64_t value,
       buffer.word[buffer.end % kBufferSlots] = word;
       ++buffer.end;
       m.value = value;
-      m.has_view = false;
       publish(worker, m, order);
       return false;
     }
   }
   Message m;
   m.value = value;
-  m.has_view = false;
   publish(worker, m, order);
   return put(word, m);
 }
@@ -538,7 +530,7 @@ template <MemoryModel kModel>
 bool Memory<kModel>::can_update(int worker, int word, std::memory_order order, int back) {
   if (back == 0) return true;
   if constexpr (!kHistory) return false;
-  if (order == std::memory_order_seq_cst || block_start_ != kNoBlock) return false;
+  if (order == std::memory_order_seq_cst || block_start_ != nullptr) return false;
   const Location& l = locations_[word];
   return back < l.count - bound(worker, word, order) && !l.history[l.count - back]->attached;
 }
@@ -560,18 +552,17 @@ inline bool Memory<kModel>::update(int worker, int word, std::uint64_t value,
     const int at = l.count - back;
     Message& m = new_message(value);
     insert(l, word, at, m);
-    set_lane(workers_[worker].now, lane_of(word), at);
     m.attached = true;
     publish(worker, m, order);
     extend(m, read);
-    if (m.has_view) set_lane(m.view, lane_of(word), at);
-    if (order == std::memory_order_seq_cst) set_lane(sc_, lane_of(word), at);
+    raise(worker, word, at);
+    m.view.lane[lane_of(word)] = static_cast<Lane>(at);
+    if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
     if (back == 0) write_bytes(l, value);
     return changed;
   }
   Message m;
   m.value = value;
-  m.has_view = false;
   publish(worker, m, order);
   extend(m, read);
   return put(word, m);

@@ -320,19 +320,22 @@ void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
   if (on_path()) return;  // System calls order what is before them.
   const int w = me();
   Guarded& data = guarded_[lock];
-  if (data.writer >= 0 && data.writer != w && !memory_.knows(w, data.writer, data.written))
-      [[unlikely]] {
-    fail_race(w, data.writer, write, " wrote it: the lock does not make that write visible");
+  if (!memory_.knows_all(w, data.written)) [[unlikely]] {
+    fail_race(w, memory_.first_unknown(w, data.written), write,
+              " wrote it: the lock does not make that write visible");
   }
   if (!write) {
-    set_lane(data.read, w, memory_.instant(w));
+    data.read.lane[w] = memory_.instant(w);
     return;
   }
-  if (const int reader = memory_.first_unknown(w, data.read); reader >= 0) [[unlikely]] {
-    fail_race(w, reader, write, " read it: that read may still be under way");
+  if (!memory_.knows_all(w, data.read)) [[unlikely]] {
+    fail_race(w, memory_.first_unknown(w, data.read), write,
+              " read it: that read may still be under way");
   }
-  data.writer = w;
-  data.written = memory_.instant(w);
+  // All reads are known now, and who learns of this write learns of them.
+  data.read = {};
+  data.written = {};
+  data.written.lane[w] = memory_.instant(w);
 }
 
 }  // namespace hobbs::explore

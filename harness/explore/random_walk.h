@@ -34,6 +34,8 @@ class RandomWalk final : public Strategy {
     return step_or_drain(scene, static_cast<std::uint32_t>(drawn >> 32));
   }
 
+  Random* even_steps() override { return &random_; }
+
   int pick(const Scene&, Choice choice, int n) override {
     switch (choice) {
       case Choice::kStale:

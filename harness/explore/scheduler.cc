@@ -11,7 +11,8 @@ Scheduler::Scheduler(const LockSpec& lock, Topology topology)
       judge_(lock),
       fibres_(kMaxFibres + 1),
       pristine_image_(thread_image_.bytes()),
-      moves_(std::size_t{1} << 16) {
+      moves_(std::size_t{1} << 16),
+      could_go_on_(moves_.size()) {
   for (int w = 0; w < kMaxFibres; ++w) {
     starts_[w] = {this, w};
     images_[w].resize(thread_image_.bytes());
@@ -22,9 +23,10 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::begin(Strategy& strategy) {
   strategy_ = &strategy;
+  uniform_ = strategy.even_steps();
   ending_.kind = Ending::Kind::kDone;
   over_ = false;
-  n_moves_ = preemptions_ = 0;
+  n_moves_ = 0;
   n_workers_ = static_cast<int>(program_.workers.size());
   scene_.ready = scene_.drains = scene_.asleep = scene_.yielded = 0;
   scene_.clock = false;
@@ -44,7 +46,7 @@ void Scheduler::begin(Strategy& strategy) {
     me.process = topology_ == Topology::kThreads ? 1000 : 1000 + me.id;
     me.script = w;
     me.kill_at = 0;
-    me.progress.begin();
+    progress_[w].begin();
     start(w);
   }
   for (const Fault& fault : program_.faults) {
@@ -52,6 +54,7 @@ void Scheduler::begin(Strategy& strategy) {
         fault.kind == Fault::Kind::kKillThread || fault.kind == Fault::Kind::kKillProcess;
     if (!kills || fault.worker >= n_workers_) continue;
     workers_[fault.worker].kill_at = fault.point;
+    workers_[fault.worker].alarm_at = std::min(fault.point, workers_[fault.worker].alarm_at);
     workers_[fault.worker].kills_process = fault.kind == Fault::Kind::kKillProcess;
   }
 }
@@ -61,6 +64,7 @@ void Scheduler::start(int w) {
   Worker& me = workers_[w];
   me.state = State::kReady;
   me.points = 0;
+  me.alarm_at = kIdleLimit + 1;
   me.wake_ns = me.call_deadline_ns = controlled::kNever;
   me.futex = nullptr;
   me.woken = Worker::Woken::kNot;
@@ -115,6 +119,16 @@ const Ending& Scheduler::run(Strategy& strategy) {
   return ending_;
 }
 
+int Scheduler::preemptions() const {
+  int count = 0, last = -1;
+  for (int i = 0; i < n_moves_; ++i) {
+    if (moves_[i].kind != Move::Kind::kStep) continue;
+    if (last >= 0 && moves_[i].worker != last) count += could_go_on_[i] >> last & 1;
+    last = moves_[i].worker;
+  }
+  return count;
+}
+
 bool Scheduler::everybody_finished() const {
   for (int w = 0; w < n_workers_; ++w) {
     if (workers_[w].state != State::kDone && workers_[w].state != State::kDead) return false;
@@ -127,18 +141,34 @@ void Scheduler::swap_thread_images(int w) {
   if (w >= 0) thread_image_.restore(images_[w].data());
 }
 
-void Scheduler::end_at_limit() {
-  note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
+/// At a point where w may die, or has done nothing to memory for so long that it seems to spin.
+void Scheduler::look_after(int w) {
+  Worker& me = workers_[w];
+  if (me.points == me.kill_at) die(w);
+  if (block_owner_ == w) me.look.idle_from = me.points;
+  if (me.points - me.look.idle_from > kIdleLimit) pause_worker(w);
+  me.alarm_at = me.look.idle_from + kIdleLimit + 1;
+  if (me.kill_at > me.points) me.alarm_at = std::min(me.alarm_at, me.kill_at);
 }
 
-void Scheduler::refuse_move(const char* why) { note(Ending::Kind::kRefused, "", why); }
-
-/// Asks the strategy until it names a worker, and does what else it asks for; -1 if nobody can
-/// move, or it is over.
+/// Who moves next, having done what else the strategy asks for; -1 if nobody can move, or it is
+/// over.
 int Scheduler::choose() {
+  if (uniform_ == nullptr || scene_.other_than_steps()) [[unlikely]]
+    return choose_among_all();
+  if (scene_.ready == 0 || n_moves_ >= step_limit_) [[unlikely]]
+    return choose_among_all();
+  const std::uint64_t drawn = uniform_->next() >> 32;
+  const int w = kBitsOfByte.position[scene_.ready][drawn * kBitsOfByte.count[scene_.ready] >> 32];
+  moves_[n_moves_++] = {Move::Kind::kStep, static_cast<std::uint8_t>(w), Choice::kNone, 0};
+  step_by(w);
+  return w;
+}
+
+int Scheduler::choose_among_all() {
   while ((scene_.ready | scene_.drains) != 0) {
     if (n_moves_ >= step_limit_) [[unlikely]] {
-      end_at_limit();
+      note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
       return -1;
     }
     const Move move = strategy_->next(scene_);
@@ -149,13 +179,10 @@ int Scheduler::choose() {
     }
     const int w = move.worker;
     if (!scene_.is_ready(w)) [[unlikely]] {
-      refuse_move("the schedule moves a worker that cannot move");
+      note(Ending::Kind::kRefused, "", "the schedule moves a worker that cannot move");
       return -1;
     }
-    const int last = scene_.current;
-    scene_.current = w;
-    if (w != last && last >= 0) preemptions_ += (scene_.ready & ~scene_.yielded) >> last & 1;
-    scene_.yielded &= ~(1u << w);
+    step_by(w);
     return w;
   }
   return -1;
@@ -182,26 +209,14 @@ bool Scheduler::apply_event(const Move& move) {
       return true;
     case Move::Kind::kStep: break;
   }
-  refuse_move("the schedule asks for what cannot happen here");
+  note(Ending::Kind::kRefused, "", "the schedule asks for what cannot happen here");
   return false;
-}
-
-/// Something that w has looked at is different now.
-void Scheduler::notice(int w) {
-  Worker& me = workers_[w];
-  me.look.changed = true;
-  me.in_call.hopeless = false;
-  me.in_call.fruitless = 0;
-  if (me.state == State::kPaused) {
-    me.state = State::kReady;
-    scene_.ready |= 1u << w;
-  }
 }
 
 void Scheduler::pause_worker(int w) {
   Worker& me = workers_[w];
   if (me.look.reads == 0) {
-    me.look.idle = 0;
+    me.look.idle_from = me.points;
     return;  // It has not looked at anything: a delay, not a wait.
   }
   if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
@@ -209,7 +224,7 @@ void Scheduler::pause_worker(int w) {
   const bool fresh = me.look.stale;
   if (me.look.changed || me.look.stale) {
     scene_.yielded |= 1u << w;
-    decide(w);
+    decide();
   } else {
     block(w, State::kPaused);
   }
@@ -222,7 +237,7 @@ void Scheduler::block(int w, State state) {
   if (me.in_call.wrote) judge_.seen_waiting(w);
   me.state = state;
   scene_.ready &= ~(1u << w);
-  decide(w);
+  decide();
 }
 
 void Scheduler::wake(int w) {
@@ -254,7 +269,7 @@ void Scheduler::sleep(int w, const void* futex, bool is_private, std::int64_t de
     scene_.pending[w] = {Pending::Kind::kFutexWait, -1};
     if (block_owner_ == w) leave_block();
     me.state = State::kAsleep;
-    decide(w);
+    decide();
   } else {
     block(w, State::kAsleep);
   }
@@ -414,7 +429,7 @@ bool Scheduler::await_hold(int w, unsigned lock) {
     looked_at_environment(w);
     scene_.yielded |= 1u << w;
     if ((scene_.ready & ~(1u << w)) == 0) return false;
-    decide(w);
+    decide();
   }
   return true;
 }
@@ -429,7 +444,7 @@ int Scheduler::add_worker(int parent) {
   me.process = topology_ == Topology::kThreads ? 2000 + me.id : 1000 + me.id;
   me.script = workers_[parent].script;
   me.kill_at = 0;
-  me.progress.begin_as_child(workers_[parent].progress);
+  progress_[w].begin_as_child(progress_[parent]);
   start(w);
   judge_.fork(w, parent);
   inform(w, parent);
@@ -458,7 +473,7 @@ void Scheduler::die(int w) {
   update_clock();
   changed_environment(w);
   if (block_owner_ == w) leave_block();
-  decide(w);
+  decide();
   __builtin_unreachable();
 }
 

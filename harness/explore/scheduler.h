@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,7 +33,7 @@ class Scheduler : public Explorer {
  public:
   const Ending& run(Strategy& strategy) final;
   Schedule schedule() const final { return {moves_.begin(), moves_.begin() + n_moves_}; }
-  int preemptions() const final { return preemptions_; }
+  int preemptions() const final;
   int steps() const final { return n_moves_; }
   void listen(std::vector<Event>* events) final { events_ = events; }
 
@@ -51,13 +52,14 @@ class Scheduler : public Explorer {
 
   enum class State : std::uint8_t { kReady, kAsleep, kPaused, kMeeting, kResting, kDone, kDead };
 
-  struct Worker {
+  struct alignas(128) Worker {  // A power of two apart.
     State state = State::kReady;
     std::uint32_t id = 0;
     std::uint32_t process = 0;
-    int script = 0;             // Its steps: index into the program.
-    std::uint32_t points = 0;   // Operations begun, for faults.
-    std::uint32_t kill_at = 0;  // 0: never.
+    int script = 0;              // Its steps: index into the program.
+    std::uint32_t points = 0;    // Operations begun, for faults.
+    std::uint32_t kill_at = 0;   // 0: never.
+    std::uint32_t alarm_at = 0;  // Its next point to look at: to die there, or for its idling.
     bool kills_process = false;
     // Asleep, resting or in a timed call: until when.
     std::int64_t wake_ns = controlled::kNever;
@@ -67,11 +69,11 @@ class Scheduler : public Explorer {
     enum class Woken : std::uint8_t { kNot, kWoken, kInterrupted } woken = Woken::kNot;
     /// Its current look at memory: since the last pause or the beginning of the call.
     struct Look {
-      std::uint64_t reads = 0;  // Words, folded to 63 bits; and the environment.
-      int idle = 0;             // Operations without any change to memory.
-      bool changed = false;     // Somebody else changed one of them since.
-      bool stale = false;       // One of the values was not the newest.
-      bool fresh = false;       // This time it must read the newest.
+      std::uint64_t reads = 0;      // Words, folded to 63 bits; and the environment.
+      std::uint32_t idle_from = 0;  // The point of the last change to memory by it.
+      bool changed = false;         // Somebody else changed one of them since.
+      bool stale = false;           // One of the values was not the newest.
+      bool fresh = false;           // This time it must read the newest.
     } look;
     /// Since its call began.
     struct InCall {
@@ -80,8 +82,8 @@ class Scheduler : public Explorer {
       bool hopeless = false;         // and that it will come back to the same pause for ever.
       bool wrote = false;            // Something: others can know of it.
     } in_call;
-    Progress progress;
   };
+  static_assert(sizeof(Worker) == 128);
 
   Scheduler(const LockSpec& lock, Topology topology);
   ~Scheduler() override;
@@ -100,32 +102,30 @@ class Scheduler : public Explorer {
   /// Called before everything that others can see. Returns when it is w's turn.
   [[gnu::always_inline]] void point(int w, Pending pending) {
     Worker& me = workers_[w];
-    if (++me.points == me.kill_at) [[unlikely]]
-      die(w);
+    if (++me.points >= me.alarm_at) [[unlikely]]
+      look_after(w);
     if (block_owner_ == w) [[unlikely]]
       return;
-    if (++me.look.idle > kIdleLimit) [[unlikely]]
-      pause_worker(w);
     scene_.pending[w] = pending;
-    decide(w);
+    decide();
   }
   /// Memory that w wrote to (`word` folded) has another newest value.
   void changed(int w, int word) {
-    const std::uint64_t bit = fold(word);
-    workers_[w].look.idle = 0;
     workers_[w].in_call.wrote = true;
-    for (int u = 0; u < n_workers_; ++u) {
-      if (u != w && (workers_[u].look.reads & bit) != 0) notice(u);
-    }
-    stalled_time_moves_ = 0;
+    tell_who_looked(w, fold(word));
   }
   /// Something outside memory is different now: files, who lives.
-  void changed_environment(int w) {
-    workers_[w].look.idle = 0;
-    for (int u = 0; u < n_workers_; ++u) {
-      if (u != w && (workers_[u].look.reads & kEnvironment) != 0) notice(u);
-    }
+  void changed_environment(int w) { tell_who_looked(w, kEnvironment); }
+  void tell_who_looked(int w, std::uint64_t bit) {
+    workers_[w].look.idle_from = workers_[w].points;
     stalled_time_moves_ = 0;
+    std::uint32_t lookers = 0;
+    for (int u = 0; u < n_workers_; ++u) {
+      lookers |= ((workers_[u].look.reads & bit) != 0 ? 1u : 0u) << u;
+    }
+    for (lookers &= ~(1u << w); lookers != 0; lookers &= lookers - 1) {
+      notice(std::countr_zero(lookers));
+    }
   }
   void looked(int w, int word, bool stale) {
     Worker::Look& look = workers_[w].look;
@@ -155,11 +155,13 @@ class Scheduler : public Explorer {
   void block(int w, State state);
   void wake(int w);
   int wake_futex(int w, const void* futex, int n, bool is_private);
-  void new_look(int w, bool fresh) { workers_[w].look = {.fresh = fresh}; }
+  void new_look(int w, bool fresh) {
+    workers_[w].look = {.idle_from = workers_[w].points, .fresh = fresh};
+  }
   /// A call begins or ends: what went before says nothing about what comes.
   void new_call(int w) {
     workers_[w].in_call = {};
-    workers_[w].look = {};
+    new_look(w, false);
   }
   void leave_block() {
     block_owner_ = -1;
@@ -194,6 +196,7 @@ class Scheduler : public Explorer {
   bool swaps_thread_image_ = false;
   std::vector<std::byte> pristine_image_;
   std::array<Worker, kMaxFibres> workers_;
+  std::array<Progress, kMaxFibres> progress_;
   int n_workers_ = 0;
   Scene scene_;
   int block_owner_ = -1;
@@ -204,7 +207,8 @@ class Scheduler : public Explorer {
  private:
   static constexpr int kMaxAlternatives = 250;
   static constexpr std::uint64_t kImageCheckPeriod = 64;
-  static constexpr int kIdleLimit = 100;  // Operations that changed nothing: an unmarked spin.
+  static constexpr std::uint32_t kIdleLimit =
+      100;  // Operations that changed nothing: an unmarked spin.
   static constexpr int kFruitlessLimit = 5000;   // Longer than any bounded spin met.
   static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
@@ -212,32 +216,47 @@ class Scheduler : public Explorer {
   void begin(Strategy& strategy);
   void start(int w);
   static void enter(void* worker);
-  /// Gives the turn to whom the strategy names; returns when w has it. (Inlined, so that fibres
-  /// switch in the middle of the same function: see fibre.h.)
-  [[gnu::always_inline]] void decide(int w) {
+  /// Gives the turn to whom the strategy names; returns when w has it.
+  [[gnu::always_inline]] void decide() {
     int next = Fibres::kMain;
     if (!starting_) [[likely]] {
       next = choose();
-      if (next == w) return;
+      if (next == fibres_.current()) return;
     }
     switch_to(next);
   }
-  [[gnu::always_inline]] void switch_to(int w) {
+  /// The one place where all fibres leave and resume, so that the processor foresees where.
+  [[gnu::noinline]] void switch_to(int w) {
     if (swaps_thread_image_) [[unlikely]]
       swap_thread_images(w);
     fibres_.switch_to(w);
   }
+  void look_after(int w);
   void swap_thread_images(int w);
   int choose();
+  int choose_among_all();
   bool apply_event(const Move& move);
-  void end_at_limit();
-  void refuse_move(const char* why);
+  void step_by(int w) {
+    // Whether that is a preemption, nobody may want to know: see preemptions().
+    could_go_on_[n_moves_ - 1] = static_cast<std::uint8_t>(scene_.ready & ~scene_.yielded);
+    scene_.yielded &= ~(1u << w);
+    scene_.current = w;
+  }
   bool unstick();
   bool go_on_alone();
   bool advance_clock(bool forced);
   std::int64_t next_deadline() const;
   void end_stuck();
-  void notice(int w);
+  /// Something that w has looked at is different now.
+  void notice(int w) {
+    Worker& me = workers_[w];
+    me.look.changed = true;
+    me.in_call.hopeless = false;
+    me.in_call.fruitless = 0;
+    const bool paused = me.state == State::kPaused;
+    me.state = paused ? State::kReady : me.state;
+    scene_.ready |= (paused ? 1u : 0u) << w;
+  }
   bool everybody_finished() const;
 
   struct Start {
@@ -246,9 +265,10 @@ class Scheduler : public Explorer {
   };
   std::array<Start, kMaxFibres> starts_;
   std::vector<Move> moves_;
+  std::vector<std::uint8_t> could_go_on_;  // Before each step, by worker.
   int n_moves_ = 0;
-  int preemptions_ = 0;
   Strategy* strategy_ = nullptr;
+  Random* uniform_ = nullptr;  // The strategy's, if it draws its steps evenly.
   std::vector<Event>* events_ = nullptr;
   bool starting_ = false;
   bool over_ = false;

@@ -47,18 +47,8 @@ struct Scene {
   std::array<Pending, kMaxFibres> pending;
 
   bool is_ready(int worker) const { return (ready >> worker & 1) != 0; }
-};
-
-class Strategy {
- public:
-  virtual ~Strategy() = default;
-  /// A new execution; false: nothing is left to be explored.
-  virtual bool begin() = 0;
-  /// Must name a ready worker, one with a buffered store, a sleeper, or (if scene.clock) the time.
-  virtual Move next(const Scene& scene) = 0;
-  /// A step of scene.current has `n` > 1 ways to go; 0 is the ordinary one.
-  virtual int pick(const Scene& scene, Choice choice, int n) = 0;
-  virtual void end() {}
+  /// Whether more than steps can happen now.
+  bool other_than_steps() const { return (drains | asleep | (clock ? 1u : 0u)) != 0; }
 };
 
 /// A small fast generator (wyrand): deterministic, no state beyond one word.
@@ -78,6 +68,21 @@ class Random {
 
  private:
   std::uint64_t state_;
+};
+
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+  /// A new execution; false: nothing is left to be explored.
+  virtual bool begin() = 0;
+  /// Must name a ready worker, one with a buffered store, a sleeper, or (if scene.clock) the time.
+  virtual Move next(const Scene& scene) = 0;
+  /// A step of scene.current has `n` > 1 ways to go; 0 is the ordinary one.
+  virtual int pick(const Scene& scene, Choice choice, int n) = 0;
+  virtual void end() {}
+  /// Not null: as long as nothing but steps can happen, the strategy draws each evenly among the
+  /// ready workers, and whoever asks may do so in its place, with this generator.
+  virtual Random* even_steps() { return nullptr; }
 };
 
 /// How many bits of each byte are set, and where the n-th (from 0) of them is. (The baseline of

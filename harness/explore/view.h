@@ -49,34 +49,6 @@ inline void clear(View<kLanes>& view, int blocks) {
   for (int i = 0; i < blocks; ++i) a[i] = LaneBlock{};
 }
 
-/// In every lane `value`, but only where it is `lane` is any bit set in the mask.
-struct OneLane {
-  LaneBlock value;
-  LaneBlock mask;
-};
-alignas(16) inline constexpr Lane kOneLane[2 * kLanesPerBlock - 1] = {0, 0, 0, 0, 0, 0, 0, -1};
-inline OneLane one_lane(int lane, int value) {
-  LaneBlock mask;
-  __builtin_memcpy(&mask, &kOneLane[kLanesPerBlock - 1 - lane % kLanesPerBlock], sizeof mask);
-  return {LaneBlock{} + static_cast<Lane>(value), mask};
-}
-
-/// Writes or raises one lane by way of its whole block: a block that is read soon after a single
-/// lane of it was written makes the processor wait until the write has reached the cache.
-template <int kLanes>
-inline void set_lane(View<kLanes>& view, int lane, int value) {
-  LaneBlock& block = reinterpret_cast<LaneBlock*>(view.lane)[lane / kLanesPerBlock];
-  const OneLane one = one_lane(lane, value);
-  block = (block & ~one.mask) | (one.value & one.mask);
-}
-template <int kLanes>
-inline void raise_lane(View<kLanes>& view, int lane, int value) {
-  LaneBlock& block = reinterpret_cast<LaneBlock*>(view.lane)[lane / kLanesPerBlock];
-  const OneLane one = one_lane(lane, value);
-  const LaneBlock least = one.value & one.mask;
-  block = block > least ? block : least;
-}
-
 inline bool is_zero(LaneBlock block) {
   const auto halves = reinterpret_cast<PairOfWords>(block);
   return (halves[0] | halves[1]) == 0;
