@@ -35,7 +35,6 @@ LockSpec on_path(LockSpec spec, const char* summary, const char* source) {
   spec.summary = summary;
   spec.source = source;
   spec.seed = true;
-  spec.controlled = {};  // What excludes is the kernel's: modelled workers are one process to it.
   return spec;
 }
 

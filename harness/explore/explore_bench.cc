@@ -4,11 +4,14 @@
 //
 //     bazel run -c opt //harness/explore:explore_bench            the whole table
 //     bazel run -c opt //harness/explore:explore_bench -- 50      50 ms a cell
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "harness/explore/explorer.h"
 #include "harness/explore/graph/exhaust.h"
@@ -29,7 +32,7 @@ constexpr std::uint64_t kSeed = 1;
 
 double processor_s() {
   timespec now;
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
@@ -56,12 +59,28 @@ double speed(Explorer& explorer, Strategy& strategy, double cell_s) {
   return static_cast<double>(executions) / (now - start);
 }
 
+/// Executions a second of two explorers together, each on a thread of its own.
+double speed_of_two(const Case& test, MemoryModel model, double cell_s) {
+  std::array<double, 2> speeds{};
+  const auto explore = [&](std::uint64_t seed, double& found) {
+    const auto explorer = Explorer::create(test.lock, model, Topology::kFork);
+    if (!explorer->load(test.program).empty()) std::abort();
+    RandomWalk walk(seed);
+    found = speed(*explorer, walk, cell_s);
+  };
+  std::thread other(explore, kSeed + 1, std::ref(speeds[1]));
+  explore(kSeed, speeds[0]);
+  other.join();
+  return speeds[0] + speeds[1];
+}
+
 void measure(const Case& test, MemoryModel model, const char* model_name, double cell_s) {
   const auto explorer = Explorer::create(test.lock, model, Topology::kFork);
   if (!explorer->load(test.program).empty()) std::abort();
   RandomWalk walk(kSeed);
   Priorities priorities(kSeed, 3);
   const double random = speed(*explorer, walk, cell_s);
+  const double two = speed_of_two(test, model, cell_s);
   const double pct = speed(*explorer, priorities, cell_s);
   const auto search = [&] {
     return graph::exhaust(test.lock, test.program, model, Topology::kFork, *explorer,
@@ -73,8 +92,8 @@ void measure(const Case& test, MemoryModel model, const char* model_name, double
   double now = start;
   for (; now - start < cell_s; now = processor_s(), ++times) all = search();
   const double each_s = (now - start) / times;
-  std::printf("%-22s %-4s %10.0f %10.0f %12llu%s %11.3f ms %9.2f us\n", test.name, model_name,
-              random, pct, static_cast<unsigned long long>(all.executions),
+  std::printf("%-22s %-4s %10.0f %10.0f %10.0f %12llu%s %11.3f ms %9.2f us\n", test.name,
+              model_name, random, two, pct, static_cast<unsigned long long>(all.executions),
               all.complete ? " " : "+", 1e3 * each_s,
               1e6 * each_s / static_cast<double>(all.executions));
 }
@@ -86,8 +105,8 @@ int bench(double cell_s) {
       {"c mcs 2x2", spec_of<McsLock>("mcs"), plain_program(2, 2)},
       {"  ttas 5x1", spec_of<TestAndTestAndSetLock>("ttas"), plain_program(5, 1)},
   };
-  std::printf("%-22s %-4s %10s %10s %13s %14s %12s\n", "program", "", "random/s", "pct/s",
-              "exhausted", "in", "an execution");
+  std::printf("%-22s %-4s %10s %10s %10s %13s %14s %12s\n", "program", "", "random/s", "2 threads",
+              "pct/s", "exhausted", "in", "an execution");
   for (const Case& test : cases) {
     measure(test, MemoryModel::kSc, "sc", cell_s);
     measure(test, MemoryModel::kTso, "tso", cell_s);

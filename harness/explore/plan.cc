@@ -1,6 +1,7 @@
 #include "harness/explore/plan.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/graph/exhaust.h"
@@ -15,9 +16,19 @@ constexpr std::uint64_t kFirstSlice = 256;
 constexpr std::uint64_t kSliceMax = 1 << 16;
 constexpr std::uint32_t kKillPointsMax = 160;
 constexpr std::uint64_t kExecutionsPerKillPoint = 12;
+constexpr std::uint64_t kFewKills = 32;
 constexpr std::chrono::milliseconds kShrinkTime{1500};
 constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at first.
 constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
+
+constexpr std::chrono::milliseconds kFirstRound{500};  // Of the processor's time.
+
+/// What this thread has used.
+std::chrono::nanoseconds processor_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
 
 }  // namespace
 
@@ -42,6 +53,7 @@ Plan::Plan(const LockSpec& lock, const Request& request)
     : lock_(lock), request_(request), seed_(request.seed * 0x9e3779b97f4a7c15ull) {
   const auto left = request.until - Clock::now();
   hunt_until_ = request.until - std::min<Clock::duration>(left / 5, kShrinkTime);
+  first_round_until_ = processor_time() + kFirstRound;
   make_jobs();
 }
 
@@ -144,7 +156,9 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   Random random(++seed_);
   bool over = false;
-  for (std::uint64_t done = 0; done < executions && !over && Clock::now() < hunt_until_;) {
+  const std::uint64_t at_least = number == 0 ? kFewKills : 0;  // As out_of_time().
+  for (std::uint64_t done = 0;
+       done < executions && !over && (done < at_least || Clock::now() < hunt_until_);) {
     Program program = job.program->program;
     program.faults[0].point = job.kill_point;
     for (std::size_t i = 1; i < program.faults.size(); ++i) {
@@ -173,9 +187,16 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
   return over;
 }
 
+/// The first round is made whatever the clock says, as far as its own share of the processor goes:
+/// a little of every program is worth more than a late end, which on a loaded machine is due to
+/// others anyway.
+bool Plan::out_of_time(std::uint32_t round) const {
+  return Clock::now() >= hunt_until_ && (round != 0 || processor_time() >= first_round_until_);
+}
+
 bool Plan::round(std::uint32_t number, std::uint64_t executions) {
   for (Job& job : jobs_) {
-    if (Clock::now() >= hunt_until_) return true;
+    if (out_of_time(number)) return true;
     const bool over =
         job.program->kills ? run_kills(job, number, executions) : run_job(job, number, executions);
     if (over) return true;

@@ -54,6 +54,7 @@ class Plan {
     bool sleeps = false;      // ... and it waits on a futex.
   };
   void make_jobs();
+  bool out_of_time(std::uint32_t round) const;
   bool round(std::uint32_t number, std::uint64_t executions);
   bool run_job(Job& job, std::uint32_t number, std::uint64_t executions);
   bool run_kills(Job& job, std::uint32_t number, std::uint64_t executions);
@@ -68,6 +69,7 @@ class Plan {
   const LockSpec& lock_;
   const Request& request_;
   Clock::time_point hunt_until_;
+  std::chrono::nanoseconds first_round_until_;  // By processor_time().
   std::vector<ControlledProgram> programs_;
   std::vector<Job> jobs_;
   std::map<std::pair<MemoryModel, Topology>, std::unique_ptr<Explorer>> explorers_;

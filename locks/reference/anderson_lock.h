@@ -12,7 +12,7 @@
 // sections, for try_lock() too, whose compare-exchange succeeds only if nobody has drawn since (an
 // open slot stays open until it is drawn, so it then is the caller's). Closing the slot is
 // relaxed: whoever opens it next does so after a chain of such pairs that begins with this holder.
-// `held_` is plain: only the holder touches it.
+// `held_` is relaxed: only the holder touches it.
 //
 // Claims: first come, first served; at most kSlots workers, and no more than kMaxWorkers exist.
 // Not pristine: the tail stays.
@@ -47,7 +47,7 @@ class AndersonLock {
     return true;
   }
   void unlock() {
-    const std::uint32_t next = (held_ + 1) % kSlots;
+    const std::uint32_t next = (held_.load(std::memory_order_relaxed) + 1) % kSlots;
     slots_[next].word.store(word_of(next, true), std::memory_order_release);
   }
 
@@ -67,11 +67,11 @@ class AndersonLock {
   }
   void enter(std::uint32_t slot) {
     slots_[slot].word.store(word_of(slot, false), std::memory_order_relaxed);
-    held_ = slot;
+    held_.store(slot, std::memory_order_relaxed);
   }
 
   typename P::template atomic<std::uint32_t> tail_{};
-  std::uint32_t held_ = 0;  // The holder's slot.
+  typename P::template atomic<std::uint32_t> held_{};  // The holder's slot; only it touches it.
   Slot slots_[kSlots];
 };
 

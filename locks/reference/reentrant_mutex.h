@@ -9,7 +9,7 @@
 // Memory orders. The inner mutex orders the sections. The owner word is relaxed: a worker finds its
 // own id there only if it wrote it itself and has not cleared it since, and for that coherence
 // suffices; any other value, however stale, sends it to the inner mutex. The owner is cleared
-// before the inner unlock, else it would wipe out the next holder's id. The depth is plain: only
+// before the inner unlock, else it would wipe out the next holder's id. The depth is relaxed: only
 // the holder touches it.
 //
 // Claims: re-entrant; refuses the release of a non-holder; no fairness; zero bytes when free. A
@@ -58,7 +58,9 @@ class ReentrantMutex : public TimedLocking<ReentrantMutex<P>, P> {
     if (!is_mine()) {
       return owner_.load(std::memory_order_relaxed) == 0 ? Outcome::kNotLocked : Outcome::kNotOwner;
     }
-    if (--depth_ == 0) {
+    const std::uint32_t left = depth_.load(std::memory_order_relaxed) - 1;
+    depth_.store(left, std::memory_order_relaxed);
+    if (left == 0) {
       owner_.store(0, std::memory_order_relaxed);
       mutex_.unlock();
     }
@@ -69,18 +71,19 @@ class ReentrantMutex : public TimedLocking<ReentrantMutex<P>, P> {
   bool is_mine() const { return owner_.load(std::memory_order_relaxed) == P::self(); }
   bool own() {
     owner_.store(P::self(), std::memory_order_relaxed);
-    depth_ = 1;
+    depth_.store(1, std::memory_order_relaxed);
     return true;
   }
   bool deepen() {
-    if (depth_ == kMaxDepth) return false;
-    ++depth_;
+    const std::uint32_t depth = depth_.load(std::memory_order_relaxed);
+    if (depth == kMaxDepth) return false;
+    depth_.store(depth + 1, std::memory_order_relaxed);
     return true;
   }
 
   FutexMutex<P> mutex_;
   typename P::template atomic<std::uint32_t> owner_{};
-  std::uint32_t depth_ = 0;
+  typename P::template atomic<std::uint32_t> depth_{};  // Only the owner touches it.
 };
 
 }  // namespace hobbs

@@ -7,8 +7,9 @@
 //
 // Memory orders. The owner word is relaxed: a caller finds its own identity there only if it wrote
 // it itself and has not cleared it since, and for that coherence suffices; any other value, however
-// stale, is not its own. The depth is plain: only the owner touches it. The lock beneath orders the
-// sections; the owner is cleared before that is released, else it would wipe out the next owner.
+// stale, is not its own. The depth is relaxed: only the owner touches it. The lock beneath orders
+// the sections; the owner is cleared before that is released, else it would wipe out the next
+// owner.
 //
 // An identity is never used twice (identity.h), so neither a forked child, however forked, nor a
 // thread with a recycled id is ever taken for an owner.
@@ -29,31 +30,34 @@ class Ownership {
   /// The caller has just acquired the lock beneath.
   void begin() {
     owner_.store(Caller<P>::identity(), std::memory_order_relaxed);
-    depth_ = 1;
+    depth_.store(1, std::memory_order_relaxed);
   }
   /// One level more, by the owner; kOutOfRange, and nothing changed, beyond kMaxDepth.
   void deepen() {
-    if (depth_ == kMaxDepth) throw LockError(LockErrorKind::kOutOfRange, "acquired too deeply");
-    ++depth_;
+    const std::uint32_t depth = depth_.load(std::memory_order_relaxed);
+    if (depth == kMaxDepth) throw LockError(LockErrorKind::kOutOfRange, "acquired too deeply");
+    depth_.store(depth + 1, std::memory_order_relaxed);
   }
   /// One level less, by the owner; true if the lock beneath is to be released now.
   bool end() {
-    if (--depth_ != 0) return false;
+    const std::uint32_t left = depth_.load(std::memory_order_relaxed) - 1;
+    depth_.store(left, std::memory_order_relaxed);
+    if (left != 0) return false;
     owner_.store(0, std::memory_order_relaxed);
     return true;
   }
   /// Nobody's, whoever it was.
   void forget() {
     owner_.store(0, std::memory_order_relaxed);
-    depth_ = 0;
+    depth_.store(0, std::memory_order_relaxed);
   }
 
   /// The caller's levels.
-  std::uint32_t depth() const { return is_mine() ? depth_ : 0; }
+  std::uint32_t depth() const { return is_mine() ? depth_.load(std::memory_order_relaxed) : 0; }
 
  private:
   typename P::template atomic<std::uint64_t> owner_{};
-  std::uint32_t depth_ = 0;
+  typename P::template atomic<std::uint32_t> depth_{};
 };
 
 }  // namespace hobbs
