@@ -7,6 +7,7 @@
 
 #include "harness/bench/google.h"
 #include "harness/bench/instructions.h"
+#include "harness/campaign.h"
 #include "harness/commands.h"
 #include "harness/exit_code.h"
 #include "harness/glob.h"
@@ -106,6 +107,8 @@ void deliver(const Options& options, const std::string& text) {
 }
 
 std::string run_with_progress(bench::Plan& plan) {
+  SignalHold hold;
+  plan.stop = [&hold] { return hold.interruption(); };
   // What a killed call leaves behind (files, named objects) goes with the janitor.
   const Janitor janitor;
   plan.directory = janitor.directory();
@@ -154,7 +157,14 @@ int bench_command(const Options& options, const Catalog& catalog) {
       throw UsageError(error);
     }
   }
+  check_store(options.store);
   bench::Plan plan = plan_of(options, catalog);
+  if (!options.baseline.empty() &&
+      std::none_of(plan.locks.begin(), plan.locks.end(),
+                   [&](const LockSpec& lock) { return lock.name == options.baseline; })) {
+    throw UsageError("--baseline '" + options.baseline +
+                     "' is none of the locks that are measured");
+  }
   if (options.list) {
     deliver(options, list_plan(plan));
     return kExitPass;

@@ -42,9 +42,12 @@ class SignalHold {
   SignalHold& operator=(const SignalHold&) = delete;
 
   const sigset_t& before() const { return before_; }
+  /// "interrupted by SIGINT" once such a signal has come and run_campaign() has not taken it.
+  std::string interruption();
 
  private:
   sigset_t before_{};
+  std::string interruption_;
 };
 
 struct CampaignOutcome {

@@ -81,10 +81,19 @@ class Words(CommandTest):
         self.expect_sentence(USAGE, "12parsecs.*duration", "verify", "--budget", "12parsecs")
         self.expect_sentence(USAGE, "format.*yaml", "verify", "--format", "yaml")
         self.expect_sentence(USAGE, "--workers", "verify", "--workers", "1000")
-        self.expect_sentence(USAGE, "--seed", "verify", "--seed", "-1x")
+        for seed in ("-1x", "-1", "99999999999999999999"):
+            self.expect_sentence(USAGE, "--seed", "verify", "--seed", seed)
+        self.expect_sentence(USAGE, "--strategy", "explore", "--strategy", "luck")
+        self.expect_sentence(USAGE, "fd:77.*Bad file descriptor", "agent", "fd:77")
         self.expect_sentence(USAGE, "--memory", "explore", "--memory", "imaginary")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")
         self.expect_sentence(USAGE, "file|FILE", "replay")
+
+    def test_what_serves_no_locks_is_no_agent(self):
+        for command in ("/bin/false", "cat", "surely-no-command"):
+            for words in (("conform", "--agent"), ("conform", "--random", "--agent"),
+                          ("verify", "--lock")):
+                self.expect_sentence(USAGE, "is no agent: ", *words, "exec:" + command)
 
     def test_what_selects_nothing_names_what_is_near(self):
         self.expect_sentence(NOTHING_RAN, "near: good", "verify", "--locks", "goood")
@@ -155,6 +164,9 @@ class Files(CommandTest):
                                      stdout=full)
         self.expect_sentence(INTERNAL, "cannot write", "verify", "--locks", "good",
                              environment={"XML_OUTPUT_FILE": "/none/test.xml"})
+        for store in ("/none/runs.db", self.file("no database")):
+            self.expect_sentence(USAGE, "store " + store, "verify", "--locks", "good",
+                                 "--store", store)
 
     def test_a_finding_is_told_without_a_place_for_its_replay_file(self):
         code, out, _ = self.run_hobbs("verify", "--locks", "bad", "--artifacts", "/proc/none")

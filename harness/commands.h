@@ -16,6 +16,9 @@ int run_command(const Options& options, const Catalog& catalog, const Drivers& d
 /// Conformance cases on an agent's locks, or random calls, as a campaign.
 int conform_command(const Options& options, const Catalog& catalog, const std::string& program);
 
+/// UsageError unless a store can be kept in this file, which it makes; none is asked for if empty.
+void check_store(const std::string& file);
+
 /// Measures locks under contention; 1 if one lets two in at once, 3 if one could not be measured.
 int bench_command(const Options& options, const Catalog& catalog);
 

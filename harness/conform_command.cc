@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "harness/commands.h"
 #include "harness/conform/agent_command.h"
 #include "harness/conform/case_driver.h"
 #include "harness/conform/conform_driver.h"
+#include "harness/conform/world.h"
 #include "harness/exit_code.h"
 #include "harness/glob.h"
+#include "harness/janitor.h"
+#include "harness/machine.h"
 #include "harness/output.h"
 #include "scenarios/cases/shipped.h"
 
@@ -55,6 +59,27 @@ Catalog random_subjects(const Options& options, const Catalog& catalog) {
   return subjects;
 }
 
+/// UsageError unless there is such an agent, and it serves.
+void check_agent(const std::string& name) {
+  const AgentCommand agent = find_agent(name);
+  if (!agent.error.empty()) throw UsageError(agent.error);
+  if (!name.starts_with("exec:")) return;
+  const Janitor janitor;
+  const std::string why = try_agent(agent.words, janitor.directory());
+  if (!why.empty()) throw UsageError(fmt::format("'{}' is no agent: {}", name, why));
+}
+
+/// Without the cases of locks that this machine has no place for, which nobody could be blamed for.
+std::vector<ConformanceCase> leave_out_impossible(std::vector<ConformanceCase> cases) {
+  const Ability memory = shared_memory();
+  if (memory.there) return cases;
+  std::erase_if(cases, [](const ConformanceCase& one) { return one.lock.starts_with("mp."); });
+  const std::string sentence = "/dev/shm (" + memory.found + "): " + memory.without;
+  if (cases.empty()) throw NothingToRun(sentence);
+  std::fprintf(stderr, "hobbs: %s\n", sentence.c_str());
+  return cases;
+}
+
 int run_random(const Options& options, const Catalog& catalog, const std::string& program) {
   Drivers drivers;
   drivers.push_back({conform_driver({options.agent, ""}), 1});
@@ -70,16 +95,12 @@ int verify_agent_command(const Options& options, const std::string& program) {
   Options conform = options;
   conform.agent = options.lock;
   conform.drivers = "*";
-  if (const AgentCommand agent = find_agent(conform.agent); !agent.error.empty()) {
-    throw UsageError(agent.error);
-  }
+  check_agent(conform.agent);
   return run_random(conform, {}, program);
 }
 
 int conform_command(const Options& options, const Catalog& catalog, const std::string& program) {
-  if (const AgentCommand agent = find_agent(options.agent); !agent.error.empty()) {
-    throw UsageError(agent.error);
-  }
+  check_agent(options.agent);
   if (options.random) return run_random(options, catalog, program);
   CaseOptions case_options;
   case_options.agent = options.agent;
@@ -87,7 +108,9 @@ int conform_command(const Options& options, const Catalog& catalog, const std::s
   case_options.jobs = options.jobs;
   Drivers drivers;
   drivers.push_back(
-      {case_driver(choose_cases(read_cases(options), options.locks), case_options), 1, true});
+      {case_driver(leave_out_impossible(choose_cases(read_cases(options), options.locks)),
+                   case_options),
+       1, true});
   Options campaign = options;
   campaign.locks = "*";
   campaign.budget = options.budget.value_or(kBudget);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -27,7 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kPatienceMs = 3000;  // For survivors to die by themselves before they are killed.
-constexpr int kRoundsMax = 30;     // Of killing; what is left then cannot be killed.
+constexpr std::uint64_t kSpaceMin = 1 << 20;  // Bytes.
+constexpr int kRoundsMax = 30;                // Of killing; what is left then cannot be killed.
 
 /// Kills every process that has the pipe open. Those are descendants of the call: nobody else
 /// can have inherited it.
@@ -104,11 +107,22 @@ void outlive(int pipe_fd, int parent_pidfd) {
   }
 }
 
+/// Locks on paths would be accused of what a full disk does to them.
+bool has_space(const std::string& directory) {
+  struct statvfs info {};
+  return statvfs(directory.c_str(), &info) != 0 ||
+         info.f_bavail * std::uint64_t{info.f_frsize} >= kSpaceMin;
+}
+
 /// Makes the directory and tells its name, or that and why it cannot: an errno, then the name.
 /// Every signal but SIGKILL is blocked here: only the work's end ends the janitor.
 [[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, int ready_fd, std::string directory) {
   prctl(PR_SET_NAME, "hobbs-janitor");
-  const int error = mkdtemp(directory.data()) == nullptr ? errno : 0;
+  int error = mkdtemp(directory.data()) == nullptr ? errno : 0;
+  if (error == 0 && !has_space(directory)) {
+    rmdir(directory.c_str());
+    error = ENOSPC;
+  }
   std::string told(reinterpret_cast<const char*>(&error), sizeof error);
   told += directory;
   // Who does not read it has been killed, and the pipe tells that too.
@@ -169,6 +183,7 @@ Janitor::Janitor() {
       scratch_directory() + "/hobbs-" + std::to_string(getpid()) + "-XXXXXX";
   Pipe lifeline;
   Pipe ready;
+  fcntl(lifeline.ends[1], F_SETFD, 0);  // Programs that are started hold it too.
   const int self = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
   // A Ctrl-C for the whole group must find the janitor deaf or not yet there.
   sigset_t all, before;

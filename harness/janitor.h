@@ -1,8 +1,8 @@
 // The scratch directory of one call, and the process that clears it away whatever happens.
 //
 // The janitor is a child that makes the directory, so that nothing is ever there without it, and
-// then does nothing but wait. It holds the read end of a pipe whose write end every forked process
-// of the call inherits, so it sees when the last of them is gone. Then it removes the directory,
+// then does nothing but wait. It holds the read end of a pipe whose write end every process of
+// the call inherits, so it sees when the last of them is gone. Then it removes the directory,
 // every object in /dev/shm whose name contains the directory's name, and every System V semaphore
 // set that a small file of the directory names (lock_file.h).
 // If the call itself is killed (even with SIGKILL) or says that it is done, the janitor kills the
@@ -26,7 +26,7 @@ class Janitor {
  public:
   /// Starts the janitor, which makes a fresh directory in scratch_directory(), and sets
   /// kScratchName. Call it while the process has one thread. Throws std::system_error if the system
-  /// refuses.
+  /// refuses, or the directory's disk is full.
   Janitor();
   /// Waits until everything is cleared away.
   ~Janitor();

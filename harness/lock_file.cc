@@ -10,10 +10,10 @@
 
 namespace hobbs {
 
-void remove_what_it_names(const std::string& path) {
+void remove_what_it_names(int folder, const char* name) {
   constexpr std::string_view kMark = "sysv-semaphore-key:";
   char text[64] = {};
-  const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  const int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return;
   const ssize_t length = read(fd, text, sizeof text - 1);
   close(fd);
@@ -24,5 +24,7 @@ void remove_what_it_names(const std::string& path) {
   const int set = semget(static_cast<key_t>(key), 0, 0);
   if (set >= 0) semctl(set, 0, IPC_RMID);
 }
+
+void remove_what_it_names(const std::string& path) { remove_what_it_names(AT_FDCWD, path.c_str()); }
 
 }  // namespace hobbs

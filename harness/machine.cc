@@ -109,14 +109,6 @@ Ability user_namespaces() {
           "sysctl kernel.unprivileged_userns_clone=1, or run as root"};
 }
 
-Ability shared_memory() {
-  struct statvfs info {};
-  const bool there = statvfs("/dev/shm", &info) == 0 && access("/dev/shm", W_OK) == 0;
-  const auto free_mb = there ? info.f_bavail * info.f_frsize >> 20 : 0;
-  return {"/dev/shm", there && free_mb >= 16, there ? fmt::format("{} MB free", free_mb) : "absent",
-          "named semaphores cannot be made: locks shared by name are skipped; mount a tmpfs there"};
-}
-
 Ability robust_futexes() {
   void* head = nullptr;
   std::size_t length = 0;
@@ -173,6 +165,14 @@ Ability python_module(const std::string& python, const char* name, const char* l
 }
 
 }  // namespace
+
+Ability shared_memory() {
+  struct statvfs info {};
+  const bool there = statvfs("/dev/shm", &info) == 0 && access("/dev/shm", W_OK) == 0;
+  const auto free_mb = there ? info.f_bavail * info.f_frsize >> 20 : 0;
+  return {"/dev/shm", there && free_mb >= 16, there ? fmt::format("{} MB free", free_mb) : "absent",
+          "named semaphores cannot be made: locks shared by name are skipped; mount a tmpfs there"};
+}
 
 unsigned usable_cores() {
   cpu_set_t set;

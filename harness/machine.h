@@ -24,5 +24,7 @@ struct Ability {
   std::string without;  // What is skipped or worse without it, and how to get it.
 };
 std::vector<Ability> abilities();
+/// One of them: whether semaphores and memory that go by names can be made.
+Ability shared_memory();
 
 }  // namespace hobbs

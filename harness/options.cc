@@ -79,8 +79,18 @@ void add_budget(CLI::App& app, std::string& budget) {
       });
 }
 
+/// CLI11 takes -1 for the greatest number, and so what is too great.
+std::string whole_number(const std::string& text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool good = error == std::errc() && end == text.data() + text.size();
+  return good ? std::string() : "'" + text + "' is not a whole number from 0 to 2^64-1";
+}
+
 void add_running(CLI::App& app, Options& o, std::string& budget) {
-  app.add_option("--seed", o.seed, "The first seed of all random choices")->type_name("N");
+  app.add_option("--seed", o.seed, "The first seed of all random choices")
+      ->type_name("N")
+      ->check(whole_number);
   app.add_option("--seeds", o.seeds, "How many seeds to run, from --seed on")
       ->type_name("N")
       ->check(CLI::Range(1u, 1'000'000u));
@@ -110,7 +120,8 @@ void add_search(CLI::App& app, Options& o) {
   app.add_option("--preemptions", o.preemptions, "Preemption bound")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000));
-  app.add_option("--strategy", o.strategy, "Search strategy, by name")->type_name("NAME");
+  app.add_option("--strategy", o.strategy, "Search strategy: random, pct, bounded or exhaustive")
+      ->check(CLI::IsMember({"random", "pct", "bounded", "exhaustive"}));
 }
 
 void add_bench(CLI::App& app, Options& o) {
@@ -122,7 +133,8 @@ void add_bench(CLI::App& app, Options& o) {
   app.add_option("--baseline", o.baseline, "The lock that ratios are against")->type_name("LOCK");
   app.add_option("--fast-path", o.fast_path,
                  "Only this many uncontended operations of one lock, for valgrind to count")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number);
   app.add_option("--save-baseline", o.save_baseline, "Name the run in the store for `compare`")
       ->type_name("NAME");
   app.add_option("arguments", o.arguments, "For Google Benchmark, after --");

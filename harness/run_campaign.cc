@@ -32,13 +32,18 @@ constexpr milliseconds kGraceMin{3000};  // How long a slice may overstay its sh
 constexpr int kPollMs = 100;
 constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
+sigset_t ending_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : kEndingSignals) sigaddset(&set, number);
+  return set;
+}
+
 /// Routes the signals a campaign understands to a descriptor, for as long as it lives.
 class Signals {
  public:
   Signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int number : kEndingSignals) sigaddset(&set, number);
+    sigset_t set = ending_signals();
     for (const int number : {SIGUSR1, SIGCHLD}) sigaddset(&set, number);
     sigprocmask(SIG_BLOCK, &set, &before_);
     fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -364,10 +369,16 @@ class CampaignRun {
 }  // namespace
 
 SignalHold::SignalHold() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : kEndingSignals) sigaddset(&set, number);
+  const sigset_t set = ending_signals();
   sigprocmask(SIG_BLOCK, &set, &before_);
+}
+
+std::string SignalHold::interruption() {
+  const sigset_t set = ending_signals();
+  const timespec at_once{};
+  const int number = interruption_.empty() ? sigtimedwait(&set, nullptr, &at_once) : -1;
+  if (number > 0) interruption_ = "interrupted by " + signal_words(number);
+  return interruption_;
 }
 
 SignalHold::~SignalHold() { sigprocmask(SIG_SETMASK, &before_, nullptr); }

@@ -112,6 +112,17 @@ Catalog choose_locks(const Catalog& catalog, const std::string& globs, bool with
                    : fmt::format("no lock matches '{}'; near: {}", globs, fmt::join(near, ", ")));
 }
 
+void check_store(const std::string& file) {
+  if (file.empty()) return;
+  const bool there = access(file.c_str(), F_OK) == 0;
+  try {
+    const Store store(file);
+  } catch (const StoreError& error) {
+    if (!there) unlink(file.c_str());
+    throw UsageError(error.what());
+  }
+}
+
 int run_command(const Options& options, const Catalog& catalog, const Drivers& drivers,
                 const std::string& program) {
   const Catalog locks = choose_locks(catalog, options.locks, options.locks_named);
@@ -127,6 +138,7 @@ int run_command(const Options& options, const Catalog& catalog, const Drivers& d
     return kExitPass;
   }
   const ReportSink sink(options);
+  check_store(options.store);
   Run run;
   run.command = options.command;
   run.started = utc_now();

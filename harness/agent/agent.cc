@@ -272,7 +272,7 @@ int run_agent(const std::string& where, const Catalog& catalog) {
     objects->catalog = catalog;
     (new agent::Agent(where, "root", *objects))->serve();
   } catch (const LockError& error) {
-    std::fprintf(stderr, "hobbs agent: cannot connect to %s\n", error.what());
+    std::fprintf(stderr, "hobbs: cannot connect to %s\n", error.what());
     return 64;
   }
   return 0;

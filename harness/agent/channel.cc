@@ -1,5 +1,6 @@
 #include "harness/agent/channel.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -66,7 +67,8 @@ Channel::Channel(const std::string& where) : socket_(-1) {
   if (where.rfind("fd:", 0) == 0) {
     const char* end = where.data() + where.size();
     const auto [at, error] = std::from_chars(where.data() + 3, end, socket_);
-    if (error != std::errc() || at != end) throw LockError(EBADF, "'" + where + "'");
+    const bool open = error == std::errc() && at == end && ::fcntl(socket_, F_GETFD) >= 0;
+    if (!open) throw LockError(EBADF, "'" + where + "'");
     return;
   }
   sockaddr_un address{};

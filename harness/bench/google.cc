@@ -94,6 +94,7 @@ struct Context {
 std::string measure_once(benchmark::State& state, const Context& context, const LockSpec& lock,
                          const Workload& workload) {
   if (context.pace.over()) return "not run: the budget was over";
+  if (const std::string why = context.plan.stop(); !why.empty()) return "not run: " + why;
   context.plan.progress(lock.name + " " + label(workload));
   const nanoseconds round = context.pace.round();
   const Clock::time_point began = Clock::now();

@@ -26,6 +26,8 @@ struct Plan {
   std::vector<std::string> arguments;  // For Google Benchmark: --benchmark_...
   std::vector<std::pair<std::string, std::string>> context;  // Facts for the JSON's context.
   std::function<void(const std::string&)> progress = [](const std::string&) {};
+  // Asked before each measurement: why nothing more is to be measured; empty: go on.
+  std::function<std::string()> stop = [] { return std::string(); };
 };
 
 /// Runs the plan and returns Google Benchmark's JSON. A benchmark is named LOCK/LABEL; its real

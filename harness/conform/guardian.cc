@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "harness/janitor.h"
+#include "harness/lock_file.h"
 
 namespace hobbs {
 namespace {
@@ -55,6 +56,7 @@ void empty_directory(int fd, int depth) noexcept {
         at += entry->length;
         const char* name = entry->name;
         if (name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0))) continue;
+        remove_what_it_names(fd, name);
         if (unlinkat(fd, name, 0) == 0) {
           removed = true;
           continue;
@@ -161,7 +163,6 @@ void Guardian::guard(int socket) noexcept {
   dup2(null, STDERR_FILENO);
   const int lifeline = dup(Janitor::lifeline());
   if (lifeline > kLifeline) dup2(lifeline, kLifeline);
-  if (lifeline >= 0) fcntl(kLifeline, F_SETFD, FD_CLOEXEC);
   syscall(SYS_close_range, static_cast<unsigned>(lifeline < 0 ? kLifeline : kLifeline + 1), ~0U,
           0U);
   int members[kMembersMax];

@@ -99,6 +99,17 @@ bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std:
 
 }  // namespace
 
+std::string try_agent(const std::vector<std::string>& command, const std::string& directory) {
+  const Canary canary;
+  try {
+    World world(command, directory, canary);
+    world.spawn("A");
+  } catch (const std::runtime_error& fault) {
+    return fault.what();
+  }
+  return "";
+}
+
 World::World(const std::vector<std::string>& command, const std::string& parent_directory,
              const Canary& canary, const Patience& patience)
     : canary_(canary), patience_(patience), directory_(make_directory(parent_directory)) {

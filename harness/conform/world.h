@@ -61,6 +61,10 @@ struct Patience {
   std::int64_t spin_ns = 0;
 };
 
+/// Starts one agent in a private directory below `directory` and ends it: empty, or why it does not
+/// serve, in one sentence.
+std::string try_agent(const std::vector<std::string>& command, const std::string& directory);
+
 /// Not thread-safe. Throws std::system_error when the system refuses, AgentFault and Undecided.
 class World {
  public:

@@ -351,7 +351,7 @@ CaseFile parse_cases(std::string_view text) {
         file.cases.back().steps.push_back(std::move(step));
       }
     }
-    if (file.cases.empty()) fail("there is no case in it");
+    if (file.cases.empty()) file.error = "there is no case in it";
   } catch (const std::invalid_argument& error) {
     file.cases.clear();
     file.error = "line " + std::to_string(line) + ": " + error.what();

@@ -210,7 +210,7 @@ TEST(CaseTest, MistakesAreToldWithTheirLine) {
     EXPECT_TRUE(file.error.starts_with(error)) << steps << " gave: " << file.error;
     EXPECT_TRUE(file.cases.empty());
   }
-  EXPECT_EQ(parse_cases("").error, "line 0: there is no case in it");
+  EXPECT_EQ(parse_cases("").error, "there is no case in it");
   EXPECT_EQ(parse_cases("A L.x()").error, "line 1: a step stands before the first case");
 }
 
