@@ -204,26 +204,24 @@ class CampaignRun {
   }
 
   /// Direct children that are neither slices nor there from the start were orphaned by a slice.
-  /// Returns how many it killed.
-  int kill_left_behind() {
-    int killed = 0;
+  /// Returns those that it killed.
+  std::vector<pid_t> kill_left_behind() {
+    std::vector<pid_t> killed;
     for (const pid_t pid : children()) {
       const bool is_slice = std::any_of(running_.begin(), running_.end(),
                                         [pid](const Running& r) { return r.slice->pid() == pid; });
       if (is_slice || not_ours_.contains(pid)) continue;
       ::kill(pid, SIGKILL);
-      ++killed;
+      killed.push_back(pid);
     }
     return killed;
   }
 
   /// After the last slice: an orphan that was just killed may have had children of its own, which
-  /// are ours as soon as it is gone.
+  /// are ours as soon as it is gone, and are still to be killed then.
   void end_left_behind() {
-    while (kill_left_behind() > 0) {
-      for (const pid_t pid : children()) {
-        if (!not_ours_.contains(pid)) waitpid(pid, nullptr, 0);
-      }
+    for (auto killed = kill_left_behind(); !killed.empty(); killed = kill_left_behind()) {
+      for (const pid_t pid : killed) waitpid(pid, nullptr, 0);
     }
   }
 

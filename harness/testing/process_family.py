@@ -82,7 +82,9 @@ class Family:
     def __init__(self, command, environment=None, **popen):
         self.directory = tempfile.mkdtemp(prefix="family-")
         self._sets = semaphore_sets()
-        self.environment = {"PATH": os.environ["PATH"], "TMPDIR": self.directory,
+        sanitizers = {name: value for name, value in os.environ.items()
+                      if name.endswith("SAN_OPTIONS")}
+        self.environment = {"PATH": os.environ["PATH"], "TMPDIR": self.directory, **sanitizers,
                             **(environment or {})}
         self.process = subprocess.Popen(
             command, env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
