@@ -58,6 +58,13 @@ class CommandTest(unittest.TestCase):
             file.write(text)
         return file.name
 
+    def replay_file(self):
+        with tempfile.TemporaryDirectory() as directory:
+            self.run_hobbs("verify", "--locks", "bad", "--artifacts", directory)
+            (name,) = os.listdir(directory)
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                return file.read()
+
 
 class Words(CommandTest):
     def test_help_of_every_command(self):
@@ -119,13 +126,6 @@ class Files(CommandTest):
         broken = self.file("[X-1] th.Lock | broken\nA L.acquire( -> true\n")
         self.expect_sentence(USAGE, r"\b2\b", "conform", "--cases", broken)
         self.expect_sentence(USAGE, "line 1", "conform", "--cases", self.file("\1\2 nonsense\n"))
-
-    def replay_file(self):
-        with tempfile.TemporaryDirectory() as directory:
-            self.run_hobbs("verify", "--locks", "bad", "--artifacts", directory)
-            (name,) = os.listdir(directory)
-            with open(os.path.join(directory, name), encoding="utf-8") as file:
-                return file.read()
 
     def test_corrupt_replay_files(self):
         good = self.replay_file()
@@ -243,6 +243,14 @@ class Endings(CommandTest):
                 family = self.start(*words)
                 os.kill(family.pid, signal.SIGKILL)
                 self.assertEqual(self.finish(family)[0], -signal.SIGKILL)
+
+    def test_an_interrupted_replay_is_inconclusive(self):
+        text = json.dumps({**json.loads(self.replay_file()), "lock": "hang"})
+        family = self.start("replay", self.file(text))
+        os.kill(family.pid, signal.SIGTERM)
+        code, out, _ = self.finish(family)
+        self.assertEqual(code, INCONCLUSIVE)
+        self.assertIn("interrupted by SIGTERM", out)
 
     def test_usr1_tells_the_state(self):
         family = self.start("verify", "--locks", "hang", "--drivers", "explore")

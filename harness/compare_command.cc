@@ -1,12 +1,14 @@
 // compare: two programs run now in pairs, or two results; a table and an exit code for CI.
 #include <fmt/format.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "harness/bench/instructions.h"
 #include "harness/bench/spawn.h"
+#include "harness/campaign.h"
 #include "harness/commands.h"
 #include "harness/exit_code.h"
 #include "harness/glob.h"
@@ -68,14 +70,26 @@ std::vector<std::vector<RunPair>> run_sessions(const std::string& first, const s
   const std::uint32_t pairs = options.repetitions != 0 ? options.repetitions : kPairs;
   const milliseconds each =
       std::max(kBudgetRunMin, options.budget.value_or(kBudget) / (2 * kSessions * pairs));
+  // A signal for the whole group ends the programs too, one for us alone takes effect after a run.
+  SignalHold hold;
+  const auto run = [&](const std::string& program) {
+    std::optional<BenchRun> result;
+    try {
+      result = run_bench(program, options, each);
+    } catch (const UsageError&) {
+      if (hold.interruption().empty()) throw;
+    }
+    if (!hold.interruption().empty()) throw Interrupted(hold.interruption());
+    return *std::move(result);
+  };
   Progress progress;
   std::vector<std::vector<RunPair>> sessions(kSessions);
   for (std::uint32_t i = 0; i < kSessions * pairs; ++i) {
     progress.update(fmt::format("compare: pair {} of {}", i + 1, kSessions * pairs));
     RunPair pair;
-    if (i % 2 == 0) pair.first = run_bench(first, options, each);
-    pair.second = run_bench(second, options, each);
-    if (i % 2 == 1) pair.first = run_bench(first, options, each);
+    if (i % 2 == 0) pair.first = run(first);
+    pair.second = run(second);
+    if (i % 2 == 1) pair.first = run(first);
     sessions[i / pairs].push_back(std::move(pair));
   }
   progress.clear();

@@ -28,6 +28,11 @@ struct NothingToRun : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A signal ended it before there was anything to tell: exit 3 with this one sentence.
+struct Interrupted : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// The exit code that these results earn.
 inline int exit_code_of(const std::vector<Result>& results) {
   switch (overall(results)) {

@@ -62,6 +62,8 @@ int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& driv
     return complain(error.what(), kExitUsage);
   } catch (const NothingToRun& error) {
     return complain(error.what(), kExitNothingRan);
+  } catch (const Interrupted& error) {
+    return complain(error.what(), kExitInconclusive);
   } catch (const std::exception& error) {
     return complain(error.what(), kExitInternal);
   }

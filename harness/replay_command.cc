@@ -50,15 +50,12 @@ std::vector<Result> replay_result(const ReplayOutcome& outcome) {
 }
 
 SliceEnd run_in_child(Driver& driver, const LockSpec& lock, const std::string& text,
-                      Request request) {
-  sigset_t mask;
-  sigprocmask(SIG_SETMASK, nullptr, &mask);
+                      Request request, SignalHold& hold) {
   const SliceWork work = [&](const SliceChannel& channel) {
     request.progress = channel.progress;
     return replay_result(driver.replay(lock, text, request));
   };
-  // The driver keeps its own time; a Ctrl-C ends the child with us.
-  Slice slice(work, mask);
+  Slice slice(work, hold.before());
   int status = 0;
   pid_t reaped = 0;
   while (reaped != slice.pid()) {
@@ -66,7 +63,8 @@ SliceEnd run_in_child(Driver& driver, const LockSpec& lock, const std::string& t
     reaped = waitpid(slice.pid(), &status, WNOHANG);
     if (reaped < 0 && errno != EINTR) break;
     if (reaped == 0) slice.wait_readable(kPollMs);
-    if (std::chrono::steady_clock::now() > request.until + kGrace) slice.kill();
+    const bool late = std::chrono::steady_clock::now() > request.until + kGrace;
+    if (late || !hold.interruption().empty()) slice.kill();
   }
   return slice.finish(status);
 }
@@ -142,15 +140,20 @@ int replay_command(const Options& options, const Catalog& catalog, const Drivers
   Request request;
   request.seed = replay.seed;
   request.until = std::chrono::steady_clock::now() + options.budget.value_or(kReplayBudget);
+  const auto begin = std::chrono::steady_clock::now();
+  SignalHold hold;
   SliceEnd end;
   {
     const Janitor janitor;
     request.work_directory = janitor.directory();
-    end = run_in_child(driver, lock, text, request);
+    end = run_in_child(driver, lock, text, request, hold);
   }
   if (!end.error.empty()) throw std::runtime_error("the driver stopped: " + end.error);
   Result result = end.clean && !end.results.empty() ? end.results.front() : died(replay, end);
   if (result.verdict == Verdict::kSkipped) throw UsageError(options.file + ": " + result.reason);
+  if (result.verdict == Verdict::kInconclusive && !hold.interruption().empty()) {
+    result.reason = hold.interruption();
+  }
   const std::uint64_t failed = result.finding ? result.finding->failed : 0;
   if (result.finding) {
     result.finding->replay = replay_line(program, options.file);
@@ -161,6 +164,9 @@ int replay_command(const Options& options, const Catalog& catalog, const Drivers
   run.started = utc_now();
   run.machine = machine_facts();
   run.seed = replay.seed;
+  run.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                        std::chrono::steady_clock::now() - begin)
+                        .count();
   run.note = fmt::format("{}: failed {} of {}", options.file, failed, result.executions);
   run.results.push_back(std::move(result));
   return sink.write(run, exit_code_of(run.results));

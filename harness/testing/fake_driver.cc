@@ -73,6 +73,7 @@ class FakeDriver : public Driver {
     ReplayOutcome outcome;
     outcome.of = 20;
     if (lock.name == "segv") raise(SIGSEGV);
+    if (lock.name == "hang") sleep(kForeverS);
     if (lock.name == "unfit") outcome.error = "the case is for another lock";
     outcome.failed = lock.name == "bad" ? 20 : 0;
     outcome.result = result_of(lock.name, "plain", request);
