@@ -162,8 +162,9 @@ std::string list_rules(const Catalog& locks, const Drivers& drivers, bool verbos
     std::string coverage = is_checked       ? coverage_words(found->second, verbose)
                            : prefix == kOwn ? "hobbs's tests"
                                             : "not checked";
-    fmt::format_to(std::back_inserter(out), "  {:<6} {:<4} {:<20} {}\n", rule.id,
-                   rule.core ? "core" : "", coverage, rule.sentence);
+    const std::string_view why = is_checked ? "" : why_unchecked(rule.id);
+    fmt::format_to(std::back_inserter(out), "  {:<6} {:<4} {:<20} {}{}{}\n", rule.id,
+                   rule.core ? "core" : "", coverage, rule.sentence, why.empty() ? "" : ": ", why);
     if (prefix == kOwn) {
       ++own;
       continue;

@@ -152,8 +152,8 @@ Finding finding_of(const gang::Confirmed& confirmed) {
 
 Result finding_result(const LockSpec& lock, const std::string& scenario,
                       const gang::Confirmed& confirmed) {
-  Result result = base_result(lock, scenario, std::string(to_string(confirmed.job.topology)),
-                              confirmed.breach.rule);
+  const std::string rule = gang::told_rule(confirmed.job, confirmed.breach.rule);
+  Result result = base_result(lock, scenario, std::string(to_string(confirmed.job.topology)), rule);
   result.executions = confirmed.of;
   if (confirmed.failed == 0 && !confirmed.breach.proven) {
     result.verdict = Verdict::kInconclusive;
@@ -163,6 +163,9 @@ Result finding_result(const LockSpec& lock, const std::string& scenario,
   }
   result.verdict = Verdict::kFail;
   result.finding = finding_of(confirmed);
+  if (rule != confirmed.breach.rule) {
+    result.finding->evidence.push_back("it showed as a breach of " + confirmed.breach.rule);
+  }
   if (confirmed.failed == 0) {
     result.finding->evidence.push_back(
         fmt::format("seen once; {} repetitions did not show it again", confirmed.of));

@@ -145,6 +145,17 @@ TEST_F(FreeDriverTest, CatchesADeadlockThatIsNone) {
   expect_caught(spec_of<SeesDeadlocks>("sees_deadlocks"), {"DL-4"}, "burst/exclusion");
 }
 
+TEST_F(FreeDriverTest, CatchesAHoldThatIsLostByClosing) {
+  expect_caught(path_spec_of<LosesByClosing>("loses"), {"FS-2"}, "files/aliases");
+}
+TEST_F(FreeDriverTest, CatchesADeathWithSeveralLocks) {
+  LockSpec lock;
+  for (const mutants::Mutant& mutant : mutants::gallery()) {
+    if (mutant.lock.name == "orphaned_lock") lock = mutant.lock;
+  }
+  expect_caught(lock, {"CR-9"}, "crash/several");
+}
+
 /// The report of a stall says on which word of the lock its workers wait.
 TEST_F(FreeDriverTest, TellsOnWhatTheStalledWait) {
   LockSpec lock;

@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "harness/free/arena.h"
-#include "harness/free/attacks.h"
+#include "harness/free/disturber.h"
 #include "harness/free/spawn.h"
 #include "harness/free/stall.h"
 #include "harness/free/story.h"
@@ -31,12 +31,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTick{2};
 constexpr microseconds kDeathTick{400};
-constexpr microseconds kChurnTick{150};
-constexpr microseconds kSignalTick{250};
-constexpr milliseconds kPhase{20};  // On and off in turn: some bugs show only in quiet.
-constexpr std::uint32_t kStopUsMax = 3000;
 constexpr unsigned kClearSeconds = 2;
 constexpr milliseconds kGrace{8000};  // For a gang to drain, if it is neither stuck nor done.
 
@@ -72,7 +67,7 @@ class Gang {
         assignment_{job.lock, &ops_,           job.program, job.nemesis,
                     job.seed, fresh_path(job), job.witness, job.topology == Topology::kThreads},
         stall_(*arena_, *job.lock),
-        dice_(job.seed) {
+        disturber_(job, *arena_, assignment_.path + ".0") {
     arena_.share_registry();
     arena_->clock = calibrated_clock();
     const std::size_t workers = job.program.workers.size();
@@ -139,14 +134,14 @@ class Gang {
 
   void watch() {
     while (!ended()) {
-      disturb();
+      disturber_.disturb(running_, stall_.suspicious());
       RealPlatform::futex_wait(arena_->done, done_seen_, RealPlatform::now() + tick());
       done_seen_ = arena_->done.load();
       reap();
       if (assignment_.with_deaths()) let_audit();
       if (const auto stuck = stall_.look(processes()); stuck && !end_.breach) end_.breach = *stuck;
     }
-    go_on();
+    disturber_.let_go();
   }
 
   /// Once all have run their steps or died: those who live stay so until the auditor has been.
@@ -257,63 +252,7 @@ class Gang {
 
   Clock::duration tick() const {
     if (assignment_.with_deaths()) return kDeathTick;  // Of a death nobody tells but waitpid().
-    if (!disturbing()) return kTick;
-    if (job_.nemesis == Nemesis::kChurn) return kChurnTick;
-    return job_.nemesis == Nemesis::kNone || needs_hooks(job_.nemesis) ? Clock::duration(kTick)
-                                                                       : kSignalTick;
-  }
-
-  bool disturbing() const {
-    return !stall_.suspicious() && ((Clock::now() - started_) / kPhase) % 2 == 0;
-  }
-
-  void disturb() {
-    const auto now = Clock::now();
-    if (stopped_ != 0 && (!disturbing() || now >= stopped_until_)) go_on();
-    if (scarce_ != 0 && (!disturbing() || now >= scarce_until_)) go_on();
-    if (!disturbing()) return;
-    const std::size_t workers = job_.program.workers.size();
-    const std::uint32_t first = dice_.below(static_cast<std::uint32_t>(workers));
-    std::size_t chosen = first;
-    // A signal is for somebody who waits.
-    for (std::size_t i = 0; sends_signals(job_.nemesis) && i < workers; ++i) {
-      chosen = (first + i) % workers;
-      if (arena_->slots[chosen].stage.load() == Stage::kCalling) break;
-    }
-    const Slot& slot = arena_->slots[chosen];
-    const pid_t process = slot.process.load(), thread = slot.thread.load();
-    if (thread == 0 || std::count(running_.begin(), running_.end(), process) == 0) return;
-    if (job_.nemesis == Nemesis::kChurn) {
-      move(thread);
-    } else if (sends_signals(job_.nemesis) && slot.stage.load() == Stage::kCalling) {
-      syscall(SYS_tgkill, process, thread, nemesis_signal());
-    } else if (job_.nemesis == Nemesis::kFiles && attack_file(assignment_.path + ".0", dice_)) {
-      ++end_.stats.strikes;
-    } else if (job_.nemesis == Nemesis::kScarce && scarce_ == 0) {
-      scarce_ = process;
-      scarce_until_ = Clock::now() + microseconds(100 + dice_.below(kStopUsMax));
-      make_scarce(process, dice_);
-      ++end_.stats.strikes;
-    } else if (job_.nemesis == Nemesis::kStops && stopped_ == 0 && dice_.below(4) == 0) {
-      stopped_ = process;
-      stopped_until_ = Clock::now() + microseconds(200 + dice_.below(kStopUsMax));
-      kill(process, SIGSTOP);
-      ++end_.stats.strikes;
-    }
-  }
-
-  void move(pid_t thread) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(dice_.below(std::max(1u, std::thread::hardware_concurrency())), &set);
-    if (sched_setaffinity(thread, sizeof set, &set) == 0) ++end_.stats.strikes;
-  }
-
-  void go_on() {
-    if (stopped_ != 0) kill(stopped_, SIGCONT);
-    stopped_ = 0;
-    if (scarce_ != 0) make_plenty(scarce_);
-    scarce_ = 0;
+    return disturber_.tick(stall_.suspicious());
   }
 
   void reap() {
@@ -330,8 +269,7 @@ class Gang {
       } else if (WIFSIGNALED(status)) {
         tell_death(*it, WTERMSIG(status));
       }
-      if (stopped_ == *it) stopped_ = 0;
-      if (scarce_ == *it) scarce_ = 0;
+      disturber_.forget(*it);
       if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
         end_.unsure = fmt::format("a worker's process ended with status {}", WEXITSTATUS(status));
       }
@@ -437,15 +375,13 @@ class Gang {
       breach.evidence.push_back(fmt::format("the nemesis '{}' had struck {} times",
                                             to_string(job_.nemesis), end_.stats.strikes));
     }
-    const auto meant = job_.means.find(breach.rule);
-    if (meant != job_.means.end()) {
-      breach.evidence.push_back("it showed as a breach of " + breach.rule);
-      breach.rule = meant->second;
-    }
+    // Who waits then waits for what is gone.
+    if (arena_->destroyed.load() != 0 && breach.rule.starts_with("LV")) breach.rule = "AB-5";
   }
 
   void count() {
     Stats& stats = end_.stats;
+    stats.strikes = disturber_.strikes();
     stats.rounds = arena_->round.load() > 0 ? arena_->round.load() - 1 : 0;
     for (std::uint32_t i = 0; i < arena_->workers.load(); ++i) {
       const Slot& slot = arena_->slots[i];
@@ -465,16 +401,11 @@ class Gang {
   SharedArena arena_;
   Assignment assignment_;
   StallWatch stall_;
-  Dice dice_;
+  Disturber disturber_;
   std::vector<pid_t> running_;
-  pid_t stopped_ = 0;
-  pid_t scarce_ = 0;
-  Clock::time_point scarce_until_;
   pid_t auditor_ = 0;
-  Clock::time_point stopped_until_;
   std::map<std::size_t, std::uint64_t> gone_;  // Stamps: when a planned death was over, by slot.
   std::uint32_t done_seen_ = 0;
-  Clock::time_point started_ = Clock::now();
   bool disturbed_ = false;  // Somebody else ended a worker.
 };
 
@@ -489,6 +420,11 @@ Stats& Stats::operator+=(const Stats& other) {
   deaths += other.deaths;
   judged += other.judged;
   return *this;
+}
+
+std::string told_rule(const Job& job, const std::string& rule) {
+  const auto meant = job.means.find(rule);
+  return meant == job.means.end() ? rule : meant->second;
 }
 
 JobEnd run_job(const Job& job) {

@@ -64,6 +64,9 @@ struct JobEnd {
   Stats stats;
 };
 
+/// Under which rule a breach of `rule` is told.
+std::string told_rule(const Job& job, const std::string& rule);
+
 /// Call it while the process has one thread. Throws std::system_error if the system refuses.
 /// Whatever happens, no worker is left when it returns.
 JobEnd run_job(const Job& job);

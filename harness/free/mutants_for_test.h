@@ -254,6 +254,30 @@ class CannotOpenSoFree {
   int descriptor_ = -1;
 };
 
+/// A record lock, which its process loses when it closes any descriptor of the file (FS-2).
+class LosesByClosing {
+ public:
+  static constexpr char kind[] = "file";
+
+  explicit LosesByClosing(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~LosesByClosing() { ::close(descriptor_); }
+  void lock() {
+    while (set(F_WRLCK, F_SETLKW) != 0) {
+    }
+  }
+  void unlock() { set(F_UNLCK, F_SETLK); }
+
+ private:
+  int set(short type, int command) {
+    struct flock range {};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    return ::fcntl(descriptor_, command, &range);
+  }
+  int descriptor_;
+};
+
 /// Refuses as a deadlock what only has to wait (DL-4).
 template <class P>
 class SeesDeadlocks {

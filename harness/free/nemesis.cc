@@ -16,10 +16,13 @@ namespace hobbs::gang {
 namespace {
 
 constexpr std::pair<Nemesis, std::string_view> kNames[] = {
-    {Nemesis::kNone, "none"},     {Nemesis::kChurn, "churn"},     {Nemesis::kYields, "yields"},
-    {Nemesis::kDelays, "delays"}, {Nemesis::kSignals, "signals"}, {Nemesis::kRestarts, "restarts"},
-    {Nemesis::kStops, "stops"},   {Nemesis::kStale, "stale"},     {Nemesis::kZombies, "zombies"},
-    {Nemesis::kFresh, "fresh"},   {Nemesis::kFiles, "files"},     {Nemesis::kScarce, "scarce"},
+    {Nemesis::kNone, "none"},       {Nemesis::kChurn, "churn"},
+    {Nemesis::kYields, "yields"},   {Nemesis::kDelays, "delays"},
+    {Nemesis::kSignals, "signals"}, {Nemesis::kRestarts, "restarts"},
+    {Nemesis::kStops, "stops"},     {Nemesis::kStale, "stale"},
+    {Nemesis::kZombies, "zombies"}, {Nemesis::kFresh, "fresh"},
+    {Nemesis::kFiles, "files"},     {Nemesis::kScarce, "scarce"},
+    {Nemesis::kAliases, "aliases"},
 };
 
 constexpr std::int64_t kLateNs = 200'000;  // A signal so long past the deadline finds an idler.

@@ -24,6 +24,7 @@ enum class Nemesis : std::uint8_t {
   kZombies,   // The dead are not waited for while others run.
   kFresh,     // Workers open the lock anew before every round.
   kFiles,     // The lock's file is opened and closed, linked, touched, its mode changed by others.
+  kAliases,   // Holders open the lock's file once more, and close it.
   kScarce,    // For moments workers get no more descriptors, or no more room in files.
 };
 

@@ -1,3 +1,4 @@
+// Long because it is the table of all programs, family by family.
 #include "harness/free/programs.h"
 
 #include <algorithm>
@@ -273,7 +274,6 @@ void add_places(Families& f) {
                            "lock work unlock destroy | lock work unlock destroy | lock work unlock "
                            "destroy | lock work unlock destroy"});
   destroy.must_contend = false;
-  destroy.means = {{"LV-1", "AB-5"}, {"LV-2", "AB-5"}};
 }
 
 /// What befalls a lock's file and its users from outside, and what no lock may mind.
@@ -293,6 +293,13 @@ void add_attacks(Families& f) {
   std::erase(first.topologies, Topology::kThreads);  // Where closing may drop a sibling's hold.
   std::erase(first.topologies, Topology::kMixed);
   first.means = {{"ME-1", "FS-18"}, {"ME-2", "FS-18"}, {"LV-1", "FS-18"}};
+  if (f.lock().claims.thread_shared) {
+    // Where each thread may have the file open, it may be closed at any time.
+    Family& aliases = f.add("files/aliases", "FS-2,ME-1",
+                            "holders open the lock's file once more, and close it", texts);
+    alone(aliases, Nemesis::kAliases);
+    aliases.means = {{"ME-1", "FS-2"}, {"ME-2", "FS-2"}};
+  }
   alone(f.add("files/touched", "ME-1,ME-2,LV-1,ST-5",
               "its file is opened, linked, touched and its mode changed by others", texts),
         Nemesis::kFiles);
@@ -348,6 +355,13 @@ void add_crashes(Families& f) {
   zombies.nemeses = {Nemesis::kZombies};
   zombies.weight = 4;
   zombies.means = {{"CR-5", "CR-18"}};
+  Family& many = f.add("crash/several", "CR-9,CR-5,ME-1", "a worker dies that holds several locks",
+                       {"kill=0@1: lock lock#1 lock#2 work unlock unlock unlock | lock work unlock "
+                        "lock#1 work unlock lock#2 work unlock"});
+  only_once(many);
+  many.nemeses = {Nemesis::kNone};
+  many.weight = 4;
+  many.means = {{"CR-5", "CR-9"}};
   const bool thread_owns = f.lock().claims.releaser == Releaser::kThread &&
                            f.lock().claims.crash != CrashBehaviour::kReleasedBySystem &&
                            f.lock().home == Home::kMemory && f.lock().claims.thread_shared;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harness/free/programs.h"
+#include "harness/free/worker.h"
 
 namespace hobbs::gang {
 namespace {
@@ -101,13 +102,22 @@ void repeat(Confirmed& confirmed, std::uint64_t times, milliseconds each, Clock:
       job.seed += 0x1000;
       JobEnd end = run_job(job);
       cut = end.cut && !end.breach;
-      if (!end.breach || end.breach->rule != confirmed.breach.rule) continue;
+      if (!end.breach ||
+          told_rule(job, end.breach->rule) != told_rule(job, confirmed.breach.rule)) {
+        continue;
+      }
       ++confirmed.failed;
       confirmed.breach = std::move(*end.breach);
       break;
     } while (Clock::now() < job.until);
     confirmed.of += cut ? 0 : 1;
   }
+}
+
+/// Without what a scenario is about, its breach is the plain one.
+void forget_meaning(Job& job, const Job& original) {
+  const bool forks = forks_of(original.program) > 0;
+  if (job.nemesis != original.nemesis || (forks_of(job.program) > 0) != forks) job.means.clear();
 }
 
 Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock::time_point until) {
@@ -130,6 +140,7 @@ Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock:
       repeat(tried, wanted, each, shrink_until);
       if (tried.failed < wanted) continue;
       best = std::move(tried);
+      forget_meaning(best.job, job);
       progress = true;
       break;
     }

@@ -327,6 +327,7 @@ void Worker::work(const Step& step) {
   const Hold hold = holds_.back();
   std::atomic<std::uint64_t>& guarded = arena_.witnesses[hold.lock].guarded;
   const std::uint64_t before = guarded.load(std::memory_order_relaxed);
+  if (assignment_.nemesis == Nemesis::kAliases) close_alias(hold.lock);
   dwell(step.amount);
   if (lock_.claims.semaphore && lock_.claims.permits > 1) return;
   if (hold.mode == Mode::kExclusive) {

@@ -84,6 +84,7 @@ class Worker {
   void convert(const Step& step);
   void misuse(const Step& step);
   void destroy_if_last();
+  void close_alias(std::uint8_t lock);
   void work(const Step& step);
   void meet(const Step& step);
   void rest(std::int64_t ns);

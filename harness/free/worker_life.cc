@@ -1,4 +1,5 @@
 // A worker's life outside its steps: start, gates between rounds, checks at each, children, end.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -150,6 +151,14 @@ void Worker::preset() {
     ops_.release(locks_[0]);
     slot_->progress.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+/// A second descriptor of the lock's file comes and goes in the holder's process.
+void Worker::close_alias(std::uint8_t lock) {
+  const int alias = open(fmt::format("{}.{}", assignment_.path, lock).c_str(), O_RDWR | O_CLOEXEC);
+  if (alias < 0) return;
+  close(alias);
+  slot_->strikes.fetch_add(1, std::memory_order_relaxed);
 }
 
 /// Waits until all have come; false once the gang is to leave.

@@ -23,6 +23,9 @@ std::span<const Rule> all_rules();
 /// The families in the order of all_rules().
 std::span<const RuleFamily> rule_families();
 
+/// Why no driver checks the rule, in a sentence without a full stop; empty where there is no reason.
+std::string_view why_unchecked(std::string_view id);
+
 /// The rule with that id, or null.
 const Rule* find_rule(std::string_view id);
 

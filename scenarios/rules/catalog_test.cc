@@ -35,6 +35,18 @@ TEST(RuleCatalog, SentencesFitTheMiddleOfASentence) {
   }
 }
 
+TEST(RuleCatalog, GivesReasonsOnlyForRulesThatExist) {
+  std::size_t reasons = 0;
+  for (const Rule& rule : all_rules()) {
+    const std::string_view why = why_unchecked(rule.id);
+    reasons += why.empty() ? 0 : 1;
+    if (!why.empty()) EXPECT_NE(why.back(), '.') << rule.id;
+  }
+  EXPECT_EQ(why_unchecked("ME-1"), "");
+  EXPECT_EQ(why_unchecked("ME-8").empty(), false);
+  EXPECT_EQ(reasons, 26u);
+}
+
 TEST(RuleCatalog, FindsByTheWholeId) {
   ASSERT_NE(find_rule("ME-1"), nullptr);
   EXPECT_TRUE(find_rule("ME-1")->core);
