@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "locks/lock.h"
@@ -240,6 +241,8 @@ class LeavesOpen {
 /// Takes a file that it cannot open for one that nobody holds (FS-10).
 class CannotOpenSoFree {
  public:
+  static constexpr Claims claims{.checks_misuse = true};
+
   explicit CannotOpenSoFree(const char* path) : path_(path) {}
   void lock() {
     descriptor_ = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
@@ -247,7 +250,7 @@ class CannotOpenSoFree {
     while (::flock(descriptor_, LOCK_EX) != 0) {
     }
   }
-  void unlock() { ::close(descriptor_); }
+  void unlock() { ::close(std::exchange(descriptor_, -1)); }
 
  private:
   std::string path_;
