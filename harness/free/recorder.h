@@ -51,6 +51,7 @@ class Recorder {
   void begin(const RecordedCall& call, std::int64_t deadline_ns, Object*& object) {
     const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
     Record& record = ring_[at % kRecordsKept];
+    open_ = &record;
     const std::uint64_t stamp = stamp_before(clock_, object);
     record.returned.store(0, std::memory_order_relaxed);
     record.what.store(pack(call), std::memory_order_relaxed);
@@ -63,16 +64,21 @@ class Recorder {
 
   /// To be called right after the lock has returned.
   void end(const RecordedCall& call) {
-    Record& record = ring_[(slot_->written.load(std::memory_order_relaxed) - 1) % kRecordsKept];
-    // A full fence, too: a release's store may still wait in this core's store buffer.
-    record.what.exchange(pack(call));
-    record.returned.store(stamp_after(clock_), std::memory_order_release);
+    const bool gave_back = call.verb != Verb::kAcquire && call.verb != Verb::kTry;
+    if (gave_back) {
+      // A full fence, too: a release's store may still wait in this core's store buffer.
+      open_->what.exchange(pack(call));
+    } else {
+      open_->what.store(pack(call), std::memory_order_relaxed);
+    }
+    open_->returned.store(stamp_after(clock_), std::memory_order_release);
   }
 
  private:
   const StampClock& clock_;
   Slot* slot_;
   Record* ring_;
+  Record* open_ = nullptr;  // Of the call that is under way.
 };
 
 /// The end of a worker's ring: records [oldest_record(), written) are there.
