@@ -135,6 +135,11 @@ bool needs_hooks(Nemesis nemesis) {
   return nemesis == Nemesis::kYields || nemesis == Nemesis::kDelays || nemesis == Nemesis::kStale;
 }
 
+bool is_cause(Nemesis nemesis) {
+  return !needs_hooks(nemesis) && nemesis != Nemesis::kNone && nemesis != Nemesis::kChurn &&
+         nemesis != Nemesis::kStops;
+}
+
 bool sends_signals(Nemesis nemesis) {
   return nemesis == Nemesis::kSignals || nemesis == Nemesis::kRestarts;
 }

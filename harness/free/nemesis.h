@@ -35,6 +35,8 @@ bool parse_nemesis(std::string_view text, Nemesis& nemesis);
 /// Whether it strikes inside the lock's calls, which needs a template over Platform.
 bool needs_hooks(Nemesis nemesis);
 bool sends_signals(Nemesis nemesis);
+/// Whether it brings about what a scenario is made for, and not only disorder.
+bool is_cause(Nemesis nemesis);
 
 /// A small fast generator, one a thread: xorshift64*.
 class Dice {

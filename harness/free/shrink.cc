@@ -117,7 +117,8 @@ void repeat(Confirmed& confirmed, std::uint64_t times, milliseconds each, Clock:
 /// Without what a scenario is about, its breach is the plain one.
 void forget_meaning(Job& job, const Job& original) {
   const bool forks = forks_of(original.program) > 0;
-  if (job.nemesis != original.nemesis || (forks_of(job.program) > 0) != forks) job.means.clear();
+  const bool lost = is_cause(original.nemesis) && job.nemesis != original.nemesis;
+  if (lost || (forks_of(job.program) > 0) != forks) job.means.clear();
 }
 
 Confirmed shrink(const Job& job, const Breach& breach, milliseconds took, Clock::time_point until) {

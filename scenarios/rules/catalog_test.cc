@@ -40,7 +40,7 @@ TEST(RuleCatalog, GivesReasonsOnlyForRulesThatExist) {
   for (const Rule& rule : all_rules()) {
     const std::string_view why = why_unchecked(rule.id);
     reasons += why.empty() ? 0 : 1;
-    if (!why.empty()) EXPECT_NE(why.back(), '.') << rule.id;
+    EXPECT_FALSE(why.ends_with('.')) << rule.id;
   }
   EXPECT_EQ(why_unchecked("ME-1"), "");
   EXPECT_EQ(why_unchecked("ME-8").empty(), false);
