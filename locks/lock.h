@@ -77,7 +77,8 @@ struct Claims {
   bool position_independent = true;     // Works when mapped at different addresses.
   std::uint32_t max_depth = UINT32_MAX; // Re-entrant: deeper nesting is outside the contract.
   bool destroyable = true;              // Whoever holds it last may destroy it as soon as it has
-                                        // released it; never asked of a lock with a shared mode.
+                                        // released it. Never asked of a lock with a shared mode
+                                        // or with a bound on its workers.
 
   bool operator==(const Claims&) const = default;
 };

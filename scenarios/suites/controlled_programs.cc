@@ -309,7 +309,11 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_tries(c);
     add_timed(c);
     const bool in_memory = lock.home == Home::kMemory;
-    if (claims.destroyable && in_memory && !lock.controlled.has_shared()) add_lifetime(c);
+    // A lock of so many workers keeps something for each, and ends when all of them have ended.
+    const bool for_anybody = claims.max_workers == kMaxWorkers;
+    if (claims.destroyable && for_anybody && in_memory && !lock.controlled.has_shared()) {
+      add_lifetime(c);
+    }
     if (!in_memory) add_path_programs(c);
   }
   if (claims.semaphore) {
