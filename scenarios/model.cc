@@ -121,7 +121,8 @@ Expectation Model::expect_acquire(const ModelState& state, const Call& call) con
     if (state.owner == call.worker) return expect_reentry(state, call);
     if ((state.sharers & bit_of(call.worker)) != 0) return expect_mixed_reentry(state, call);
   }
-  if (claims_.releaser == Releaser::kProcess && (!claims_.thread_shared || claims_.reentrant)) {
+  const bool of_processes = claims_.releaser == Releaser::kProcess && claims_.reentrant;
+  if (!claims_.thread_shared || of_processes) {
     // Another thread of the process that holds it: such locks do not tell the two apart.
     bool same_process = false;
     const auto look = [&](std::uint32_t holder) {
@@ -176,6 +177,8 @@ Expectation Model::expect_mixed_reentry(const ModelState& state, const Call& cal
   if (again && depth >= limit) return undefined_call();
   if (again && claims_.reentrant) return at_once({Outcome::kAcquired});
   if (!claims_.reentrant && home_ == Home::kPath && !claims_.checks_misuse) return undefined_call();
+  // The only reader of a re-entrant lock may be let in as its writer, or not.
+  if (claims_.reentrant && state.sharers == bit_of(call.worker)) return undefined_call();
   Expectation e = when_held(call);
   e.outcomes.add(Outcome::kDeadlock);
   e.outcomes.add(Outcome::kReentryRefused);

@@ -159,10 +159,12 @@ std::string parse_option(std::string_view token, Program& program) {
     program.repeat = number;
   } else if (name == "first_id") {
     program.first_id = number;
+  } else if (name == "id_step") {
+    program.id_step = number;
   } else if (name == "preset") {
     program.preset = number;
   } else {
-    return "unknown option '" + whole + "': repeat, first_id, preset, kill, stop, signal, fork_at";
+    return "unknown option '" + whole + "': repeat, first_id, id_step, preset, kill, stop, signal, fork_at";
   }
   return "";
 }
@@ -191,6 +193,17 @@ std::string_view to_string(Topology topology) {
   return "?";
 }
 
+std::uint32_t platform_id(const Program& program, std::size_t i) {
+  const auto n = static_cast<std::uint32_t>(program.workers.size());
+  const std::uint32_t place = (static_cast<std::uint32_t>(i) + program.first_id - 1) % n;
+  return 1 + place * program.id_step;
+}
+
+std::uint32_t last_platform_id(const Program& program) {
+  const auto n = static_cast<std::uint32_t>(program.workers.size());
+  return n == 0 ? 0 : 1 + (n - 1) * program.id_step;
+}
+
 std::string to_text(const Program& program) {
   std::string options;
   const auto option = [&options](std::string_view name, const std::string& value) {
@@ -199,6 +212,7 @@ std::string to_text(const Program& program) {
   };
   if (program.repeat != 1) option("repeat", std::to_string(program.repeat));
   if (program.first_id != 1) option("first_id", std::to_string(program.first_id));
+  if (program.id_step != 1) option("id_step", std::to_string(program.id_step));
   if (program.preset != 0) option("preset", std::to_string(program.preset));
   for (const Fault& fault : program.faults) {
     for (const auto& [name, kind] : kFaultNames) {

@@ -74,12 +74,18 @@ struct Program {
   std::vector<std::vector<Step>> workers;
   std::vector<Fault> faults;
   std::uint32_t repeat = 1;        // Each worker runs its steps this often.
-  std::uint32_t first_id = 1;      // Worker i has platform id 1 + (i + first_id - 1) mod n.
+  std::uint32_t first_id = 1;      // Worker i of n has the platform id
+  std::uint32_t id_step = 1;       // 1 + (i + first_id - 1) mod n * id_step.
   std::uint32_t preset = 0;        // Acquire/release pairs done before the workers start (wraps).
   bool operator==(const Program&) const = default;
 };
 
 std::string_view to_string(Topology topology);
+
+/// The platform id of worker `i` of the program.
+std::uint32_t platform_id(const Program& program, std::size_t i);
+/// The largest one.
+std::uint32_t last_platform_id(const Program& program);
 
 /// The program as one line; parse_program() reads it back. Options stand before a colon:
 /// `repeat=2 preset=65535: lock unlock | lock unlock`.

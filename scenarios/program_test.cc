@@ -8,7 +8,7 @@ namespace {
 TEST(ProgramText, ReadsBackWhatItPrints) {
   for (const char* text :
        {"lock work unlock | try unlock | timed(2ms) work(20us) unlock",
-        "repeat=3 first_id=2 preset=65535 kill=1@7: lock_shared meet(2) unlock | die",
+        "repeat=3 first_id=2 id_step=8 preset=65535 kill=1@7: lock_shared meet(2) unlock | die",
         "lock#1 lock unlock unlock#1", "timed_shared(150ns) upgrade downgrade unlock",
         "lock(300) work unlock | try unlock",
         "misuse | misuse_shared | post | fork exec rest(1ms) destroy"}) {

@@ -281,7 +281,7 @@ std::uint32_t Execution<kModel>::spare_id(std::uint32_t other_than) const {
   for (int w = 0; w < n_workers_; ++w) {
     if (workers_[w].state == State::kDone && workers_[w].id != other_than) return workers_[w].id;
   }
-  const auto next = static_cast<std::uint32_t>(n_workers_) + 1;
+  const std::uint32_t next = next_id();
   if (next <= lock_.claims.max_workers && next != other_than) return next;
   return 0;
 }

@@ -32,6 +32,10 @@ std::vector<Program> smaller(const Program& program) {
     list.push_back(program);
     list.back().first_id = 1;
   }
+  if (program.id_step != 1) {
+    list.push_back(program);
+    list.back().id_step = 1;
+  }
   for (std::size_t w = 0; w < program.workers.size(); ++w) {
     const std::vector<Step>& steps = program.workers[w];
     for (std::size_t s = 0; s < steps.size(); ++s) {

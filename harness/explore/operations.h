@@ -1,6 +1,7 @@
 // What the Platform's operations do in an execution: definitions for execution.cc alone.
 #pragma once
 
+#include <bit>
 #include <cerrno>
 
 #include "harness/explore/execution.h"
@@ -226,7 +227,16 @@ int Execution<kModel>::futex_wake(void* futex, int n, bool is_private, Site site
   const int word = destroyed_ != 0 ? -1 : find_futex(futex);
   point(w, {Pending::Kind::kFutexWake, static_cast<std::int16_t>(word)});
   drain_all(w);
+  const std::uint32_t asleep = scene_.asleep;
   const int woken = wake_futex(w, futex, n, is_private);
+  // The kernel wakes behind a full barrier: whoever is woken reads nothing older than what is in
+  // the word now. (Linux memory-barriers.txt, sleep and wake-up functions.) That alone: it is not
+  // taken for an acquire of what the word guards.
+  if constexpr (kModel == MemoryModel::kC11) {
+    for (std::uint32_t left = asleep & ~scene_.asleep; left != 0 && word >= 0; left &= left - 1) {
+      memory_.load(std::countr_zero(left), word, std::memory_order_relaxed, 0);
+    }
+  }
   if (told()) {
     report(Event::Kind::kFutexWake, word, std::memory_order_relaxed, site,
            static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(woken), 0, 0);

@@ -41,8 +41,7 @@ void Scheduler::begin(Strategy& strategy) {
   judge_.begin(exact_);
   for (int w = 0; w < n_workers_; ++w) {
     Worker& me = workers_[w];
-    me.id = 1 + (static_cast<std::uint32_t>(w) + program_.first_id - 1) %
-                    static_cast<std::uint32_t>(n_workers_);
+    me.id = platform_id(program_, static_cast<std::size_t>(w));
     me.process = topology_ == Topology::kThreads ? 1000 : 1000 + me.id;
     me.script = w;
     me.kill_at = 0;
@@ -437,10 +436,11 @@ bool Scheduler::await_hold(int w, unsigned lock) {
 /// A fork: the child continues behind the parent's current step, holding nothing.
 int Scheduler::add_worker(int parent) {
   if (n_workers_ == kMaxFibres) refuse("its program forks more workers than 8");
+  const std::uint32_t id = next_id();
   const int w = n_workers_++;
   scene_.workers = n_workers_;
   Worker& me = workers_[w];
-  me.id = static_cast<std::uint32_t>(w) + 1;
+  me.id = id;
   me.process = topology_ == Topology::kThreads ? 2000 + me.id : 1000 + me.id;
   me.script = workers_[parent].script;
   me.kill_at = 0;

@@ -169,6 +169,12 @@ class Scheduler : public Explorer {
   }
   void update_clock();
   int add_worker(int parent);
+  /// The id of one more worker.
+  std::uint32_t next_id() const {
+    const auto forked = static_cast<std::uint32_t>(n_workers_) -
+                        static_cast<std::uint32_t>(program_.workers.size());
+    return last_platform_id(program_) + forked + 1;
+  }
 
   [[noreturn]] void fail(const char* rule, std::string text);
   [[noreturn]] void fail(const Broken& broken) { fail(broken.rule.c_str(), broken.text); }

@@ -51,9 +51,9 @@ std::size_t forks_of(const Program& program, std::size_t workers) {
 }
 
 std::uint32_t id_of(const Program& program, std::size_t index) {
-  const auto n = static_cast<std::uint32_t>(program.workers.size());
-  const auto i = static_cast<std::uint32_t>(index);
-  return i >= n ? i + 1 : 1 + (i + program.first_id - 1) % n;
+  const std::size_t n = program.workers.size();
+  if (index < n) return platform_id(program, index);
+  return last_platform_id(program) + static_cast<std::uint32_t>(index - n) + 1;  // A forked one.
 }
 
 Worker::Worker(const Assignment& assignment, Arena& arena, std::size_t index)

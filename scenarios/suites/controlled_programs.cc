@@ -41,7 +41,7 @@ class Collection {
 
  private:
   bool fits(const Program& program) const {
-    if (program.workers.size() > lock_.claims.max_workers) return false;
+    if (last_platform_id(program) > lock_.claims.max_workers) return false;
     for (const auto& steps : program.workers) {
       for (const Step& step : steps) {
         if (!offered(step)) return false;
@@ -86,6 +86,12 @@ void add_exclusion(Collection& c) {
              "repeat=2 first_id=2: lock work unlock | lock work unlock | lock work unlock"});
   c.add("exclusion", kExclusion, "repeat=2: lock work unlock | lock work unlock",
         Topology::kThreads);
+  // Ids that a field of three to five bits takes for each other.
+  c.add_all("exclusion", kExclusion,
+            {"id_step=8: lock work unlock | lock work unlock",
+             "id_step=16: lock work unlock | lock work unlock",
+             "id_step=32: lock work unlock | lock work unlock",
+             "id_step=32: lock_shared unlock lock work unlock | lock_shared work unlock"});
 }
 
 /// Counters that wrap: the lock has been used that often before.
@@ -98,15 +104,15 @@ void add_wraps(Collection& c) {
 }
 
 void add_tries(Collection& c) {
-  c.add_all("try", kTry,
-            {"try work unlock", "try work unlock | try work unlock",
-             "lock work unlock | try work unlock",
-             "lock work unlock | lock work unlock | try work unlock",
-             "repeat=2: lock work unlock | try work unlock",
-             "repeat=2: try work unlock | try work unlock | lock work unlock",
-             "lock work unlock try unlock | lock work unlock try unlock",
-             "lock work unlock | lock work unlock | lock work unlock | try work unlock",
-             "repeat=2: lock work unlock | lock work unlock | try work unlock"});
+  c.add_all(
+      "try", kTry,
+      {"try work unlock", "try work unlock | try work unlock", "lock work unlock | try work unlock",
+       "lock work unlock | lock work unlock | try work unlock",
+       "repeat=2: lock work unlock | try work unlock",
+       "repeat=2: try work unlock | try work unlock | lock work unlock",
+       "lock work unlock try unlock | lock work unlock try unlock",
+       "lock work unlock | lock work unlock | lock work unlock | try work unlock",
+       "repeat=2: lock work unlock | lock work unlock | try work unlock"});
 }
 
 void add_timed(Collection& c) {
@@ -163,9 +169,10 @@ void add_nested(Collection& c) {
 }
 
 void add_forks(Collection& c) {
-  c.add_all("fork", "FK-1,FK-4,RE-2",
-            {"lock work fork try work unlock unlock", "lock unlock lock fork try work unlock unlock",
-             "lock work unlock fork lock work unlock"});
+  c.add_all(
+      "fork", "FK-1,FK-4,RE-2",
+      {"lock work fork try work unlock unlock", "lock unlock lock fork try work unlock unlock",
+       "lock work unlock fork lock work unlock"});
 }
 
 void add_readers(Collection& c) {
@@ -185,17 +192,18 @@ void add_readers(Collection& c) {
        "lock_shared meet(3) work unlock | lock_shared meet(3) work unlock | lock_shared meet(3) "
        "work unlock",
        "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock"});
-  c.add_all("readers-try", "RW-1,RW-3,TR-2,TR-3,LV-1",
-            {"lock work unlock | try_shared work unlock", "try_shared work unlock | try work unlock",
-             "lock_shared work unlock | try work unlock | lock work unlock",
-             "lock_shared work unlock | lock work unlock | try work unlock",
-             "lock work unlock | lock_shared work unlock | try_shared work unlock",
-             "lock_shared meet(2) unlock | try_shared meet(2) unlock",
-             "repeat=2: lock_shared work unlock | lock work unlock | try work unlock",
-             "lock work unlock | lock_shared work unlock | try work unlock | lock_shared work "
-             "unlock",
-             "lock work unlock | lock work unlock | try_shared work unlock | lock_shared work "
-             "unlock"});
+  c.add_all(
+      "readers-try", "RW-1,RW-3,TR-2,TR-3,LV-1",
+      {"lock work unlock | try_shared work unlock", "try_shared work unlock | try work unlock",
+       "lock_shared work unlock | try work unlock | lock work unlock",
+       "lock_shared work unlock | lock work unlock | try work unlock",
+       "lock work unlock | lock_shared work unlock | try_shared work unlock",
+       "lock_shared meet(2) unlock | try_shared meet(2) unlock",
+       "repeat=2: lock_shared work unlock | lock work unlock | try work unlock",
+       "lock work unlock | lock_shared work unlock | try work unlock | lock_shared work "
+       "unlock",
+       "lock work unlock | lock work unlock | try_shared work unlock | lock_shared work "
+       "unlock"});
   c.add_all(
       "readers-timed", "RW-1,RW-3,TO-1,TO-5,TO-7,LV-1",
       {"lock_shared work(5ms) unlock | timed(2ms) work unlock",
@@ -287,14 +295,15 @@ void add_order(Collection& c, const Claims& claims) {
   for (std::uint32_t i = 0; i <= std::min(claims.bypass_bound, kMostPassed) + 1; ++i) {
     again += " lock unlock";
   }
-  c.add_all("order", rule,
-            {"lock unlock | lock work unlock lock unlock", "lock unlock | " + again,
-             "lock unlock | " + again + " | lock work unlock",
-             "lock unlock | lock_shared work unlock lock_shared unlock",
-             "lock unlock | lock_shared work unlock | lock_shared unlock",
-             "lock unlock | lock_shared work unlock lock_shared unlock | lock_shared unlock",
-             "lock unlock | lock work unlock | lock_shared unlock lock_shared unlock",
-             "lock_shared unlock | " + again, "lock_shared unlock | " + again + " | lock unlock"});
+  c.add_all(
+      "order", rule,
+      {"lock unlock | lock work unlock lock unlock", "lock unlock | " + again,
+       "lock unlock | " + again + " | lock work unlock", "lock unlock | " + again + " | " + again,
+       "lock unlock | lock_shared work unlock lock_shared unlock",
+       "lock unlock | lock_shared work unlock | lock_shared unlock",
+       "lock unlock | lock_shared work unlock lock_shared unlock | lock_shared unlock",
+       "lock unlock | lock work unlock | lock_shared unlock lock_shared unlock",
+       "lock_shared unlock | " + again, "lock_shared unlock | " + again + " | lock unlock"});
 }
 
 }  // namespace

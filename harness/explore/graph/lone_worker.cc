@@ -70,8 +70,7 @@ void LoneWorker::prepare() {
 }
 
 std::uint32_t LoneWorker::id_of(int w) const {
-  const auto n = static_cast<std::uint32_t>(program_.workers.size());
-  return 1 + (static_cast<std::uint32_t>(w) + program_.first_id - 1) % n;
+  return platform_id(program_, static_cast<std::size_t>(w));
 }
 
 void LoneWorker::enter(void* self) {
