@@ -177,8 +177,6 @@ Expectation Model::expect_mixed_reentry(const ModelState& state, const Call& cal
   if (again && depth >= limit) return undefined_call();
   if (again && claims_.reentrant) return at_once({Outcome::kAcquired});
   if (!claims_.reentrant && home_ == Home::kPath && !claims_.checks_misuse) return undefined_call();
-  // The only reader of a re-entrant lock may be let in as its writer, or not.
-  if (claims_.reentrant && state.sharers == bit_of(call.worker)) return undefined_call();
   Expectation e = when_held(call);
   e.outcomes.add(Outcome::kDeadlock);
   e.outcomes.add(Outcome::kReentryRefused);

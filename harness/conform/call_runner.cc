@@ -127,6 +127,9 @@ class CallRunner {
     const bool acquires =
         move.verb == Verb::kAcquire || move.verb == Verb::kTry || move.verb == Verb::kTimed;
     if (acquires && !lock_.again && judge_.may_hold(move.actor)) return false;
+    // What a reader's lock() does is for the lock to say: wait, refuse, or convert.
+    const bool converts = acquires && move.mode == Mode::kExclusive && !lock_.claims.checks_misuse;
+    if (converts && judge_.may_hold(move.actor, Mode::kShared)) return false;
     if (move.verb == Verb::kRelease) {  // In the mode in which it is held, if it is.
       for (const Mode mode : {Mode::kExclusive, Mode::kShared}) {
         if (lock_.find(move.verb, mode) && judge_.surely_holds(move.actor, mode)) move.mode = mode;

@@ -334,12 +334,16 @@ bool CallJudge::surely_holds(const Actor& actor, Mode mode) {
                      [&](const ModelState& state) { return model_.holds(state, id, mode); });
 }
 
-bool CallJudge::may_hold(const Actor& actor) {
+bool CallJudge::may_hold(const Actor& actor, Mode mode) {
   const std::uint32_t id = worker(actor);
   const auto& states = instances_[instance_of(actor.process)].states;
   return std::any_of(states.begin(), states.end(), [&](const ModelState& state) {
-    return model_.holds(state, id, Mode::kExclusive) || model_.holds(state, id, Mode::kShared);
+    return model_.holds(state, id, mode);
   });
+}
+
+bool CallJudge::may_hold(const Actor& actor) {
+  return may_hold(actor, Mode::kExclusive) || may_hold(actor, Mode::kShared);
 }
 
 bool CallJudge::surely_free(const std::string& process) const {

@@ -61,6 +61,7 @@ class CallJudge {
   /// What is sure in all possible states.
   bool surely_holds(const Actor& actor, Mode mode);
   bool may_hold(const Actor& actor);
+  bool may_hold(const Actor& actor, Mode mode);
   bool surely_free(const std::string& process) const;
   bool surely_held(const std::string& process) const;
   /// Who waits, in the order in which they began.
