@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -16,6 +17,7 @@
 #include "harness/conform/agent_command.h"
 #include "harness/conform/canary.h"
 #include "harness/conform/case_runner.h"
+#include "harness/janitor.h"
 
 namespace hobbs {
 namespace {
@@ -92,10 +94,12 @@ void kill_runner_after(milliseconds delay, const std::string& directory,
   const pid_t runner = fork();
   ASSERT_GE(runner, 0);
   if (runner == 0) {
+    setenv("TEST_TMPDIR", directory.c_str(), 1);
+    const Janitor janitor;  // Before the guardian lives its directory is the janitor's.
     const Canary canary;
     CaseSetting setting;
     setting.command = command;
-    setting.parent_directory = directory;
+    setting.parent_directory = janitor.directory();
     setting.canary = &canary;
     run_case(parse_cases(kCase).cases.at(0), setting);
     _exit(0);
