@@ -80,6 +80,8 @@ class Explorer {
   virtual Schedule schedule() const = 0;
   virtual int preemptions() const = 0;
   virtual int steps() const = 0;
+  /// How many operations that took; more than steps where a worker does many in one.
+  virtual std::uint64_t operations() const = 0;
 
   /// Collects what happens in the next executions; null stops.
   virtual void listen(std::vector<Event>* events) = 0;

@@ -9,8 +9,8 @@
 namespace hobbs::explore {
 namespace {
 
-constexpr std::uint64_t kClockEvery = 64;     // Executions between looks at the clock ...
-constexpr std::uint64_t kStepsEvery = 10'000;  // ... but no more steps than these.
+constexpr std::uint64_t kClockEvery = 64;           // Executions between looks at the clock ...
+constexpr std::uint64_t kOperationsEvery = 10'000;  // ... but no more operations than these.
 
 /// Removes a worker, a section, or an option: everything one size smaller.
 std::vector<Program> smaller(const Program& program) {
@@ -68,8 +68,7 @@ std::optional<Catch> try_program(const LockSpec& lock, const Catch& like, const 
   const auto explorer = Explorer::create(lock, like.model, like.topology);
   if (!explorer->load(program).empty()) return std::nullopt;
   RandomWalk walk(seed);
-  Stretch stretch =
-      hunt(*explorer, program, like.model, like.topology, walk, executions, until);
+  Stretch stretch = hunt(*explorer, program, like.model, like.topology, walk, executions, until);
   if (!stretch.caught || stretch.caught->broken.rule != like.broken.rule) return std::nullopt;
   return std::move(stretch.caught);
 }
@@ -80,8 +79,8 @@ void straighten(const LockSpec& lock, Catch& best, Clock::time_point until) {
     const auto explorer = Explorer::create(lock, best.model, best.topology);
     if (!explorer->load(best.program).empty()) return;
     BoundedSearch search(bound);
-    Stretch stretch = hunt(*explorer, best.program, best.model, best.topology, search,
-                           UINT64_MAX, until);
+    Stretch stretch =
+        hunt(*explorer, best.program, best.model, best.topology, search, UINT64_MAX, until);
     if (!stretch.caught || stretch.caught->broken.rule != best.broken.rule) continue;
     const std::uint64_t executions = best.executions;
     if (stretch.caught->preemptions < best.preemptions) best = std::move(*stretch.caught);
@@ -106,11 +105,11 @@ Stretch hunt(Explorer& explorer, const Program& program, MemoryModel model, Topo
     stretch.caught = std::move(caught);
     return stretch;
   }
-  std::uint64_t steps = kStepsEvery;
+  std::uint64_t operations = kOperationsEvery;
   while (stretch.executions < executions) {
-    if (stretch.executions % kClockEvery == 0 || steps >= kStepsEvery) {
+    if (stretch.executions % kClockEvery == 0 || operations >= kOperationsEvery) {
       if (stretch.executions > 0 && Clock::now() >= until) break;
-      steps = 0;
+      operations = 0;
     }
     if (!strategy.begin()) {
       stretch.exhausted = true;
@@ -118,7 +117,7 @@ Stretch hunt(Explorer& explorer, const Program& program, MemoryModel model, Topo
     }
     const Ending& ending = explorer.run(strategy);
     ++stretch.executions;
-    steps += static_cast<std::uint64_t>(explorer.steps());
+    operations += explorer.operations();
     if (ending.kind == Ending::Kind::kLimit) ++stretch.cut;
     if (ending.kind == Ending::Kind::kRefused) {
       stretch.refused = ending.broken.text;

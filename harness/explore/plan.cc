@@ -21,7 +21,8 @@ constexpr std::chrono::milliseconds kShrinkTime{1500};
 constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at first.
 constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
 
-constexpr std::chrono::milliseconds kFirstRound{500};  // Of the processor's time.
+constexpr std::chrono::milliseconds kFirstRound{250};  // Of the processor's time.
+constexpr std::chrono::milliseconds kOverstay{1000};
 
 /// What this thread has used.
 std::chrono::nanoseconds processor_time() {
@@ -187,11 +188,12 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
   return over;
 }
 
-/// The first round is made whatever the clock says, as far as its own share of the processor goes:
-/// a little of every program is worth more than a late end, which on a loaded machine is due to
-/// others anyway.
+/// The first round may end late: a little of every program is worth more than punctuality, and on
+/// a loaded machine it is due to others that it took so long. Hence it is limited by the
+/// processor's time, and by what a slice may overstay without being ended.
 bool Plan::out_of_time(std::uint32_t round) const {
-  return Clock::now() >= hunt_until_ && (round != 0 || processor_time() >= first_round_until_);
+  const bool first = round == 0 && processor_time() < first_round_until_;
+  return Clock::now() >= (first ? request_.until + kOverstay : hunt_until_);
 }
 
 bool Plan::round(std::uint32_t number, std::uint64_t executions) {

@@ -128,6 +128,12 @@ int Scheduler::preemptions() const {
   return count;
 }
 
+std::uint64_t Scheduler::operations() const {
+  std::uint64_t sum = 0;
+  for (int w = 0; w < n_workers_; ++w) sum += workers_[w].points;
+  return sum;
+}
+
 bool Scheduler::everybody_finished() const {
   for (int w = 0; w < n_workers_; ++w) {
     if (workers_[w].state != State::kDone && workers_[w].state != State::kDead) return false;

@@ -35,6 +35,7 @@ class Scheduler : public Explorer {
   Schedule schedule() const final { return {moves_.begin(), moves_.begin() + n_moves_}; }
   int preemptions() const final;
   int steps() const final { return n_moves_; }
+  std::uint64_t operations() const final;
   void listen(std::vector<Event>* events) final { events_ = events; }
 
   // What the interpreter asks of its host, as far as it is scheduling.
