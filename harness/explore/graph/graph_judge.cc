@@ -1,6 +1,7 @@
 #include "harness/explore/graph/graph_judge.h"
 
 #include <algorithm>
+#include <array>
 
 #include "harness/explore/graph/linear_order.h"
 #include "harness/explore/graph/request_steps.h"
@@ -14,17 +15,22 @@ bool acquires(Verb verb) {
 
 /// Whether `a` comes before `b` in all orders of a sequentially consistent execution, or is `b`.
 bool comes_first(const Graph& graph, Index a, Index b) {
-  std::vector<bool> seen(static_cast<std::size_t>(graph.size()));
-  std::vector<Index> pending;
+  if (graph[b].causes.contains(graph[a].thread, graph[a].position)) return true;
+  std::array<std::uint64_t, kMaxEvents / 64> seen;
+  std::array<Index, kMaxEvents> pending;
+  std::fill_n(seen.begin(), (graph.size() + 63) / 64, std::uint64_t{0});
+  std::size_t n_pending = 0;
   const auto visit = [&](Index e) {
-    if (e < 0 || seen[static_cast<std::size_t>(e)]) return;
-    seen[static_cast<std::size_t>(e)] = true;
-    pending.push_back(e);
+    if (e < 0) return;
+    std::uint64_t& word = seen[static_cast<std::size_t>(e) / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (e % 64);
+    if ((word & bit) != 0) return;
+    word |= bit;
+    pending[n_pending++] = e;
   };
   visit(b);
-  while (!pending.empty()) {
-    const Index at = pending.back();
-    pending.pop_back();
+  while (n_pending > 0) {
+    const Index at = pending[--n_pending];
     if (at == a) return true;
     const Event& e = graph[at];
     visit(e.prior);

@@ -10,10 +10,12 @@ namespace {
 /// on sc and tso, found by walking it backwards.
 class Reaching {
  public:
-  Reaching(const Graph& graph, bool tso, Index prior, bool buffered) : graph_(graph), tso_(tso) {
-    std::fill_n(seen_.begin(), graph.size() / 64 + 1, std::uint64_t{0});
+  /// Goes no further than to `enough`.
+  Reaching(const Graph& graph, bool tso, Index prior, bool buffered, Index enough)
+      : graph_(graph), tso_(tso) {
+    std::fill_n(seen_.begin(), (graph.size() + 63) / 64, std::uint64_t{0});
     visit_earlier(prior, buffered);
-    while (pending_ > 0) expand(graph_[stack_[--pending_]]);
+    while (pending_ > 0 && !seen(enough)) expand(graph_[stack_[--pending_]]);
   }
 
   /// The greatest rank of a reached write of `location`.
@@ -125,10 +127,16 @@ std::string_view to_string(Model model) {
 
 int Consistency::oldest_visible(const Graph& graph, int thread, Index prior, int location,
                                 bool buffered) {
-  if (graph.location(location).newest == kInitial || prior == kNone) return 0;
+  const Index newest = graph.location(location).newest;
+  if (newest == kInitial || prior == kNone) return 0;
   if (model_ == Model::kC11) return newest_observed(graph, graph[prior].before, location);
   const bool tso = model_ == Model::kTso;
-  const int reached = Reaching(graph, tso, prior, buffered).newest_rank(location);
+  // Most often the newest write is known, and most of what there is need not be looked at.
+  const Event& write = graph[newest];
+  const bool known =
+      tso ? write.thread == thread : graph[prior].causes.contains(write.thread, write.position);
+  if (known) return write.rank;
+  const int reached = Reaching(graph, tso, prior, buffered, newest).newest_rank(location);
   // A thread sees its own stores at once, though others may not.
   return tso ? std::max(reached, newest_own(graph, thread, location)) : reached;
 }
