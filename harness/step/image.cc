@@ -134,7 +134,7 @@ Image::~Image() {
   void* const object = reinterpret_cast<void*>(object_);
   if (on_path()) {
     for (const Worker& worker : workers_) {
-      std::memcpy(object, worker.object.data(), worker.object.size());
+      std::memcpy(object, worker.object.data(), lock_.real.size);
       lock_.real.destroy(object);
     }
   } else if (!workers_.empty()) {
@@ -200,7 +200,7 @@ void Image::construct_own(std::size_t w) {
   // A library may map an object once a process, however often it is opened.
   if (workers_[w].aliases.empty() && w > 0) workers_[w].aliases = workers_[0].aliases;
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(object_);
-  workers_[w].object.assign(bytes, bytes + lock_.real.size);
+  workers_[w].object.assign(bytes, bytes + (lock_.real.size + 7) / 8 * 8);
 }
 
 void Image::take_thread_blocks() {
@@ -216,11 +216,17 @@ void Image::take_thread_blocks() {
   }
 }
 
-std::uint8_t Image::original_byte(std::size_t w, std::uint64_t address) const {
+std::uint64_t Image::original_word(std::size_t w, std::uint64_t address) const {
   const Worker& worker = workers_[w];
-  if (address - block_base_ < worker.block.size()) return worker.block[address - block_base_];
-  if (address - object_ < worker.object.size()) return worker.object[address - object_];
-  return *reinterpret_cast<const std::uint8_t*>(address);
+  const auto* from = reinterpret_cast<const std::uint8_t*>(address);
+  if (address - block_base_ < worker.block.size()) {
+    from = worker.block.data() + (address - block_base_);
+  } else if (address - object_ + 8 <= worker.object.size()) {
+    from = worker.object.data() + (address - object_);
+  }
+  std::uint64_t word = 0;
+  std::memcpy(&word, from, 8);
+  return word;
 }
 
 void Image::copy_to_machine(std::size_t w, const Shared& shared) const {

@@ -63,8 +63,8 @@ class Image {
     }
     return kNotShared;
   }
-  /// A byte of worker `w`'s own memory as the worker starts.
-  std::uint8_t original_byte(std::size_t w, std::uint64_t address) const;
+  /// An aligned word of worker `w`'s own memory as the worker starts.
+  std::uint64_t original_word(std::size_t w, std::uint64_t address) const;
   /// The object of worker `w` as its process starts; empty if the object is shared.
   const std::vector<std::uint8_t>& own_object(std::size_t w) const { return workers_[w].object; }
   /// This process's mapping of the shared bytes, for worker `w`.

@@ -74,7 +74,7 @@ Interest KernelCall::interest() {
       return {futex_channel(argument(kRdi), is_private ? channel::kPrivate : channel::kFutex),
               static_cast<std::uint8_t>(std::clamp(many, 1, int{kWakeAll}))};
     }
-    case FUTEX_UNLOCK_PI: return {futex_channel(argument(kRdi), channel::kPriority), 1};
+    case FUTEX_UNLOCK_PI: return {futex_channel(argument(kRdi), channel::kPriority), 0};
     default: return {};
   }
 }
@@ -139,7 +139,9 @@ CallResult KernelCall::unlock_priority(std::uint64_t address, unsigned first) {
   if ((word & FUTEX_TID_MASK) != thread_id_of(local_.worker)) return returns(-EPERM);
   // The kernel hands the lock over before the heir runs.
   memory_.write_through(offset, first == 0 ? 0 : thread_id_of(first - 1) | FUTEX_WAITERS);
-  return returns(0);
+  CallResult result;
+  result.wakes.add(channel::kPriority | offset, 1);
+  return result;
 }
 
 Wakes KernelCall::die(unsigned first_at_semaphore) {

@@ -48,10 +48,11 @@ struct Wakes {
   }
 };
 
-/// What a system call needs to know of the sleepers before it happens.
+/// What a system call needs to know of the sleepers before it happens. Follows from the worker's
+/// registers alone.
 struct Interest {
   std::uint32_t channel = 0;  // 0: nothing.
-  std::uint8_t wakes = 0;     // It wakes so many of them.
+  std::uint8_t wakes = 0;     // It wakes so many of them, whatever it finds.
 };
 
 /// How a system call went on.

@@ -22,9 +22,12 @@ class WorkerMemory final : public Bus {
     if (in_stack(address)) return load(local_.stack + (kStackBytes - (kStackTop - address)), size);
     const std::uint32_t offset = image_.shared_offset(local_.worker, address);
     if (offset != kNotShared) return read_shared(offset, size);
+    const unsigned within = address % 8;
+    if (within + size <= 8) return narrow(private_content(address - within) >> (8 * within), size);
     std::uint64_t value = 0;
     for (unsigned i = 0; i < size; ++i) {
-      value |= static_cast<std::uint64_t>(read_private_byte(address + i)) << (8 * i);
+      const std::uint64_t at = address + i;
+      value |= (private_content(at & ~7ull) >> (8 * (at % 8)) & 0xff) << (8 * i);
     }
     return value;
   }
@@ -93,14 +96,16 @@ class WorkerMemory final : public Bus {
     }
   }
 
-  std::uint8_t read_private_byte(std::uint64_t address) const {
-    const std::uint64_t word = address & ~7ull;
+  static std::uint64_t narrow(std::uint64_t value, unsigned size) {
+    return size == 8 ? value : value & ((1ull << (8 * size)) - 1);
+  }
+
+  /// An aligned word of the worker's own memory.
+  std::uint64_t private_content(std::uint64_t word) const {
     for (unsigned i = 0; i < local_.private_count; ++i) {
-      if (local_.words[i].address == word) {
-        return static_cast<std::uint8_t>(local_.words[i].value >> (8 * (address - word)));
-      }
+      if (local_.words[i].address == word) return local_.words[i].value;
     }
-    return image_.original_byte(local_.worker, address);
+    return image_.original_word(local_.worker, word);
   }
 
   void write_private(std::uint64_t address, unsigned size, std::uint64_t value) {
@@ -126,11 +131,7 @@ class WorkerMemory final : public Bus {
     }
     std::copy_backward(at, end, end + 1);
     ++local_.private_count;
-    *at = {word, 0};
-    for (unsigned i = 0; i < 8; ++i) {
-      at->value |= static_cast<std::uint64_t>(image_.original_byte(local_.worker, word + i))
-                   << (8 * i);
-    }
+    *at = {word, image_.original_word(local_.worker, word)};
     return at->value;
   }
 

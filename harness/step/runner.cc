@@ -118,11 +118,7 @@ void Runner::settle(Local& local) const {
   PrivateWord* kept = local.words;
   for (unsigned i = 0; i < local.private_count; ++i) {
     const PrivateWord& word = local.words[i];
-    bool changed = false;
-    for (unsigned b = 0; b < 8; ++b) {
-      changed |= static_cast<std::uint8_t>(word.value >> (8 * b)) !=
-                 image_.original_byte(local.worker, word.address + b);
-    }
+    const bool changed = word.value != image_.original_word(local.worker, word.address);
     if (changed) *kept++ = word;
   }
   local.private_count = static_cast<std::uint8_t>(kept - local.words);

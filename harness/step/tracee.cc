@@ -19,7 +19,7 @@ namespace hobbs::step {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds kPatience{2000};
+constexpr std::chrono::milliseconds kPatience{10000};
 constexpr std::size_t kStackMapping = 65536;
 constexpr int kSignal = SIGUSR1;  // Handled, and not restarting what it interrupts.
 constexpr int kHandlerInstructionsMax = 1000;
@@ -164,6 +164,7 @@ char Tracee::scheduler_state() const {
 bool Tracee::poll_stop() {
   int status = 0;
   const pid_t got = ::waitpid(pid_, &status, WNOHANG | __WALL);
+  if (got < 0) refuse("cannot wait for a worker");
   if (got != pid_) {
     ::sched_yield();
     return false;
@@ -186,9 +187,12 @@ void Tracee::note(int status) {
 }
 
 void Tracee::wait_for_stop() {
-  int status = 0;
-  if (::waitpid(pid_, &status, __WALL) != pid_) refuse("cannot wait for a worker");
-  note(status);
+  const Clock::time_point until = Clock::now() + kPatience;
+  while (!poll_stop()) {
+    if (Clock::now() >= until) {
+      throw Refusal{NativeReport::End::kDiffers, "a worker sleeps that ought to go on"};
+    }
+  }
 }
 
 void Tracee::wait_until_asleep_or_stopped() {
