@@ -161,6 +161,9 @@ void Image::warm_up() const {
   constexpr std::int64_t kSoon_ns = 1'000'000'000;
   const LockOps& ops = lock_.real;
   const auto once = [&](Outcome outcome, Outcome (*release)(void*)) {
+    if (outcome == Outcome::kSystemError) {
+      refuse(std::string("the lock cannot be had on this system: ") + std::strerror(errno));
+    }
     if (holds(outcome)) release(lock);
   };
   const auto deadline = [] { return RealPlatform::now().time_since_epoch().count() + kSoon_ns; };

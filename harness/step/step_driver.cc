@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <stdexcept>
 #include <thread>
 
 #include "harness/glob.h"
@@ -234,6 +235,18 @@ Result search_one(const Case& one, std::int64_t deadline_ns, bool shows_table) {
   return result;
 }
 
+/// A world that cannot be had here (memory, files, an unknown C library) is no verdict.
+Result search_or_excuse(const Case& one, std::int64_t deadline_ns, bool shows_table) {
+  try {
+    return search_one(one, deadline_ns, shows_table);
+  } catch (const std::runtime_error& error) {
+    Result result = base_result(one);
+    result.verdict = Verdict::kInconclusive;
+    result.reason = error.what();
+    return result;
+  }
+}
+
 /// Fills in what a replay file says beside the schedule; returns an error sentence or nothing.
 std::string read_options(const LockSpec& lock, const ReplayCase& replay, Memory& memory,
                          NamedProgram& program) {
@@ -310,7 +323,7 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
         continue;
       }
       request.progress("step " + lock.name + " " + one.scenario());
-      results.push_back(search_one(one, until_ns, request.kills > 0));
+      results.push_back(search_or_excuse(one, until_ns, request.kills > 0));
       const Result& last = results.back();
       if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
       // What one small program runs into, the larger ones do too.

@@ -100,6 +100,43 @@ TEST(Step, SaysWhatItDoesNotModel) {
   EXPECT_NE(results[0].reason.find("rdtsc"), std::string::npos) << results[0].reason;
 }
 
+TEST(Step, ANamedSearchIsWhatIsRun) {
+  StepDriver driver;
+  Request request = request_for(std::chrono::seconds(30));
+  request.workers = 2;
+  request.acquisitions = 2;
+  request.memory = "tso";
+  request.preemptions = 1;
+  const LockSpec lock = spec_of<FutexMutex>("our futex mutex");
+  const std::vector<Result> results = driver.run(lock, request);
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].scenario, "binary/tso/2x2");
+  EXPECT_EQ(results[0].verdict, Verdict::kPass) << results[0].reason;
+  EXPECT_FALSE(results[0].complete) << "a bound leaves schedules out";
+  EXPECT_NE(results[0].reason.find("at most 1 preemptions"), std::string::npos)
+      << results[0].reason;
+}
+
+TEST(Step, PrintsATableOfCrashPoints) {
+  StepDriver driver;
+  Request request = request_for(std::chrono::seconds(30));
+  request.kills = 1;
+  request.memory = "sc";
+  Claims robust;
+  robust.crash = CrashBehaviour::kOwnerDied;
+  const std::vector<Result> results = driver.run(spec_of<PosixRobust>("robust", robust), request);
+  ASSERT_EQ(results.size(), 2u);
+  for (const Result& result : results) {
+    EXPECT_NE(result.reason.find("holding     inside the section"), std::string::npos)
+        << result.reason;
+    EXPECT_NE(result.reason.find(" points:"), std::string::npos) << result.reason;
+  }
+  const std::vector<Result> stuck = driver.run(spec_of<PosixMutex>("not robust"), request);
+  ASSERT_FALSE(stuck.empty());
+  EXPECT_EQ(stuck[0].verdict, Verdict::kPass) << stuck[0].reason;
+  EXPECT_NE(stuck[0].reason.find("STUCK, as claimed"), std::string::npos) << stuck[0].reason;
+}
+
 TEST(Step, RefusesABadReplayFileInOneSentence) {
   StepDriver driver;
   const Request request = request_for(std::chrono::seconds(5));
