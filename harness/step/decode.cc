@@ -103,6 +103,7 @@ const Instruction* Decoder::decode(std::uint64_t address) {
   made.length = raw.length;
   made.locked = (raw.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0 ||
                 (raw.mnemonic == ZYDIS_MNEMONIC_XCHG && made.memory >= 0);
+  made.is_relative = (raw.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0;
   made.is_string = raw.meta.category == ZYDIS_CATEGORY_STRINGOP;
   made.repeated = (raw.attributes &
                    (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;

@@ -33,6 +33,7 @@ struct Instruction {
   bool repeated = false;           // rep, repe or repne.
   bool is_string = false;          // movs, stos: memory at rdi and rsi.
   bool writes_memory = false;      // Its explicit memory operand.
+  bool is_relative = false;        // Means something else at another address.
   std::int8_t memory = -1;         // Index of the explicit memory operand, or -1.
   mutable std::uint8_t group = 0;  // The processor's note of which routine executes it.
   Operand operands[3];

@@ -1,6 +1,7 @@
 #include "harness/step/space.h"
 
 #include <cstring>
+#include <set>
 
 namespace hobbs::step {
 namespace {
@@ -130,6 +131,13 @@ std::uint64_t Space::rip_of(std::uint32_t local) const {
   Local made;
   unpack(locals_[local], made);
   return made.cpu.rip;
+}
+
+std::vector<std::uint64_t> Space::stops() const {
+  std::set<std::uint64_t> found;
+  for (std::uint32_t i = 0; i < locals_.size(); ++i) found.insert(rip_of(i));
+  found.erase(0);
+  return {found.begin(), found.end()};
 }
 
 const Pending& Space::pending(std::uint32_t local, std::uint32_t shared) {

@@ -58,6 +58,8 @@ class Space {
 
   /// Where a worker stands.
   std::uint64_t rip_of(std::uint32_t local) const;
+  /// All addresses at which workers have stopped inside a call.
+  std::vector<std::uint64_t> stops() const;
   std::uint32_t distinct_locals() const { return locals_.size(); }
   std::uint32_t distinct_shared() const { return shared_.size(); }
   std::uint64_t moves_made() const { return moves_.size(); }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "harness/glob.h"
+#include "harness/step/baton.h"
 #include "harness/step/native.h"
 #include "harness/step/programs.h"
 #include "harness/step/search.h"
@@ -235,10 +236,38 @@ Result search_one(const Case& one, std::int64_t deadline_ns, bool shows_table) {
   return result;
 }
 
+/// All schedules, or those within the bound, by real processes alone: --strategy native.
+Result run_natively_only(const Case& one, std::int64_t deadline_ns) {
+  Result result = base_result(one);
+  World world(one.lock, one.program.program, one.options);
+  const auto start = std::chrono::steady_clock::now();
+  const step::BatonReport report =
+      step::run_all_schedules(world, one.options.preemptions, deadline_ns);
+  result.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                           std::chrono::steady_clock::now() - start)
+                           .count();
+  result.executions = report.schedules;
+  result.complete = report.complete && one.options.preemptions < 0;
+  result.reason = std::to_string(report.schedules) + " schedules by real processes, " +
+                  std::to_string(report.stops) + " stops";
+  if (!report.finding.empty()) {
+    // Without the search that found it there is no schedule to replay.
+    result.verdict = Verdict::kInconclusive;
+    result.reason = report.finding + " after " + result.reason +
+                    "; search it without --strategy native for the schedule";
+  } else if (!report.complete) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason =
+        (report.refusal.empty() ? "out of time" : report.refusal) + " after " + result.reason;
+  }
+  return result;
+}
+
 /// A world that cannot be had here (memory, files, an unknown C library) is no verdict.
-Result search_or_excuse(const Case& one, std::int64_t deadline_ns, bool shows_table) {
+Result search_or_excuse(const Case& one, std::int64_t deadline_ns, const Request& request) {
   try {
-    return search_one(one, deadline_ns, shows_table);
+    if (request.strategy == "native") return run_natively_only(one, deadline_ns);
+    return search_one(one, deadline_ns, request.kills > 0);
   } catch (const std::runtime_error& error) {
     Result result = base_result(one);
     result.verdict = Verdict::kInconclusive;
@@ -311,6 +340,11 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
     for (const Memory memory : memories(request)) {
       const Case one =
           make_case(lock, program, memory, request.preemptions, request.work_directory);
+      if (request.strategy == "native" &&
+          (memory != Memory::kSequential || program.kills > 0 || program.signals > 0 ||
+           !step::is_plain(program.program) || lock.home == Home::kPath)) {
+        continue;  // The machine's own memory, and calls that only acquire and release.
+      }
       if (request.memory == "c11" || !glob_match(request.scenarios, one.scenario()) ||
           !glob_match_any(request.rules, rules_of(lock, program))) {
         continue;
@@ -323,7 +357,7 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
         continue;
       }
       request.progress("step " + lock.name + " " + one.scenario());
-      results.push_back(search_or_excuse(one, until_ns, request.kills > 0));
+      results.push_back(search_or_excuse(one, until_ns, request));
       const Result& last = results.back();
       if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
       // What one small program runs into, the larger ones do too.

@@ -1,0 +1,385 @@
+#include "harness/step/baton.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+#include "harness/step/graph.h"
+#include "harness/step/symbols.h"
+#include "locks/real_platform.h"
+
+namespace hobbs::step {
+namespace {
+
+constexpr std::size_t kSitesMax = 256;
+constexpr std::size_t kDepthMax = 2000;
+constexpr std::size_t kSlotBytes = 32;
+constexpr int kPatience_ms = 300;
+
+enum Status : int { kRunning, kStopped, kAsleep, kDone };
+
+struct Site {
+  std::uint64_t address = 0;
+  std::uint8_t length = 0;
+  bool is_syscall = false;
+};
+
+/// What all workers share. The one that has the turn is the only one that writes the search.
+struct Arena {
+  std::atomic<int> turn{-1};
+  std::atomic<int> status[kMaxStepWorkers];
+  std::atomic<int> arrived{0};
+  std::atomic<std::uint64_t> epoch{0};
+  std::atomic<int> holder{0};
+  std::atomic<bool> finished{false}, broken{false}, stalled{false}, endless{false};
+  int workers = 0;
+  int preemptions_max = -1, preemptions = 0;
+  std::uint64_t schedules = 0, stops = 0, divergences = 0;
+  std::size_t depth = 0, known = 0;
+  std::uint8_t choice[kDepthMax] = {}, options[kDepthMax] = {};
+  Shared initial;
+};
+
+long raw_syscall(long number, long a, long b, long c, long d, long e, long f) {
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+void give_way() { raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
+
+/// One worker, in its own process. Its handler calls nothing of the C library: the breakpoints may
+/// stand there.
+class BatonWorker {
+ public:
+  BatonWorker(Arena& arena, World& world, const std::vector<Site>& sites, int w)
+      : arena_(arena), world_(world), sites_(sites), index_(w) {}
+
+  [[noreturn]] void run() {
+    instance_ = this;
+    place_breakpoints();
+    for (std::uint64_t epoch = 0;; ++epoch) {
+      while (arena_.epoch.load() != epoch) give_way();
+      if (arena_.finished.load()) break;
+      first_stop_ = true;
+      run_program();
+      arena_.status[index_].store(kDone);
+      const int next = decide_or_stall();
+      if (next >= 0) {
+        arena_.turn.store(next);
+      } else {
+        end_schedule();
+      }
+    }
+    raw_syscall(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+    __builtin_unreachable();
+  }
+
+ private:
+  void run_program() {
+    void* const lock = reinterpret_cast<void*>(world_.image().object());
+    for (const hobbs::Step& step : world_.program().workers[static_cast<std::size_t>(index_)]) {
+      if (step.verb == Verb::kRelease) {
+        releasing_ = true;
+        world_.lock().real.release(lock);
+        let_go();
+      } else {
+        world_.lock().real.acquire(lock);
+        if (arena_.holder.exchange(index_ + 1) != 0) arena_.broken.store(true);
+      }
+    }
+  }
+
+  /// The hold lasts until the release's first shared access: it may have begun no earlier.
+  void let_go() {
+    if (releasing_) arena_.holder.store(0);
+    releasing_ = false;
+  }
+
+  void place_breakpoints() {
+    slots_ = static_cast<std::uint8_t*>(::mmap(nullptr, kSitesMax * kSlotBytes,
+                                               PROT_READ | PROT_WRITE | PROT_EXEC,
+                                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    struct sigaction action {};
+    action.sa_sigaction = [](int, siginfo_t*, void* context) {
+      instance_->stop(*static_cast<ucontext_t*>(context));
+    };
+    action.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGTRAP, &action, nullptr);
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+      auto* const code = reinterpret_cast<std::uint8_t*>(sites_[i].address);
+      std::uint8_t* const slot = slots_ + i * kSlotBytes;
+      std::memcpy(slot, code, sites_[i].length);
+      // jmp [rip+0], and the address.
+      const std::uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0};
+      const std::uint64_t back = sites_[i].address + sites_[i].length;
+      std::memcpy(slot + sites_[i].length, jump, sizeof jump);
+      std::memcpy(slot + sites_[i].length + sizeof jump, &back, 8);
+      constexpr std::uint64_t kPage = 4096;
+      void* const page = reinterpret_cast<void*>(sites_[i].address & ~(kPage - 1));
+      if (::mprotect(page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) ::_exit(1);
+    }
+    for (const Site& site : sites_) *reinterpret_cast<std::uint8_t*>(site.address) = 0xcc;
+  }
+
+  /// In the signal handler: waits for its turn, then lets the instruction happen.
+  void stop(ucontext_t& context) {
+    auto& registers = context.uc_mcontext.gregs;
+    const std::uint64_t address = static_cast<std::uint64_t>(registers[REG_RIP]) - 1;
+    std::size_t i = 0;
+    while (i < sites_.size() && sites_[i].address != address) ++i;
+    yields_ = sites_[i].is_syscall && registers[REG_RAX] == SYS_sched_yield;
+    wait_for_turn();
+    if (sites_[i].is_syscall) {
+      registers[REG_RAX] = system_call(registers);
+      registers[REG_RIP] = static_cast<greg_t>(address + 2);
+    } else {
+      registers[REG_RIP] = reinterpret_cast<greg_t>(slots_ + i * kSlotBytes);
+    }
+  }
+
+  void wait_for_turn() {
+    const bool had_turn = arena_.turn.load() == index_;
+    arena_.status[index_].store(kStopped);
+    if (first_stop_) {
+      first_stop_ = false;
+      // All must have come to their first stop before the first decision is taken.
+      if (arena_.arrived.fetch_add(1) + 1 == arena_.workers) arena_.turn.store(decide());
+    } else if (had_turn) {
+      arena_.turn.store(decide());
+    }
+    while (arena_.turn.load() != index_) give_way();
+    arena_.status[index_].store(kRunning);
+    let_go();
+  }
+
+  long system_call(const greg_t* registers) {
+    const long number = registers[REG_RAX], operation = registers[REG_RSI] & FUTEX_CMD_MASK;
+    const auto* word = reinterpret_cast<const volatile std::uint32_t*>(registers[REG_RDI]);
+    const bool sleeps = number == SYS_futex &&
+                        (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET) &&
+                        *word == static_cast<std::uint32_t>(registers[REG_RDX]);
+    if (sleeps) {
+      arena_.status[index_].store(kAsleep);
+      arena_.turn.store(decide_or_stall());
+    }
+    const int asleep = sleepers();
+    const long result =
+        raw_syscall(number, registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
+                    registers[REG_R10], registers[REG_R8], registers[REG_R9]);
+    if (number == SYS_futex && (operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET)) {
+      // Who was woken runs to its next stop without the turn: only then is it known who can go on.
+      while (sleepers() > asleep - result) give_way();
+    }
+    return result;
+  }
+
+  int sleepers() const {
+    int count = 0;
+    for (int i = 0; i < arena_.workers; ++i) count += arena_.status[i].load() == kAsleep ? 1 : 0;
+    return count;
+  }
+
+  /// Nobody can go on. Who was on the way into the kernel when the word changed comes back of
+  /// itself; only if nobody does for long are they asleep for ever.
+  bool somebody_comes_back() const {
+    const int before = sleepers();
+    for (int i = 0; i < kPatience_ms; ++i) {
+      timespec moment{0, 1'000'000};
+      raw_syscall(SYS_nanosleep, reinterpret_cast<long>(&moment), 0, 0, 0, 0, 0);
+      if (sleepers() != before) return true;
+    }
+    return false;
+  }
+
+  /// Decides until somebody can go on; -1 if all are done.
+  int decide_or_stall() {
+    for (;;) {
+      const int next = decide();
+      if (next >= 0 || sleepers() == 0) return next;
+      if (somebody_comes_back()) continue;
+      arena_.stalled.store(true);
+      for (;;) give_way();
+    }
+  }
+
+  /// The next worker by the search; -1 if nobody can go on. The last one comes first, so that the
+  /// first schedules have the fewest switches.
+  int decide() {
+    int enabled[kMaxStepWorkers], count = 0;
+    // Who gives the processor away lets others go first.
+    bool can_stay = arena_.status[index_].load() == kStopped;
+    for (int i = 0; yields_ && i < arena_.workers; ++i) {
+      can_stay &= i == index_ || arena_.status[i].load() != kStopped;
+    }
+    if (can_stay) enabled[count++] = index_;
+    for (int i = 0; i < arena_.workers; ++i) {
+      if (i != index_ && arena_.status[i].load() == kStopped) enabled[count++] = i;
+    }
+    if (count == 0) return -1;
+    if (can_stay && arena_.preemptions_max >= 0 && arena_.depth > 0 &&
+        arena_.preemptions >= arena_.preemptions_max) {
+      count = 1;
+    }
+    const std::size_t at = arena_.depth++;
+    ++arena_.stops;
+    if (at >= kDepthMax) {
+      arena_.endless.store(true);
+      for (;;) give_way();
+    }
+    if (at >= arena_.known) {
+      arena_.known = at + 1;
+      arena_.choice[at] = 0;
+      arena_.options[at] = static_cast<std::uint8_t>(count);
+    } else if (arena_.options[at] != count) {
+      ++arena_.divergences;
+      arena_.options[at] = static_cast<std::uint8_t>(count);
+    }
+    const int chosen = arena_.choice[at] < count ? arena_.choice[at] : count - 1;
+    if (can_stay && chosen > 0 && at > 0) ++arena_.preemptions;
+    return enabled[chosen];
+  }
+
+  /// Everybody is done: backtracks, and begins the next schedule.
+  void end_schedule() {
+    ++arena_.schedules;
+    while (arena_.known > 0 &&
+           arena_.choice[arena_.known - 1] + 1 >= arena_.options[arena_.known - 1]) {
+      --arena_.known;
+    }
+    if (arena_.known == 0) arena_.finished.store(true);
+    if (arena_.known > 0) ++arena_.choice[arena_.known - 1];
+    arena_.depth = 0;
+    arena_.preemptions = 0;
+    arena_.holder.store(0);
+    arena_.arrived.store(0);
+    arena_.turn.store(-1);
+    world_.image().copy_to_machine(0, arena_.initial);
+    for (int i = 0; i < arena_.workers; ++i) arena_.status[i].store(kRunning);
+    arena_.epoch.fetch_add(1);
+  }
+
+  static inline BatonWorker* instance_ = nullptr;
+  Arena& arena_;
+  World& world_;
+  const std::vector<Site>& sites_;
+  const int index_;
+  std::uint8_t* slots_ = nullptr;
+  bool first_stop_ = false, yields_ = false, releasing_ = false;
+};
+
+/// Where the model stops in the lock's code; or why breakpoints cannot stand there.
+std::vector<Site> sites_of(World& world, std::string& refusal) {
+  Graph graph(world);
+  if (graph.explore(world.initial(), {}) == Graph::End::kUnknown) {
+    refusal = graph.summary();
+    return {};
+  }
+  std::vector<Site> sites;
+  Decoder decoder;
+  for (const std::uint64_t address : graph.space().stops()) {
+    const Instruction* instruction = decoder.at(address);
+    if (instruction == nullptr) continue;
+    if (instruction->is_relative || sites.size() == kSitesMax) {
+      refusal = "code that cannot be moved at " + symbol_of(address);
+      return {};
+    }
+    sites.push_back({address, instruction->length, is_syscall(*instruction)});
+  }
+  return sites;
+}
+
+/// Until the search has ended, a worker has (which none should), or time is up.
+void watch(Arena& arena, std::int64_t deadline_ns, const std::vector<pid_t>& workers,
+           BatonReport& report) {
+  const auto now_ns = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
+  while (!arena.finished.load() && !arena.broken.load() && !arena.stalled.load() &&
+         !arena.endless.load() && now_ns() < deadline_ns) {
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    for (const pid_t pid : workers) {
+      siginfo_t ended{};
+      ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT);
+      if (ended.si_pid == 0 || arena.finished.load()) continue;
+      report.refusal = "a worker ended of itself, status " + std::to_string(ended.si_status);
+      return;
+    }
+  }
+  report.complete = arena.finished.load();
+  if (arena.broken.load()) report.finding = "two workers held the lock at once";
+  if (arena.stalled.load()) report.finding = "those that are not done sleep for ever";
+  if (arena.endless.load()) report.refusal = "a schedule without end";
+}
+
+}  // namespace
+
+bool is_plain(const Program& program) {
+  for (const auto& steps : program.workers) {
+    for (const hobbs::Step& step : steps) {
+      const bool acquires = step.verb == Verb::kAcquire && step.mode == Mode::kExclusive;
+      if (!acquires && step.verb != Verb::kRelease) return false;
+    }
+  }
+  return true;
+}
+
+BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadline_ns) {
+  BatonReport report;
+  const std::vector<Site> sites = sites_of(world, report.refusal);
+  if (!report.refusal.empty()) return report;
+  void* const at =
+      ::mmap(nullptr, sizeof(Arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) {
+    report.refusal = "no memory";
+    return report;
+  }
+  Arena& arena = *new (at) Arena;
+  arena.workers = static_cast<int>(world.program().workers.size());
+  arena.preemptions_max = preemptions;
+  arena.initial = world.initial().shared;
+  world.image().copy_to_machine(0, arena.initial);
+  const int core = ::sched_getcpu();
+  std::vector<pid_t> workers;
+  for (int w = 0; w < arena.workers; ++w) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(static_cast<std::size_t>(core), &one);
+      ::sched_setaffinity(0, sizeof one, &one);
+      RealPlatform::attach(static_cast<std::uint32_t>(w + 1));
+      BatonWorker(arena, world, sites, w).run();
+    }
+    workers.push_back(pid);
+  }
+  watch(arena, deadline_ns, workers, report);
+  for (const pid_t pid : workers) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  report.schedules = arena.schedules;
+  report.stops = arena.stops;
+  report.divergences = arena.divergences;
+  ::munmap(at, sizeof(Arena));
+  return report;
+}
+
+}  // namespace hobbs::step
