@@ -28,7 +28,8 @@ constexpr bool is_futex(std::uint32_t where) {
   return (where & kKind) == kFutex || (where & kKind) == kPrivate;
 }
 /// Whether a signal ends the sleep (futex(2): not that for a priority-inheriting one).
-constexpr bool is_interruptible(std::uint32_t where) { return (where & kKind) != kPriority; }
+constexpr bool is_priority(std::uint32_t where) { return (where & kKind) == kPriority; }
+constexpr bool is_interruptible(std::uint32_t where) { return !is_priority(where); }
 }  // namespace channel
 
 inline constexpr std::uint8_t kWakeAll = 255;

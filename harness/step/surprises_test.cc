@@ -23,6 +23,10 @@ namespace {
 constexpr std::chrono::milliseconds kMoment{2};
 constexpr int kMomentsMax = 5000;
 
+void pass_a_moment() {
+  std::this_thread::sleep_for(kMoment);  // tidy: between looks at another process, no event is told
+}
+
 /// 'S' asleep, 'R' running, 't' stopped by its tracer, 'Z' ended.
 char state_of(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/stat";
@@ -38,7 +42,7 @@ char state_of(pid_t pid) {
 
 bool falls_asleep(pid_t pid) {
   for (int i = 0; i < kMomentsMax && state_of(pid) != 'S'; ++i) {
-    std::this_thread::sleep_for(kMoment);
+    pass_a_moment();
   }
   return state_of(pid) == 'S';
 }
@@ -111,7 +115,7 @@ TEST(Surprises, GlibcsRobustMutexLosesAWakeToAThirdProcess) {
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(pthread_mutex_lock(&room->mutex), 0);
     EXPECT_EQ(pthread_mutex_unlock(&room->mutex), 0);
-    std::this_thread::sleep_for(kMoment);
+    pass_a_moment();
   }
   EXPECT_EQ(room->mutex.__data.__lock, 0);
   EXPECT_FALSE(room->second_is_in);
@@ -119,6 +123,46 @@ TEST(Surprises, GlibcsRobustMutexLosesAWakeToAThirdProcess) {
   ::kill(second, SIGKILL);
   ::waitpid(second, &status, 0);
   ::munmap(room, sizeof(Room));
+}
+
+// A mutex that is not robust stalls when its owner dies: "no special actions are taken"
+// (pthread_mutexattr_setrobust(3)). If it inherits priority, the kernel passes it on to a waiter
+// all the same, marked by the death, and the waiter's pthread_mutex_lock() ends its process by a
+// failed assertion.
+TEST(Surprises, GlibcsPriorityInheritingMutexAbortsAWaiterWhenItsOwnerDies) {
+  if (std::string(gnu_get_libc_version()) != "2.36") {
+    GTEST_SKIP() << "examined in glibc 2.36, this is " << gnu_get_libc_version();
+  }
+  auto* room = static_cast<Room*>(
+      ::mmap(nullptr, sizeof(Room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(room, MAP_FAILED);
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+  pthread_mutex_init(&room->mutex, &attributes);
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    pthread_mutex_lock(&room->mutex);
+    room->locked = true;
+    for (;;) ::pause();
+  }
+  for (int i = 0; i < kMomentsMax && !room->locked; ++i) pass_a_moment();
+  const pid_t waiter = ::fork();
+  if (waiter == 0) {
+    std::fclose(stderr);  // Its last words are known.
+    pthread_mutex_lock(&room->mutex);
+    ::_exit(0);
+  }
+  const bool asleep = falls_asleep(waiter);
+  int status = 0;
+  ::kill(owner, SIGKILL);
+  ::waitpid(owner, &status, 0);
+  ::waitpid(waiter, &status, 0);
+  ::munmap(room, sizeof(Room));
+  ASSERT_TRUE(asleep);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGABRT);
 }
 
 // Boost's named mutex is a POSIX semaphore here; where sem_wait() is ended by a signal, its lock()

@@ -43,6 +43,16 @@ void tell_the_others(Head& head, std::size_t w) {
   }
 }
 
+/// Somebody sleeps on a priority-inheriting futex: what the kernel does for it when another dies is
+/// not modelled.
+bool somebody_inherits(const Head& head) {
+  for (std::size_t i = 0; i < head.count; ++i) {
+    const WorkerHead& worker = head.workers[i];
+    if (worker.phase == Phase::kAsleep && channel::is_priority(worker.channel)) return true;
+  }
+  return false;
+}
+
 /// The plain body: the state's own locals and shared bytes.
 class PlainBody final : public Body {
  public:
@@ -162,7 +172,12 @@ Incident World::step(Head& head, Body& body, const Transition& transition, Event
       --head.signals_left;
       end_sleep(head, body, w, 0);
       return {};
-    case Kind::kKill: kill(head, body, w); return {};
+    case Kind::kKill:
+      if (somebody_inherits(head)) {
+        return Incident::unknown("a death while others wait for a priority-inheriting futex");
+      }
+      kill(head, body, w);
+      return {};
     default: return run(head, body, transition, event);
   }
 }

@@ -12,6 +12,7 @@
 #include <boost/interprocess/sync/interprocess_sharable_mutex.hpp>
 #include <boost/interprocess/sync/interprocess_upgradable_mutex.hpp>
 #include <boost/interprocess/sync/named_mutex.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -89,8 +90,10 @@ class Named {
 
   Outcome lock() {
     if (!mutex_) return Outcome::kSystemError;
-    mutex_->lock();
-    return Outcome::kAcquired;
+    return unless_interrupted([this] {
+      mutex_->lock();
+      return Outcome::kAcquired;
+    });
   }
   Outcome try_lock() {
     if (!mutex_) return Outcome::kSystemError;
@@ -98,8 +101,10 @@ class Named {
   }
   Outcome try_lock_until(SteadyTime deadline) {
     if (!mutex_) return Outcome::kSystemError;
-    const bool got = until(deadline, [this](const auto& t) { return mutex_->timed_lock(t); });
-    return got ? Outcome::kAcquired : Outcome::kTimedOut;
+    return unless_interrupted([this, deadline] {
+      const bool got = until(deadline, [this](const auto& t) { return mutex_->timed_lock(t); });
+      return got ? Outcome::kAcquired : Outcome::kTimedOut;
+    });
   }
   Outcome unlock() {
     if (!mutex_) return Outcome::kSystemError;
@@ -108,6 +113,17 @@ class Named {
   }
 
  private:
+  /// Its waits throw when a signal ends them ("Throws: interprocess_exception on error"): that is
+  /// no failure of the lock, and is told as what it is.
+  template <class Call>
+  static Outcome unless_interrupted(Call call) {
+    try {
+      return call();
+    } catch (const bip::interprocess_exception& error) {
+      return error.get_native_error() == EINTR ? Outcome::kInterrupted : Outcome::kSystemError;
+    }
+  }
+
   static std::string new_name() {
     static std::atomic<std::uint32_t> counter{0};
     // Whoever started us removes what has this in its name, however we end.
