@@ -26,18 +26,20 @@ bool waits(const Operation& call) {
   return call.verb == Verb::kAcquire || call.verb == Verb::kTimed || call.verb == Verb::kUpgrade;
 }
 
-/// A lock that is passed on to whoever waits is nobody's for a moment, and not to be had either. A
-/// failure is groundless for sure only if nobody waited then who conflicts.
-bool is_in_passing(const hobbs::Violation& violation, const History& history) {
+/// A lock that is passed on to whoever waits is nobody's for a moment, and not to be had either: a
+/// timeout is groundless for sure only if nobody waited then who conflicts. And a try may fail
+/// because another call changes the lock at the time: it must be left alone to be accused.
+bool is_excused(const hobbs::Violation& violation, const History& history) {
   for (const Operation& failed : violation.certificate) {
-    if (failed.outcome != Outcome::kBusy && failed.outcome != Outcome::kTimedOut) continue;
+    const bool tried = failed.outcome == Outcome::kBusy;
+    if (!tried && failed.outcome != Outcome::kTimedOut) continue;
     for (const Operation& other : history.operations) {
-      const bool conflicts = other.worker != failed.worker && other.lock == failed.lock &&
-                             (other.mode == Mode::kExclusive || failed.mode == Mode::kExclusive);
-      if (conflicts && waits(other) && other.invoked_ns <= failed.returned_ns &&
-          other.returned_ns >= failed.invoked_ns) {
-        return true;
+      if (other.worker == failed.worker || other.lock != failed.lock ||
+          other.invoked_ns > failed.returned_ns || other.returned_ns < failed.invoked_ns) {
+        continue;
       }
+      const bool conflicts = other.mode == Mode::kExclusive || failed.mode == Mode::kExclusive;
+      if (tried || (conflicts && waits(other))) return true;
     }
   }
   return false;
@@ -79,7 +81,7 @@ Ruling judge_recorded(const Arena& arena, const LockSpec& lock, const Circumstan
                    accusation.summary.c_str(), flaw.c_str());
       std::abort();
     }
-    if (ruling.breach || is_in_passing(accusation.violation, history)) continue;
+    if (ruling.breach || is_excused(accusation.violation, history)) continue;
     if (known.scarce && is_failure(accusation.violation)) continue;
     ruling.breach = breach_of(accusation, arena);
   }
