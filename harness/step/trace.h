@@ -9,7 +9,7 @@
 namespace hobbs::step {
 
 struct TraceLine {
-  std::string text;   // "pthread_mutex_lock+0x1f: lock cmpxchg [rdi], edx   [lock+0=0x1]"
+  std::string text;   // "pthread_mutex_lock+0x1f: lock cmpxchg [rdi], edx   [lock=0x1]"
   std::string where;  // "tas.c:12", or empty where no debug information is found.
 };
 
@@ -18,8 +18,5 @@ std::vector<TraceLine> trace(World& world, const std::vector<Transition>& path);
 
 /// What the transition is about to do.
 std::string describe(World& world, const State& state, const Transition& transition);
-
-/// The lock's words that are not zero, as text.
-std::string words_text(const World& world, const State& state);
 
 }  // namespace hobbs::step
