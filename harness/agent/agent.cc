@@ -268,9 +268,11 @@ class Agent {
 int run_agent(const std::string& where, const Catalog& catalog) {
   RealPlatform::registry();  // Before any fork, so that all processes share it.
   try {
-    auto* objects = new agent::Objects;
+    auto objects = std::make_unique<agent::Objects>();
     objects->catalog = catalog;
-    (new agent::Agent(where, "root", *objects))->serve();
+    auto* agent = new agent::Agent(where, "root", *objects);
+    objects.release();  // As the agent, which has connected now, it is never destroyed.
+    agent->serve();
   } catch (const LockError& error) {
     std::fprintf(stderr, "hobbs: cannot connect to %s\n", error.what());
     return 64;
