@@ -127,9 +127,11 @@ class CallRunner {
     const bool acquires =
         move.verb == Verb::kAcquire || move.verb == Verb::kTry || move.verb == Verb::kTimed;
     if (acquires && !lock_.again && judge_.may_hold(move.actor)) return false;
-    // What a reader's lock() does is for the lock to say: wait, refuse, or convert.
-    const bool converts = acquires && move.mode == Mode::kExclusive && !lock_.claims.checks_misuse;
-    if (converts && judge_.may_hold(move.actor, Mode::kShared)) return false;
+    // Holds of both modes in one hand are for the lock to say: it may wait, refuse or convert, and
+    // what a release leaves of them is no less its own.
+    const Mode other = move.mode == Mode::kShared ? Mode::kExclusive : Mode::kShared;
+    const bool mixes = acquires && !lock_.claims.checks_misuse;
+    if (mixes && judge_.may_hold(move.actor, other)) return false;
     if (move.verb == Verb::kRelease) {  // In the mode in which it is held, if it is.
       for (const Mode mode : {Mode::kExclusive, Mode::kShared}) {
         if (lock_.find(move.verb, mode) && judge_.surely_holds(move.actor, mode)) move.mode = mode;
