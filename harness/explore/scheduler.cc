@@ -90,9 +90,9 @@ const Ending& Scheduler::run(Strategy& strategy) {
     for (auto& image : images_) image = pristine_image_;
   }
   begin(strategy);
-  // Everybody goes to the first thing that others could see.
   starting_ = true;
-  for (int w = 0; w < static_cast<int>(program_.workers.size()) && !over_; ++w) switch_to(w);
+  started_ = 0;
+  switch_to(0);
   starting_ = false;
   while (!over_) {
     if ((scene_.ready | scene_.drains) == 0) {
@@ -154,6 +154,12 @@ void Scheduler::look_after(int w) {
   if (me.points - me.look.idle_from > kIdleLimit) pause_worker(w);
   me.alarm_at = me.look.idle_from + kIdleLimit + 1;
   if (me.kill_at > me.points) me.alarm_at = std::min(me.alarm_at, me.kill_at);
+}
+
+int Scheduler::start_next() {
+  if (++started_ < static_cast<int>(program_.workers.size())) return started_;
+  starting_ = false;
+  return choose();
 }
 
 /// Who moves next, having done what else the strategy asks for; -1 if nobody can move, or it is

@@ -225,11 +225,8 @@ class Scheduler : public Explorer {
   static void enter(void* worker);
   /// Gives the turn to whom the strategy names; returns when w has it.
   [[gnu::always_inline]] void decide() {
-    int next = Fibres::kMain;
-    if (!starting_) [[likely]] {
-      next = choose();
-      if (next == fibres_.current()) return;
-    }
+    const int next = starting_ ? start_next() : choose();
+    if (next == fibres_.current()) return;
     switch_to(next);
   }
   /// The one place where all fibres leave and resume, so that the processor foresees where.
@@ -240,6 +237,7 @@ class Scheduler : public Explorer {
   }
   void look_after(int w);
   void swap_thread_images(int w);
+  int start_next();
   int choose();
   int choose_among_all();
   bool apply_event(const Move& move);
@@ -277,7 +275,8 @@ class Scheduler : public Explorer {
   Strategy* strategy_ = nullptr;
   Random* uniform_ = nullptr;  // The strategy's, if it draws its steps evenly.
   std::vector<Event>* events_ = nullptr;
-  bool starting_ = false;
+  bool starting_ = false;  // Everybody goes to the first thing that others could see ...
+  int started_ = 0;        // ... one after the other: this one does.
   bool over_ = false;
   std::array<std::uint8_t, kMaxFibres> futex_queue_;
   int n_asleep_ = 0;
