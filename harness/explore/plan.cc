@@ -17,6 +17,7 @@ constexpr std::uint64_t kSliceMax = 1 << 16;
 constexpr std::uint32_t kKillPointsMax = 160;
 constexpr std::uint64_t kExecutionsPerKillPoint = 12;
 constexpr std::uint64_t kFewKills = 32;
+constexpr std::uint64_t kFirstFew = 32;
 constexpr std::chrono::milliseconds kShrinkTime{1500};
 constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at first.
 constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
@@ -197,6 +198,17 @@ bool Plan::out_of_time(std::uint32_t round) const {
 }
 
 bool Plan::round(std::uint32_t number, std::uint64_t executions) {
+  // First of all a few executions of every family; two deaths only after one was tried in earnest,
+  // which explains more.
+  for (Job& job : jobs_) {
+    const ControlledProgram& program = *job.program;
+    if (number != 0 || program.program.faults.size() > 1) continue;
+    if (coverage(program.family).executions != 0) continue;
+    if (out_of_time(number)) return true;
+    if (program.kills ? run_kills(job, number, kFirstFew) : run_job(job, number, kFirstFew)) {
+      return true;
+    }
+  }
   for (Job& job : jobs_) {
     if (out_of_time(number)) return true;
     const bool over =
