@@ -35,7 +35,7 @@ void Scheduler::begin(Strategy& strategy) {
   n_asleep_ = 0;
   met_ = 0;
   stalled_time_moves_ = time_moves_since_call_ = 0;
-  block_owner_ = -1;
+  block_owner_ = alone_ = -1;
   now_ns_ = kStartNs;
   begin_memory(n_workers_);
   judge_.begin(exact_);
@@ -165,6 +165,13 @@ int Scheduler::start_next() {
 /// Who moves next, having done what else the strategy asks for; -1 if nobody can move, or it is
 /// over.
 int Scheduler::choose() {
+  if (alone_ >= 0) [[unlikely]] {
+    if (scene_.ready == 1u << alone_ && scene_.drains == 0 && ++steps_alone_ < kMostStepsAlone) {
+      scene_.yielded &= ~scene_.ready;
+      return scene_.current = alone_;
+    }
+    alone_ = -1;
+  }
   if (uniform_ == nullptr || scene_.other_than_steps()) [[unlikely]]
     return choose_among_all();
   if (scene_.ready == 0 || n_moves_ >= step_limit_) [[unlikely]]
@@ -248,6 +255,7 @@ void Scheduler::block(int w, State state) {
   if (me.in_call.wrote) judge_.seen_waiting(w);
   me.state = state;
   scene_.ready &= ~(1u << w);
+  if (alone_ == w) alone_ = -1;
   decide();
 }
 
@@ -387,6 +395,8 @@ bool Scheduler::go_on_alone() {
       continue;
     }
     me.in_call.pause_hash = hash;
+    alone_ = w;
+    steps_alone_ = 0;
     me.state = State::kReady;
     scene_.ready |= 1u << w;
     return true;

@@ -138,6 +138,8 @@ class Scheduler : public Explorer {
 
   /// The strategy's answer to a choice inside the current step.
   int pick(Choice choice, int n) {
+    if (alone_ >= 0) [[unlikely]]
+      return 0;
     const int picked = strategy_->pick(scene_, choice, n < kMaxAlternatives ? n : kMaxAlternatives);
     if (picked != 0) {
       moves_[n_moves_ - 1].choice = choice;
@@ -216,6 +218,7 @@ class Scheduler : public Explorer {
   static constexpr std::uint64_t kImageCheckPeriod = 64;
   static constexpr std::uint32_t kIdleLimit =
       100;  // Operations that changed nothing: an unmarked spin.
+  static constexpr int kMostStepsAlone = 1000;   // Then it is the strategy's and the step limit's.
   static constexpr int kFruitlessLimit = 5000;   // Longer than any bounded spin met.
   static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
@@ -272,6 +275,10 @@ class Scheduler : public Explorer {
   std::vector<Move> moves_;
   std::vector<std::uint8_t> could_go_on_;  // Before each step, by worker.
   int n_moves_ = 0;
+  // Who goes on alone, until it blocks or others can move: nobody's choice, and no part of the
+  // schedule, since how often somebody must look again before it is given up may differ.
+  int alone_ = -1;
+  int steps_alone_ = 0;
   Strategy* strategy_ = nullptr;
   Random* uniform_ = nullptr;  // The strategy's, if it draws its steps evenly.
   std::vector<Event>* events_ = nullptr;

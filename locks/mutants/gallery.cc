@@ -30,6 +30,7 @@
 #include "locks/mutants/silent_reader.h"
 #include "locks/mutants/split_test_and_set.h"
 #include "locks/mutants/stingy_semaphore.h"
+#include "locks/mutants/stubborn_flags.h"
 #include "locks/mutants/tidy_lock_file.h"
 #include "locks/mutants/trusting_sleeper.h"
 #include "locks/mutants/unfenced_flags.h"
@@ -65,6 +66,7 @@ std::vector<Mutant> gallery() {
       {spec_of<SilentReader>("silent_reader"), {"LV-1"}},
       {spec_of<SplitTestAndSet>("split_test_and_set"), {"ME-1", "MM-1", "ME-2"}},
       {spec_of<StingySemaphore>("stingy_semaphore"), {"LV-1"}},
+      {spec_of<StubbornFlags>("stubborn_flags"), {"LV-1"}},
       {spec_of<TrustingSleeper>("trusting_sleeper"), {"ME-1", "MM-1"}},
       {spec_of<UnfencedFlags>("unfenced_flags"), {"ME-1", "MM-1"}},
       {path_spec_of<HastyLockFile>("hasty_lock_file"), {"ME-1", "ME-3"}},
