@@ -233,7 +233,7 @@ std::string Judge::holders(int lock) const {
 }
 
 bool Judge::took_in_order(int w) {
-  const auto broken = overtaking_.gets(w);
+  const auto broken = overtaking_.enters(w);
   if (!broken || deaths_ != 0) return true;
   std::string text = call_name(workers_[w].step) + " of " + name(w) + " was called while " +
                      name(broken->passed) + " could be seen to wait in " +

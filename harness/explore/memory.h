@@ -111,7 +111,7 @@ class Memory {
   int drain(int worker);
 
   /// The newest value in modification order (TSO: in memory).
-  std::uint64_t newest(int word) const;
+  std::uint64_t newest(int word) const { return read_bytes(locations_[word]); }
   /// Which bytes of the arena a word is.
   std::size_t offset_of(int word) const { return locations_[word].offset; }
   unsigned size_of(int word) const { return locations_[word].bytes; }
@@ -391,12 +391,6 @@ template <MemoryModel kModel>
 inline void Memory<kModel>::learn(int worker, const Message& message, std::memory_order order) {
   Known& known = workers_[worker];
   join(acquires(order) ? known.now : known.pending, message.view, blocks_);
-}
-
-template <MemoryModel kModel>
-std::uint64_t Memory<kModel>::newest(int word) const {
-  const Location& l = locations_[word];
-  return read_bytes(l);
 }
 
 template <MemoryModel kModel>

@@ -32,7 +32,7 @@ const char* Overtaking::rule_broken(const Waiter& passed, Mode by, std::uint32_t
   return nullptr;
 }
 
-std::optional<Overtaking::Broken> Overtaking::gets(int w) {
+std::optional<Overtaking::Broken> Overtaking::enters(int w) {
   const Waiter me = waiters_[index(w)];
   leave(w);
   for (int u = 0; u < kMaxWatched; ++u) {

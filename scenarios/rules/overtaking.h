@@ -53,7 +53,7 @@ class Overtaking {
   /// The call of `w` is over without the lock, or its worker is.
   void gives_up(int w) { leave(w); }
   /// The call of `w` got the lock: which promise to whom that breaks, if any.
-  std::optional<Broken> gets(int w);
+  std::optional<Broken> enters(int w);
 
  private:
   struct Waiter {

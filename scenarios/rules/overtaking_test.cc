@@ -23,7 +23,7 @@ void wait(Overtaking& watch, int w, Mode mode = Mode::kExclusive, bool timed = f
 
 std::string pass(Overtaking& watch, Mode mode = Mode::kExclusive) {
   watch.calls(kLater, 0, mode, false);
-  const auto broken = watch.gets(kLater);
+  const auto broken = watch.enters(kLater);
   return broken ? broken->rule : "";
 }
 
@@ -31,7 +31,7 @@ TEST(Overtaking, FirstComeFirstServedMeansThatNobodyIsPassed) {
   Overtaking watch = under(Fairness::kFifo);
   wait(watch, kWaiter);
   watch.calls(kLater, 0, Mode::kExclusive, true);
-  const auto broken = watch.gets(kLater);
+  const auto broken = watch.enters(kLater);
   ASSERT_TRUE(broken);
   EXPECT_STREQ(broken->rule, "FA-3");
   EXPECT_EQ(broken->passed, kWaiter);
@@ -42,8 +42,8 @@ TEST(Overtaking, WhoeverCalledBeforeTheWaiterWasSeenMayPass) {
   watch.calls(kWaiter, 0, Mode::kExclusive, false);
   watch.calls(kLater, 0, Mode::kExclusive, false);
   watch.waits(kWaiter);
-  EXPECT_FALSE(watch.gets(kLater));
-  EXPECT_FALSE(watch.gets(kWaiter));
+  EXPECT_FALSE(watch.enters(kLater));
+  EXPECT_FALSE(watch.enters(kWaiter));
 }
 
 TEST(Overtaking, ACallThatIsOverWaitsNoLonger) {
@@ -52,7 +52,7 @@ TEST(Overtaking, ACallThatIsOverWaitsNoLonger) {
   watch.calls(kLater, 0, Mode::kExclusive, false);
   watch.gives_up(kWaiter);
   wait(watch, kWaiter);  // Another call, later than that of kLater.
-  EXPECT_FALSE(watch.gets(kLater));
+  EXPECT_FALSE(watch.enters(kLater));
   EXPECT_EQ(pass(watch), "FA-3");
 }
 
