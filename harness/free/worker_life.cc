@@ -59,13 +59,14 @@ void Worker::destroy_locks() {
 }
 
 void Worker::run() {
-  attach();
-  construct_locks();
-  if (index_ == 0 && assignment_.program.preset != 0) preset();
+  // Before the disturber can find this worker.
   if (sends_signals(assignment_.nemesis)) {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
   if (assignment_.nemesis == Nemesis::kScarce) signal(SIGXFSZ, SIG_IGN);
+  attach();
+  construct_locks();
+  if (index_ == 0 && assignment_.program.preset != 0) preset();
   arm(assignment_.nemesis, &hook_dice_, slot_, &arena_.clock);
   if (assignment_.with_deaths()) {
     if (gate()) {
