@@ -15,6 +15,9 @@ constexpr std::chrono::milliseconds kShareMin{50};
 
 std::string selected_scenarios(const CampaignPlan& plan, const Driver& driver,
                                const LockSpec& lock) {
+  // A search named by its size is none of a driver's list, which is of its own plan.
+  const bool named_by_size = plan.request.workers != 0 || plan.request.acquisitions != 0;
+  if (named_by_size && !plan.crash_only) return plan.request.scenarios;
   std::string names;
   for (const ScenarioInfo& info : driver.scenarios(lock)) {
     const bool chosen = glob_match(plan.request.scenarios, info.name) &&

@@ -134,6 +134,13 @@ TEST_F(CampaignTest, NothingOutlivesIt) {
   }
 }
 
+TEST_F(CampaignTest, LeavesItToADriverToNameASearchOfAGivenSize) {
+  plan().request.workers = 4;
+  plan().request.scenarios = "sc/4x*";  // In no driver's list.
+  const CampaignOutcome outcome = run({"good"});
+  EXPECT_EQ(find(outcome, "good", "explore")->scenario, "sc/4x*");
+}
+
 TEST_F(CampaignTest, CrashOnlyTakesTheScenariosWithACrashRule) {
   plan().crash_only = true;
   for (const Result& result : run({"good"}).results) EXPECT_EQ(result.scenario, "death");

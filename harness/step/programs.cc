@@ -39,7 +39,8 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
   if (workers != 0 || acquisitions != 0) {
     workers = std::clamp<unsigned>(workers == 0 ? 2 : workers, 1, kMaxStepWorkers);
     acquisitions = std::max(1u, acquisitions);
-    list.push_back(program(std::to_string(workers) + "x" + std::to_string(acquisitions),
+    const std::string deaths = kills == 0 ? "" : kills == 1 ? "-death" : "-deaths";
+    list.push_back(program(std::to_string(workers) + "x" + std::to_string(acquisitions) + deaths,
                            std::vector<Steps>(workers, repeated(once, acquisitions)), kills));
     return list;
   }
