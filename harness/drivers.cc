@@ -16,6 +16,4 @@ Drivers all_drivers() {
   return drivers;
 }
 
-std::string missing_driver(const std::string&) { return ""; }
-
 }  // namespace hobbs

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "harness/driver.h"
@@ -19,8 +18,5 @@ using Drivers = std::vector<DriverEntry>;
 
 /// Every driver of this version, in the order in which reports show them.
 Drivers all_drivers();
-
-/// A driver that DESIGN names and this version does not have, and the sentence that says so.
-std::string missing_driver(const std::string& name);
 
 }  // namespace hobbs

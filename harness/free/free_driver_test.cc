@@ -125,6 +125,9 @@ TEST_F(FreeDriverTest, CatchesAFirstUseThatIsNotTheFirst) {
 TEST_F(FreeDriverTest, CatchesAChildThatFreesItsParentsLock) {
   expect_caught(path_spec_of<TidyChild>("tidy_child"), {"FK-2"}, "fork/ends");
 }
+TEST_F(FreeDriverTest, CatchesAChildWhoseEndFreesItsParentsLock) {
+  expect_caught(path_spec_of<TidyEnd>("tidy_end"), {"FK-2"}, "fork/ends");
+}
 TEST_F(FreeDriverTest, CatchesAChildThatIsNeverWoken) {
   LockSpec lock;
   for (const mutants::Mutant& mutant : mutants::gallery()) {

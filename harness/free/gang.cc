@@ -112,8 +112,9 @@ class Gang {
 
  private:
   static bool use_hooks(const Job& job) {
-    return (needs_hooks(job.nemesis) || !job.program.faults.empty()) &&
-           job.lock->hooked.available();
+    const bool of_use = needs_hooks(job.nemesis) || job.nemesis == Nemesis::kFresh ||
+                        !job.program.faults.empty();
+    return of_use && job.lock->hooked.available();
   }
 
   /// The program's workers, those that they fork, and perhaps somebody beside them: an auditor, or

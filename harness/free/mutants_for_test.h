@@ -197,6 +197,25 @@ class TidyChild {
   int descriptor_;
 };
 
+/// Its end frees the lock, also the end of the copy that a holder's child has inherited (FK-2).
+class TidyEnd {
+ public:
+  explicit TidyEnd(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~TidyEnd() {
+    ::flock(descriptor_, LOCK_UN);  // BUG: the parent holds it by this very description.
+    ::close(descriptor_);
+  }
+  void lock() {
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+  }
+  void unlock() { ::flock(descriptor_, LOCK_UN); }
+
+ private:
+  int descriptor_;
+};
+
 /// When a signal ends its wait, it lets go of everything before it waits on (SG-3).
 class LetsGoOfAll {
  public:

@@ -96,7 +96,8 @@ void delay(HookPoint point) {
 void on_hook(HookPoint point, bool before) {
   count_down(before && point == HookPoint::kFutexWait);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
-  const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale;
+  const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
+                      (armed.nemesis == Nemesis::kFresh && point == HookPoint::kFile);
   if (delays && strikes(point, point == HookPoint::kFile ? 2 : 12)) delay(point);
 }
 

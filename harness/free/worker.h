@@ -65,6 +65,8 @@ class Worker {
   void attach();
   void construct_locks();
   void destroy_locks();
+  void open_anew();
+  std::string path_of(std::size_t lock) const;
   void arm_death();
   void preset();
   bool gate();

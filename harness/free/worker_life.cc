@@ -10,16 +10,30 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "harness/free/patience.h"
 #include "harness/free/story.h"
 #include "harness/free/worker.h"
+#include "harness/lock_file.h"
 #include "locks/real_platform.h"
 
 namespace hobbs::gang {
 namespace {
 
 constexpr std::uint32_t kRoundsBeforeCount = 3;
+constexpr std::uint32_t kRoundsOnAPath = 2;  // Of workers that open the lock anew: first and again.
+
+/// Removes the files whose names begin like this.
+void remove_like(const std::filesystem::path& start) {
+  std::error_code ignored;  // What cannot be removed goes with the run's folder.
+  for (std::filesystem::directory_iterator it(start.parent_path(), ignored), end; it != end;
+       it.increment(ignored)) {
+    if (!it->path().filename().string().starts_with(start.filename().string())) continue;
+    remove_what_it_names(it->path().string());
+    std::filesystem::remove_all(it->path(), ignored);
+  }
+}
 
 }  // namespace
 
@@ -47,8 +61,27 @@ void Worker::construct_locks() {
   for (std::size_t i = 0; i < locks; ++i) {
     locks_[i] = static_cast<char*>(own_memory_) + i * stride;
     slot_->object[i].store(reinterpret_cast<std::uintptr_t>(locks_[i]));
-    ops_.construct(locks_[i], fmt::format("{}.{}", assignment_.path, i).c_str());
+    ops_.construct(locks_[i], path_of(i).c_str());
   }
+}
+
+std::string Worker::path_of(std::size_t lock) const {
+  const std::string path = fmt::format("{}.{}", assignment_.path, lock);
+  if (assignment_.nemesis != Nemesis::kFresh) return path;
+  return fmt::format("{}.{}", path, rounds_ / kRoundsOnAPath);
+}
+
+/// Every worker has a new object, and the objects of now and then a new name.
+void Worker::open_anew() {
+  destroy_locks();
+  const std::uint32_t paths_before = rounds_ / kRoundsOnAPath;
+  if (index_ == 0 && rounds_ % kRoundsOnAPath == 0 && paths_before >= 2) {
+    // Somebody may still be closing the one before.
+    for (std::size_t i = 0; i < locks_of(assignment_.program); ++i) {
+      remove_like(fmt::format("{}.{}.{}", assignment_.path, i, paths_before - 2));
+    }
+  }
+  construct_locks();
 }
 
 void Worker::destroy_locks() {
@@ -76,10 +109,7 @@ void Worker::run() {
     }
   } else {
     while (gate()) {
-      if (assignment_.nemesis == Nemesis::kFresh) {
-        destroy_locks();
-        construct_locks();
-      }
+      if (assignment_.nemesis == Nemesis::kFresh) open_anew();
       run_steps(0);
       ++rounds_;
       if (rounds_ == kRoundsBeforeCount) descriptors_ = open_descriptors();
@@ -156,7 +186,7 @@ void Worker::preset() {
 
 /// A second descriptor of the lock's file comes and goes in the holder's process.
 void Worker::close_alias(std::uint8_t lock) {
-  const int alias = open(fmt::format("{}.{}", assignment_.path, lock).c_str(), O_RDWR | O_CLOEXEC);
+  const int alias = open(path_of(lock).c_str(), O_RDWR | O_CLOEXEC);
   if (alias < 0) return;
   close(alias);
   slot_->strikes.fetch_add(1, std::memory_order_relaxed);

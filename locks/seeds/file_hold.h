@@ -43,7 +43,7 @@ class FileHold {
       return true;
     });
     file_point<P>();
-    if (result.acquired) log_acquired(result);
+    if (result.acquired && log_) log_acquired(result);
     return result.acquired;
   }
 
@@ -57,7 +57,7 @@ class FileHold {
       file_point<P>();
       file_.close();
     }
-    log(kTraceLevel, "Unlocked and closed file lock open on `" + file_.path() + "`");
+    if (log_) log_(kTraceLevel, "Unlocked and closed file lock open on `" + file_.path() + "`");
     return true;
   }
 
@@ -75,14 +75,11 @@ class FileHold {
 
  private:
   bool holds(Mode mode) const { return holder_ == process_identity() && mode_ == mode; }
-  void log(int level, const std::string& line) const {
-    if (log_) log_(level, line);
-  }
   void log_acquired(const BackOffResult& result) const {
     char text[80];
     std::snprintf(text, sizeof text, " after waiting %0.3fs [%llu attempts were required]",
                   result.waited.count(), static_cast<unsigned long long>(result.attempts));
-    log(kTraceLevel, "Acquired file lock `" + file_.path() + "`" + text);
+    log_(kTraceLevel, "Acquired file lock `" + file_.path() + "`" + text);
   }
 
   mutable std::mutex mutex_;

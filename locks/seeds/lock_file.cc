@@ -51,13 +51,20 @@ void LockFile::open(const Logger& log) {
     throw LockError(LockErrorKind::kBadArgument, "embedded null byte");
   }
   if (is_open()) return;
-  const std::string folder = folder_of(path_);
-  if (!folder.empty() && make_folder(folder) && log) {
-    log(kTraceLevel, "Created lock base path `" + folder + "`");
-  }
   const int access = mode_ == Mode::kExclusive ? O_WRONLY : O_RDWR;
-  descriptor_ = ::open(path_.c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) throw LockError(errno, "'" + path_ + "'");
+  const auto open_now = [&] {
+    descriptor_ = ::open(path_.c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    return descriptor_ >= 0;
+  };
+  if (open_now()) return;
+  if (errno == ENOENT || errno == ENOTDIR) {  // The folder is looked at only if it is at fault.
+    const std::string folder = folder_of(path_);
+    if (!folder.empty() && make_folder(folder) && log) {
+      log(kTraceLevel, "Created lock base path `" + folder + "`");
+    }
+    if (open_now()) return;
+  }
+  throw LockError(errno, "'" + path_ + "'");
 }
 
 int LockFile::descriptor() const {

@@ -175,7 +175,7 @@ void add_forks(Collection& c) {
        "lock work unlock fork lock work unlock"});
 }
 
-void add_readers(Collection& c) {
+void add_readers(Collection& c, Fairness fairness) {
   c.add_all(
       "readers", kReaders,
       {"lock_shared work unlock", "lock work unlock | lock_shared work unlock",
@@ -192,6 +192,12 @@ void add_readers(Collection& c) {
        "lock_shared meet(3) work unlock | lock_shared meet(3) work unlock | lock_shared meet(3) "
        "work unlock",
        "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock"});
+  if (fairness == Fairness::kReaderPreference) {  // Writers that wait are nothing to a reader.
+    c.add_all("readers", kReaders,
+              {"lock_shared meet(2) unlock | lock unlock | lock_shared meet(2) unlock",
+               "lock_shared meet(2) unlock | lock unlock | lock unlock | lock_shared meet(2) "
+               "unlock"});
+  }
   c.add_all(
       "readers-try", "RW-1,RW-3,TR-2,TR-3,LV-1",
       {"lock work unlock | try_shared work unlock", "try_shared work unlock | try work unlock",
@@ -203,12 +209,16 @@ void add_readers(Collection& c) {
        "lock work unlock | lock_shared work unlock | try work unlock | lock_shared work "
        "unlock",
        "lock work unlock | lock work unlock | try_shared work unlock | lock_shared work "
-       "unlock"});
+       "unlock",
+       "lock unlock try unlock | try_shared unlock",
+       "lock unlock try_shared unlock | lock_shared unlock | lock_shared unlock"});
   c.add_all(
       "readers-timed", "RW-1,RW-3,TO-1,TO-5,TO-7,LV-1",
       {"lock_shared work(5ms) unlock | timed(2ms) work unlock",
        "lock_shared work(5ms) unlock | timed(2ms) work unlock | lock_shared work unlock",
        "lock_shared meet(2) unlock | timed(2ms) unlock | lock_shared meet(2) unlock",
+       "lock_shared meet(3) unlock | timed(2ms) unlock | lock_shared meet(3) unlock | lock_shared "
+       "meet(3) unlock",
        "lock_shared work(3ms) unlock lock_shared unlock | timed(2ms) unlock lock_shared unlock",
        "lock work(5ms) unlock | timed_shared(2ms) work unlock",
        "lock work unlock | timed_shared(2ms) work unlock | lock work unlock",
@@ -225,6 +235,7 @@ void add_conversions(Collection& c) {
              "lock_shared try_upgrade work unlock | lock work unlock",
              "lock work downgrade work unlock | lock work unlock",
              "lock work downgrade work unlock | lock_shared work unlock | lock work unlock",
+             "lock downgrade meet(2) unlock | lock_shared meet(2) unlock",
              "lock_shared try_upgrade work downgrade work unlock | lock_shared work unlock | lock "
              "work unlock"});
 }
@@ -332,7 +343,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
   add_order(c, claims);
   if (claims.reentrant) add_nested(c);
   if (lock.controlled.has_shared()) {
-    add_readers(c);
+    add_readers(c, claims.fairness);
     add_conversions(c);
   }
   if (claims.crash != CrashBehaviour::kStuck) add_crashes(c, claims.reentrant);

@@ -271,7 +271,7 @@ class Frontier {
   Call call_of(const Step& step) const {
     const LoggedCall& logged = *step.call;
     Call call{.worker = step.log + 1u, .verb = logged.verb(), .mode = logged.mode()};
-    call.expired = logged.returned_ns - logged.invoked_ns >= logged.patience_ns;
+    call.expired = logged.expired();
     call.signalled =
         std::any_of(lock_.signals.begin(), lock_.signals.end(), [&](const SignalWindow& s) {
           return s.worker == step.log && s.from_ns <= logged.returned_ns &&

@@ -10,8 +10,9 @@ LoggedCall to_logged(const Operation& operation, std::uint16_t log) {
   call.returned_ns = operation.pending ? INT64_MAX : operation.returned_ns;
   if (operation.deadline_ns < operation.invoked_ns) {
     call.patience_ns = 0;
-  } else if (operation.deadline_ns - operation.invoked_ns < INT32_MAX) {
-    call.patience_ns = static_cast<std::int32_t>(operation.deadline_ns - operation.invoked_ns);
+  } else if (operation.deadline_ns != INT64_MAX) {
+    call.patience_ns = static_cast<std::int32_t>(
+        std::min<std::int64_t>(operation.deadline_ns - operation.invoked_ns, INT32_MAX));
   }
   call.worker = log;
   call.what = static_cast<std::uint8_t>(operation.verb);

@@ -29,6 +29,12 @@ struct LoggedCall {
   Verb verb() const { return static_cast<Verb>(what & 0x0f); }
   Mode mode() const { return (what & kSharedBit) != 0 ? Mode::kShared : Mode::kExclusive; }
   bool pending() const { return (what & kPendingBit) != 0; }
+  /// Whether it lasted as long as it was to wait at most; of a pending call, whether it may have.
+  bool expired() const {
+    // Unsigned: what is pending returns at the end of time.
+    return static_cast<std::uint64_t>(returned_ns) - static_cast<std::uint64_t>(invoked_ns) >=
+           static_cast<std::uint64_t>(patience_ns);
+  }
 };
 static_assert(sizeof(LoggedCall) == 24);
 

@@ -150,8 +150,7 @@ class OwnedSweep {
         if (call.verb() != Verb::kTimed) {
           return ledger_.record(Breach::kWrongOutcome, call.returned_ns, 0, {&call});
         }
-        if (call.returned_ns - call.invoked_ns < call.patience_ns &&
-            call.patience_ns != INT32_MAX) {
+        if (!call.expired() && call.patience_ns != INT32_MAX) {
           ledger_.record(Breach::kEarlyTimeout, call.returned_ns,
                          call.patience_ns - (call.returned_ns - call.invoked_ns), {&call});
         }

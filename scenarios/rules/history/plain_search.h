@@ -145,7 +145,7 @@ class PlainSearch {
   Call call_of(const Step& step) const {
     const LoggedCall& logged = *step.call;
     Call call{.worker = step.worker, .verb = logged.verb(), .mode = logged.mode()};
-    call.expired = logged.returned_ns - logged.invoked_ns >= logged.patience_ns;
+    call.expired = logged.expired();
     for (const SignalWindow& s : lock_.signals) {
       call.signalled |= s.worker + 1u == step.worker && s.from_ns <= logged.returned_ns &&
                         s.to_ns >= logged.invoked_ns;
