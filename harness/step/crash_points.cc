@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <utility>
+#include <unordered_map>
 
 namespace hobbs::step {
 namespace {
@@ -16,8 +16,10 @@ enum Future : std::uint8_t {
   kBreaks = 16,
 };
 
-std::vector<std::uint8_t> futures(const Graph& graph) {
-  const std::vector<std::uint8_t> can_finish = graph.can_finish();
+enum Role : std::uint64_t { kAcquiring, kWaiting, kHolding, kReleasing, kRecovering };
+constexpr const char* kRoles[] = {"acquiring", "waiting", "holding", "releasing", "recovering"};
+
+std::vector<std::uint8_t> futures(const Graph& graph, const std::vector<std::uint8_t>& can_finish) {
   std::vector<std::uint8_t> future(graph.size(), 0);
   for (std::uint32_t i = 0; i < graph.size(); ++i) {
     if (can_finish[i] == 0) future[i] |= kGetsStuck;
@@ -48,16 +50,17 @@ std::vector<std::uint8_t> futures(const Graph& graph) {
   return future;
 }
 
-std::string role_of(const World& world, const Head& head, std::size_t w) {
+/// Of the kRoles, by index.
+std::uint64_t role_of(const World& world, const Head& head, std::size_t w) {
   const WorkerHead& worker = head.workers[w];
-  if (worker.phase == Phase::kBetween) return "holding";
+  if (worker.phase == Phase::kBetween) return kHolding;
   const Verb verb = world.program().workers[w][worker.step].verb;
-  if (verb == Verb::kRelease) return "releasing";
-  if (head.any_dead != 0) return "recovering";
+  if (verb == Verb::kRelease) return kReleasing;
+  if (head.any_dead != 0) return kRecovering;
   for (std::size_t i = 0; i < head.count; ++i) {
-    if (i != w && head.workers[i].holds()) return "waiting";
+    if (i != w && head.workers[i].holds()) return kWaiting;
   }
-  return worker.phase == Phase::kAsleep ? "waiting" : "acquiring";
+  return worker.phase == Phase::kAsleep ? kWaiting : kAcquiring;
 }
 
 std::string instruction_of(const Graph& graph, const Compact& state, std::size_t w) {
@@ -67,17 +70,13 @@ std::string instruction_of(const Graph& graph, const Compact& state, std::size_t
   return (worker.phase == Phase::kAsleep ? "asleep in " : "") + Decoder::text(rip);
 }
 
-void note(CrashPoint& point, std::uint8_t future, const Graph& graph, std::uint32_t from,
-          const Edge& edge) {
+void note(CrashPoint& point, std::uint8_t future) {
   ++point.states;
   point.told |= (future & kIsTold) != 0;
   point.released |= (future & kIsGiven) != 0;
   point.unasked |= (future & kNobody) != 0;
   point.broken |= (future & kBreaks) != 0;
-  if ((future & kGetsStuck) == 0 || point.stuck) return;
-  point.stuck = true;
-  point.into_stuck = graph.path_to(from);
-  point.into_stuck.push_back({static_cast<Transition::Kind>(edge.kind), edge.worker});
+  point.stuck |= (future & kGetsStuck) != 0;
 }
 
 void pad(std::string& text, std::size_t width) {
@@ -99,10 +98,11 @@ std::string CrashPoint::outcome() const {
   return text;
 }
 
-std::vector<CrashPoint> crash_points(World& world, const Graph& graph) {
-  const std::vector<std::uint8_t> future = futures(graph);
+std::vector<CrashPoint> crash_points(World& world, const Graph& graph,
+                                     const std::vector<std::uint8_t>& can_finish) {
+  const std::vector<std::uint8_t> future = futures(graph, can_finish);
   std::vector<CrashPoint> points;
-  std::map<std::pair<std::string, std::uint64_t>, std::size_t> index;
+  std::unordered_map<std::uint64_t, std::size_t> index;
   for (std::uint32_t i = 0; i < graph.size(); ++i) {
     const Compact state = graph.state(i);
     if (state.head.kills_left == 0) continue;
@@ -112,14 +112,16 @@ std::vector<CrashPoint> crash_points(World& world, const Graph& graph) {
       const bool asleep = state.head.workers[w].phase == Phase::kAsleep;
       const bool in_code = state.head.workers[w].phase != Phase::kBetween;
       const std::uint64_t rip = in_code ? graph.space().rip_of(state.locals[w]) : 0;
-      const auto [at, is_new] = index.try_emplace(
-          {role_of(world, state.head, w), 2 * rip + (asleep ? 1 : 0)}, points.size());
+      const std::uint64_t role = role_of(world, state.head, w);
+      // Addresses of a program are below 2^47.
+      const auto [at, is_new] =
+          index.try_emplace(rip << 4 | role << 1 | (asleep ? 1 : 0), points.size());
       if (is_new) {
         points.emplace_back();
-        points.back().role = at->first.first;
+        points.back().role = kRoles[role];
         points.back().instruction = instruction_of(graph, state, w);
       }
-      note(points[at->second], future[edge->to], graph, i, *edge);
+      note(points[at->second], future[edge->to]);
     }
   }
   return points;

@@ -12,14 +12,26 @@ std::uint8_t marks_of(const Event& event) {
   return event.outcome == Outcome::kOwnerDied ? kTold : kAcquired;
 }
 
+/// Whole words, compared inline: states are compared more often than anything else is done.
+bool same_words(const std::uint8_t* a, const std::uint8_t* b, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += 8) {
+    std::uint64_t left, right;
+    std::memcpy(&left, a + at, 8);
+    std::memcpy(&right, b + at, 8);
+    if (left != right) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Graph::Graph(World& world) : world_(world), space_(world), slots_(1u << 12) {}
 
 void Graph::write(const Compact& state, std::uint8_t* bytes) const {
+  std::memset(bytes + stride_ - 8, 0, 8);  // The last word may be half used.
   std::memcpy(bytes, &state.head, head_bytes_);
   std::memcpy(bytes + head_bytes_, &state.shared, 4);
-  std::memcpy(bytes + head_bytes_ + 4, state.locals, stride_ - head_bytes_ - 4);
+  std::memcpy(bytes + head_bytes_ + 4, state.locals, locals_bytes_);
 }
 
 Compact Graph::state(std::uint32_t index) const {
@@ -27,7 +39,7 @@ Compact Graph::state(std::uint32_t index) const {
   const std::uint8_t* bytes = states_.data() + index * stride_;
   std::memcpy(static_cast<void*>(&made.head), bytes, head_bytes_);
   std::memcpy(&made.shared, bytes + head_bytes_, 4);
-  std::memcpy(made.locals, bytes + head_bytes_ + 4, stride_ - head_bytes_ - 4);
+  std::memcpy(made.locals, bytes + head_bytes_ + 4, locals_bytes_);
   return made;
 }
 
@@ -36,7 +48,7 @@ std::uint32_t& Graph::slot_of(const std::uint8_t* bytes, std::uint64_t hash) {
   for (; slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
     const std::uint32_t index = slots_[at] - 1;
     if (hashes_[index] == static_cast<std::uint32_t>(hash >> 32) &&
-        std::memcmp(states_.data() + index * stride_, bytes, stride_) == 0) {
+        same_words(states_.data() + index * stride_, bytes, stride_)) {
       break;
     }
   }
@@ -57,7 +69,7 @@ void Graph::grow() {
 std::uint32_t Graph::visit(std::uint32_t parent, const Transition& transition,
                            const Compact& state) {
   if (2 * (origins_.size() + 1) > slots_.size()) grow();
-  std::uint8_t bytes[sizeof(Compact)];
+  std::uint8_t bytes[sizeof(Compact) + 8];
   write(state, bytes);
   const std::uint64_t hash = hash_of({reinterpret_cast<const char*>(bytes), stride_});
   std::uint32_t& slot = slot_of(bytes, hash);
@@ -94,7 +106,8 @@ void Graph::note(const Incident& incident, std::uint32_t from, const Transition&
 
 Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
   head_bytes_ = head_bytes(start.head.count);
-  stride_ = head_bytes_ + 4 + 4 * start.head.count;
+  locals_bytes_ = 4u * start.head.count;
+  stride_ = (head_bytes_ + 4 + locals_bytes_ + 7) / 8 * 8;
   visit(0, {}, space_.compact(start));
   std::vector<Transition> transitions;
   for (std::uint32_t index = 0; index < origins_.size(); ++index) {
@@ -107,6 +120,7 @@ Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
       Event event;
       ++transitions_;
       const Incident incident = space_.step(next, transition, event);
+      if (space_.is_surprised()) return End::kSurprise;
       Edge edge{0, static_cast<std::uint8_t>(transition.kind), transition.worker, marks_of(event)};
       if (incident.none()) {
         edge.to = visit(index, transition, next);

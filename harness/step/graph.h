@@ -14,6 +14,7 @@ struct SearchLimits {
   std::uint64_t states_max = 12'000'000;
   std::int64_t deadline_ns = INT64_MAX;  // Steady clock.
   bool past_violations = false;          // Goes on beside a broken rule instead of ending there.
+  bool all_stops = false;  // Stops at reads of what nobody changes too (quiet_reads.h): slower.
 };
 
 /// One step from a state to another.
@@ -32,7 +33,13 @@ enum Mark : std::uint8_t {
 
 class Graph {
  public:
-  enum class End : std::uint8_t { kComplete, kViolation, kUnknown, kLimit };
+  enum class End : std::uint8_t {
+    kComplete,
+    kViolation,
+    kUnknown,
+    kLimit,
+    kSurprise,  // Workers change words that the runner was told are constant: space().surprises().
+  };
 
   explicit Graph(World& world);
 
@@ -72,7 +79,7 @@ class Graph {
 
   World& world_;
   Space space_;
-  std::size_t head_bytes_ = 0, stride_ = 0;
+  std::size_t head_bytes_ = 0, locals_bytes_ = 0, stride_ = 0;
   std::vector<std::uint8_t> states_;   // `stride_` bytes each.
   std::vector<std::uint32_t> hashes_;  // Upper halves, so that few comparisons are in vain.
   std::vector<std::uint32_t> slots_;   // Index + 1; 0: empty.

@@ -91,15 +91,26 @@ void Runner::begin(Local& local, CallKind call) const {
   local.cpu.rip = entry_of(lock_.real, call);
 }
 
-bool Runner::is_access(const Local& local, const Instruction& instruction) const {
-  if (instruction.memory >= 0 && instruction.writes_memory && stops_at_robust_list_ &&
+bool Runner::changes(std::uint32_t offset, unsigned bytes) const {
+  if (changing_ == nullptr || bytes == 0) return true;
+  for (std::uint32_t word = offset / 4; word <= (offset + bytes - 1) / 4; ++word) {
+    if (changing_->test(word)) return true;
+  }
+  return false;
+}
+
+bool Runner::is_access(const Local& local, const Instruction& instruction, bool mortal) const {
+  if (instruction.memory >= 0 && instruction.writes_memory && mortal && stops_at_robust_list_ &&
       effective_address(local.cpu, instruction) - image_.robust_head() < kRobustHeadBytes) {
     return true;
   }
   if (is_syscall(instruction) || (is_fence(instruction) && local.buffered > 0)) return true;
-  return instruction.memory >= 0 &&
-         image_.shared_offset(local.worker, effective_address(local.cpu, instruction)) !=
-             kNotShared;
+  if (instruction.memory < 0) return false;
+  const std::uint32_t offset =
+      image_.shared_offset(local.worker, effective_address(local.cpu, instruction));
+  if (offset == kNotShared) return false;
+  return instruction.writes_memory || instruction.locked ||
+         changes(offset, instruction.operands[instruction.memory].bytes);
 }
 
 /// String instructions have no explicit operand, and are modelled on private memory only.
@@ -232,7 +243,12 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
     if (touches_shared_string(local, *instruction)) {
       return unknown("a string instruction on shared memory at " + symbol_of(rip));
     }
-    if (is_access(local, *instruction)) {
+    // The move was decided on by the instruction at which it began: what else concerns others, or
+    // waits for the store buffer, begins a move of its own.
+    if (count > 0 && (is_syscall(*instruction) || is_fence(*instruction) || instruction->locked)) {
+      granted = false;
+    }
+    if (is_access(local, *instruction, input.mortal)) {
       const bool only_looks = is_syscall(*instruction)
                                   ? only_yields(local.cpu.general[kRax])
                                   : !instruction->writes_memory && !is_fence(*instruction);

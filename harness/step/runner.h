@@ -3,6 +3,7 @@
 // nothing else: that is what lets a search remember moves instead of making them again.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -49,11 +50,12 @@ struct Input {
   std::uint8_t bits = 0;               // WorkerHead's kPaused, kNews and kTimedOut, as before.
   std::uint8_t woken = 0;              // By what Pending said it would wake.
   std::uint8_t first = 0;              // 1 + the first sleeper on Pending's channel; 0: nobody.
+  bool mortal = false;                 // It may yet be killed.
 
   std::uint64_t key() const {
     return static_cast<std::uint64_t>(kind) | static_cast<std::uint64_t>(call) << 8 |
            static_cast<std::uint64_t>(bits) << 16 | static_cast<std::uint64_t>(woken) << 24 |
-           static_cast<std::uint64_t>(first) << 32;
+           static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint64_t>(mortal) << 40;
   }
 };
 
@@ -81,12 +83,21 @@ struct Pending {
   Interest interest;
 };
 
+/// Words of the shared bytes, by offset / 4.
+using SharedWords = std::bitset<kSharedBytes / 4>;
+
 /// Not thread-safe.
 class Runner {
  public:
-  /// `stops_at_robust_list`: also stops before writes to the list that the kernel reads when the
-  /// worker dies, the one part of its own memory that others can come to see.
+  /// `stops_at_robust_list`: a worker that may yet be killed also stops before writes to the list
+  /// that the kernel reads when it dies, the one part of its own memory that others can come to
+  /// see.
   Runner(const LockSpec& lock, const Image& image, Memory memory, bool stops_at_robust_list);
+
+  /// Reads of other words than these need no stop, since nobody ever changes them. Null, as at
+  /// first: every access of the shared bytes is a stop. Not owned.
+  void stop_only_at(const SharedWords* changing) { changing_ = changing; }
+  const SharedWords* changing() const { return changing_; }
 
   Move move(Local& local, Shared& shared, const Input& input);
   Pending pending(const Local& local, const Shared& shared);
@@ -103,7 +114,8 @@ class Runner {
   struct Spin;
   Move run(Local& local, Shared& shared, const Input& input);
   void begin(Local& local, CallKind call) const;
-  bool is_access(const Local& local, const Instruction& instruction) const;
+  bool is_access(const Local& local, const Instruction& instruction, bool mortal) const;
+  bool changes(std::uint32_t offset, unsigned bytes) const;
   bool touches_shared_string(const Local& local, const Instruction& instruction) const;
   bool makes_system_call(Local& local, Shared& shared, const Input& input, Move& move) const;
   void settle(Local& local) const;
@@ -113,6 +125,7 @@ class Runner {
   const Image& image_;
   const Memory memory_;
   const bool stops_at_robust_list_;
+  const SharedWords* changing_ = nullptr;
   Decoder decoder_;
   std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0, throws_ = 0;
 };

@@ -100,6 +100,7 @@ std::uint32_t Space::number_of(const Local& local) {
   const auto [number, is_new] = locals_.insert(bytes_);
   if (is_new) {
     buffered_.push_back(local.buffered);
+    rips_.push_back(local.cpu.rip);
     pending_.emplace_back();
     known_.push_back(0);
   }
@@ -127,15 +128,8 @@ State Space::expand(const Compact& state) const {
   return made;
 }
 
-std::uint64_t Space::rip_of(std::uint32_t local) const {
-  Local made;
-  unpack(locals_[local], made);
-  return made.cpu.rip;
-}
-
 std::vector<std::uint64_t> Space::stops() const {
-  std::set<std::uint64_t> found;
-  for (std::uint32_t i = 0; i < locals_.size(); ++i) found.insert(rip_of(i));
+  std::set<std::uint64_t> found(rips_.begin(), rips_.end());
   found.erase(0);
   return {found.begin(), found.end()};
 }
@@ -178,12 +172,25 @@ const Space::MoveEntry& Space::move(std::uint32_t local, std::uint32_t shared, c
   content_.used = static_cast<std::uint32_t>(content.size());
   std::memcpy(content_.bytes, content.data(), content.size());
   moves_.push_back(world_.runner().move(local_, content_, input));
+  if (world_.runner().changing() != nullptr) look_for_surprises(content);
   entry->key = key;
   entry->move = static_cast<std::uint32_t>(moves_.size());
   entry->shared =
       shared_.insert({reinterpret_cast<const char*>(content_.bytes), content_.used}).first;
   entry->local = number_of(local_);
   return *entry;
+}
+
+void Space::look_for_surprises(std::string_view before) {
+  const SharedWords& changing = *world_.runner().changing();
+  for (std::size_t at = 0; at < before.size(); at += 4) {
+    const bool changed = std::memcmp(before.data() + at, content_.bytes + at,
+                                     std::min<std::size_t>(4, before.size() - at)) != 0;
+    if (changed && !changing.test(at / 4)) {
+      surprises_.set(at / 4);
+      is_surprised_ = true;
+    }
+  }
 }
 
 std::uint32_t Space::woken(std::uint32_t local, std::int64_t result) {

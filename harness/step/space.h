@@ -57,12 +57,15 @@ class Space {
   Incident step(Compact& state, const Transition& transition, Event& event);
 
   /// Where a worker stands.
-  std::uint64_t rip_of(std::uint32_t local) const;
+  std::uint64_t rip_of(std::uint32_t local) const { return rips_[local]; }
   /// All addresses at which workers have stopped inside a call.
   std::vector<std::uint64_t> stops() const;
   std::uint32_t distinct_locals() const { return locals_.size(); }
   std::uint32_t distinct_shared() const { return shared_.size(); }
   std::uint64_t moves_made() const { return moves_.size(); }
+  /// Words that a move has changed though the runner was told that nobody changes them.
+  const SharedWords& surprises() const { return surprises_; }
+  bool is_surprised() const { return is_surprised_; }
 
  private:
   class CompactBody;
@@ -77,6 +80,7 @@ class Space {
     std::uint32_t move = 0;               // 1 + index in moves_; 0: an empty slot.
   };
   const MoveEntry& move(std::uint32_t local, std::uint32_t shared, const Input& input);
+  void look_for_surprises(std::string_view before);
   MoveEntry& entry_of(const MoveKey& key);
   std::uint32_t woken(std::uint32_t local, std::int64_t result);
   std::uint32_t number_of(const Local& local);
@@ -89,7 +93,10 @@ class Space {
   std::vector<Pending> pending_;        // By local; interest is read from registers only.
   std::vector<std::uint8_t> known_;     // Whether pending_ is filled in.
   std::vector<std::uint8_t> buffered_;  // By local.
+  std::vector<std::uint64_t> rips_;     // By local.
   std::unordered_map<std::uint64_t, std::uint32_t> woken_;
+  SharedWords surprises_;
+  bool is_surprised_ = false;
   Local local_;  // Scratch.
   Shared content_;
   std::string bytes_;

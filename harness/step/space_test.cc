@@ -50,7 +50,7 @@ std::pair<std::uint64_t, std::uint64_t> plain_counts(World& world) {
 
 void expect_same(const LockSpec& lock, const char* program, const WorldOptions& options) {
   World world(lock, parse_program(program).program, options);
-  const SearchReport report = search(world, {});
+  const SearchReport report = search(world, {.all_stops = true});
   EXPECT_EQ(report.end, SearchReport::End::kComplete) << lock.name << " " << report.summary;
   const auto [states, transitions] = plain_counts(world);
   EXPECT_EQ(report.states, states) << lock.name;

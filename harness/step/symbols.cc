@@ -71,13 +71,33 @@ std::string exported_symbol(std::uint64_t address) {
 
 }  // namespace
 
+namespace {
+
+/// The last symbol that was found: a search in a C library's table takes 0.2 ms, and most questions
+/// come in runs about the same function.
+struct FoundSymbol {
+  std::uint64_t begin = 0, size = 0;
+  std::string name;
+};
+
+}  // namespace
+
 std::string symbol_of(std::uint64_t address) {
+  thread_local FoundSymbol last[2];
+  for (const FoundSymbol& symbol : last) {
+    const std::uint64_t offset = address - symbol.begin;
+    if (offset < symbol.size) return symbol.name + hexadecimal(offset);
+  }
   if (Dwfl_Module* const module = module_of(address); module != nullptr) {
     GElf_Off offset = 0;
     GElf_Sym symbol{};
     const char* const name =
         dwfl_module_addrinfo(module, address, &offset, &symbol, nullptr, nullptr, nullptr);
-    if (name != nullptr && *name != 0) return demangled(name) + hexadecimal(offset);
+    if (name != nullptr && *name != 0) {
+      last[1] = std::move(last[0]);
+      last[0] = {address - offset, symbol.st_size, demangled(name)};
+      return last[0].name + hexadecimal(offset);
+    }
   }
   return exported_symbol(address);
 }

@@ -190,6 +190,7 @@ Incident World::run(Head& head, Body& body, const Transition& transition, Event&
   }
   Input input;
   input.bits = worker.bits & kOwnBits;
+  input.mortal = head.kills_left > 0;
   if (transition.kind == Kind::kDrain) {
     input.kind = Input::Kind::kDrain;
     bool changed = false;
@@ -219,6 +220,7 @@ Incident World::begin(Head& head, Body& body, std::size_t w, Event& event) const
   WorkerHead& worker = head.workers[w];
   Input input;
   input.kind = Input::Kind::kBegin;
+  input.mortal = head.kills_left > 0;
   if (!next_call(worker, w, input.call)) {
     worker.phase = Phase::kDone;
     return {};
