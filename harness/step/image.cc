@@ -82,7 +82,13 @@ std::vector<Mapping> shared_mappings() {
 /// lock notes there in a first trial is not what a fresh process has.
 class ThreadLocals {
  public:
-  ThreadLocals() { ::dl_iterate_phdr(save, this); }
+  ThreadLocals() {
+    ::dl_iterate_phdr(save, this);
+    void* list = nullptr;  // Its robust list, which lies in the C library's own block.
+    std::size_t bytes = 0;
+    ::syscall(SYS_get_robust_list, 0, &list, &bytes);
+    if (list != nullptr) keep(list, bytes);
+  }
   ~ThreadLocals() {
     for (const Block& block : blocks_)
       std::memcpy(block.at, block.bytes.data(), block.bytes.size());
@@ -95,12 +101,14 @@ class ThreadLocals {
     void* at;
     std::vector<std::uint8_t> bytes;
   };
+  void keep(void* at, std::size_t bytes) {
+    const auto* from = static_cast<const std::uint8_t*>(at);
+    blocks_.push_back({at, {from, from + bytes}});
+  }
   static int save(dl_phdr_info* info, std::size_t, void* self) {
     for (int i = 0; info->dlpi_tls_data != nullptr && i < info->dlpi_phnum; ++i) {
       if (info->dlpi_phdr[i].p_type != PT_TLS) continue;
-      const auto* from = static_cast<const std::uint8_t*>(info->dlpi_tls_data);
-      static_cast<ThreadLocals*>(self)->blocks_.push_back(
-          {info->dlpi_tls_data, {from, from + info->dlpi_phdr[i].p_memsz}});
+      static_cast<ThreadLocals*>(self)->keep(info->dlpi_tls_data, info->dlpi_phdr[i].p_memsz);
     }
     return 0;
   }

@@ -99,7 +99,12 @@ CallResult KernelCall::perform(unsigned woken, unsigned first) {
 CallResult KernelCall::futex(unsigned woken, unsigned first) {
   const std::uint64_t address = argument(kRdi), operation = argument(kRsi);
   const bool is_private = (operation & FUTEX_PRIVATE_FLAG) != 0;
-  switch (operation & FUTEX_CMD_MASK) {
+  const std::uint64_t command = operation & FUTEX_CMD_MASK;
+  const bool has_set = command == FUTEX_WAIT_BITSET || command == FUTEX_WAKE_BITSET;
+  if (has_set && static_cast<std::uint32_t>(argument(kR9)) != FUTEX_BITSET_MATCH_ANY) {
+    return unknown("a futex operation on some of the waiters");
+  }
+  switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET: {
       const auto expected = static_cast<std::uint32_t>(argument(kRdx));
@@ -178,7 +183,8 @@ void KernelCall::leave_robust_list(Wakes& wakes) {
     if (offset == kNotShared) return;
     const auto word = static_cast<std::uint32_t>(memory_.read(address, 4));
     const bool priority_inheriting = (entry & 1) != 0;
-    if (is_pending && !priority_inheriting && word == 0) {
+    if (is_pending && !priority_inheriting && (word & FUTEX_TID_MASK) == 0) {
+      // It was releasing, or was woken to acquire, and the wake may be lost with it.
       wakes.add(channel::kFutex | offset, 1);
     } else if ((word & FUTEX_TID_MASK) == thread_id_of(local_.worker)) {
       memory_.write_through(offset, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED);

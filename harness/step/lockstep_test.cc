@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -56,6 +57,8 @@ class Lockstep : public testing::Test {
       });
       if (enabled.empty()) break;
       Transition chosen = enabled[random() % enabled.size()];
+      // Most deaths late, when there is somebody whom they concern.
+      if (chosen.kind == Transition::Kind::kKill && random() % 8 != 0) continue;
       if (!woken.empty()) {
         chosen = {Transition::Kind::kRun, woken.front()};
         woken.erase(woken.begin());
@@ -174,6 +177,56 @@ struct PriorityCalls {
   void unlock_shared() {}
 };
 
+/// A futex word and the robust list of who dies: entries, the pending one and the word's owner and
+/// waiters are set at random, in the C library's layout.
+struct RobustCalls {
+  std::atomic<std::uint32_t> word{0};
+  std::uint32_t padding[7];
+  robust_list entry{nullptr};  // 32 bytes behind its word, as the C library's head says.
+
+  static robust_list_head& head() {
+    static robust_list_head* const found = [] {
+      robust_list_head* mine = nullptr;
+      std::size_t bytes = 0;
+      ::syscall(SYS_get_robust_list, 0, &mine, &bytes);
+      return mine;
+    }();
+    return *found;
+  }
+  static std::uint32_t self() { return static_cast<std::uint32_t>(::syscall(SYS_gettid)); }
+
+  Outcome lock() {
+    const std::uint32_t announced = word.load() | FUTEX_WAITERS;  // Not so at first.
+    return said(::syscall(SYS_futex, &word, FUTEX_WAIT, announced, nullptr, nullptr, 0));
+  }
+  Outcome try_lock() {
+    const bool empty = head().list.next == &head().list;
+    entry.next = &head().list;
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // The kernel may come at any moment.
+    head().list.next = empty ? &entry : &head().list;
+    return Outcome::kBusy;
+  }
+  Outcome try_lock_until(SteadyTime) {
+    head().list_op_pending = head().list_op_pending == nullptr ? &entry : nullptr;
+    return Outcome::kBusy;
+  }
+  void unlock() {}
+  Outcome lock_shared() {
+    word.store(self() | (word.load() & FUTEX_WAITERS));
+    return Outcome::kBusy;
+  }
+  Outcome try_lock_shared() {
+    word.fetch_xor(FUTEX_WAITERS);
+    return Outcome::kBusy;
+  }
+  Outcome try_lock_shared_until(SteadyTime) {
+    word.store((word.load() & FUTEX_WAITERS) | (~word.load() & FUTEX_OWNER_DIED));
+    return Outcome::kBusy;
+  }
+  void unlock_shared() {}
+};
+static_assert(offsetof(RobustCalls, entry) == 32);
+
 /// Whatever a file lock's calls return is told, so that unlocking what is not held is tried too.
 template <int (*set)(int descriptor, int wanted, bool waits)>
 struct FileCalls {
@@ -235,6 +288,13 @@ class KernelCalls : public Lockstep {
 TEST_F(KernelCalls, FutexesDoAsTheKernelDoes) {
   compare_random_calls(spec_of<FutexCalls>("futex"), 0, 0);
   compare_random_calls(spec_of<FutexCalls>("futex"), 1, 1);
+}
+
+TEST_F(KernelCalls, RobustListsDoAsTheKernelDoes) {
+  ASSERT_EQ(RobustCalls::head().futex_offset, -32);
+  for (unsigned i = 0; i < 8; ++i) {
+    compare_random_calls(spec_of<RobustCalls>("robust list"), 1 + i % 2, 0);
+  }
 }
 
 TEST_F(KernelCalls, PriorityInheritingFutexesDoAsTheKernelDoes) {

@@ -17,6 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Kind = Transition::Kind;
 constexpr std::chrono::milliseconds kStall{150};  // A call takes microseconds.
+constexpr std::chrono::milliseconds kLateWake{1};
 
 class NativeRun {
  public:
@@ -34,6 +35,10 @@ class NativeRun {
         ids_.push_back(tracees_.back()->pid());
       }
       for (position_ = 0; position_ < path_.size(); ++position_) follow(path_[position_]);
+      const Clock::time_point until = Clock::now() + kLateWake;
+      while (!ends_stuck_ && world_.options().kills > 0 && Clock::now() < until) {
+        nobody_else_wakes();
+      }
       if (ends_stuck_) expect_stall();
     } catch (const Refusal& refusal) {
       report_.end = refusal.end;
@@ -77,10 +82,26 @@ class NativeRun {
         differ("a sleeper was not woken");
       }
     }
+    nobody_else_wakes();
     compare_memory();
     if (state_.head.workers[w].phase == Phase::kInCall) compare_registers(w);
     if (incident.kind == Incident::Kind::kUnknown) differ(incident.summary);
     ++report_.points;
+  }
+
+  /// A sleeper that the machine woke and the model did not. A late one is met at a later
+  /// transition.
+  void nobody_else_wakes() {
+    for (std::size_t i = 0; i < state_.head.count; ++i) {
+      const WorkerHead& worker = state_.head.workers[i];
+      // Who waits for a file lock asks again inside the kernel, and a deadline that the path lets
+      // pass is made to have passed before the sleep.
+      const bool sleeps = worker.phase == Phase::kAsleep && !channel::retries(worker.channel) &&
+                          !worker.has(WorkerHead::kMayTimeOut);
+      if (sleeps && (!tracees_[i]->running() || tracees_[i]->poll_stop())) {
+        differ("worker " + std::to_string(i + 1) + " was woken that sleeps on in the model");
+      }
+    }
   }
 
   void run_worker(const State& before, Tracee& tracee, std::size_t w, const Event& event) {
