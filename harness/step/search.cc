@@ -40,7 +40,7 @@ void find_stuck(World& world, const Graph& graph, const std::vector<std::uint8_t
       ++report.stuck_as_promised;
       continue;
     }
-    if (world.options().preemptions >= 0 &&
+    if (state.head.preemptions_left != Head::kUnbounded &&
         finishes_unbounded(world, graph.space().expand(state), limits)) {
       continue;  // Only the bound keeps it.
     }

@@ -117,6 +117,31 @@ TEST(Step, ANamedSearchIsWhatIsRun) {
       << results[0].reason;
 }
 
+TEST(Step, ANamedStrategyDrawsSchedules) {
+  StepDriver driver;
+  Request request = request_for(std::chrono::seconds(30));
+  request.workers = 5;
+  request.acquisitions = 2;
+  request.memory = "sc";
+  request.strategy = "random";
+  const std::vector<Result> found = driver.run(spec_of<ForgetsWaiters>("forgets waiters"), request);
+  ASSERT_EQ(found.size(), 1u);
+  ASSERT_TRUE(found[0].finding.has_value()) << found[0].reason;
+  EXPECT_EQ(found[0].rule, "LV-1");
+  EXPECT_NE(found[0].finding->evidence[0].find("drawn"), std::string::npos);
+  EXPECT_EQ(driver
+                .replay(spec_of<ForgetsWaiters>("forgets waiters"), found[0].finding->replay_json,
+                        request)
+                .failed,
+            2u);
+  request.strategy = "pct";
+  request.until = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+  const std::vector<Result> nothing = driver.run(spec_of<FutexMutex>("futex mutex"), request);
+  ASSERT_EQ(nothing.size(), 1u);
+  EXPECT_EQ(nothing[0].verdict, Verdict::kInconclusive) << "schedules drawn are never all";
+  EXPECT_NE(nothing[0].reason.find("schedules drawn"), std::string::npos) << nothing[0].reason;
+}
+
 TEST(Step, PrintsATableOfCrashPoints) {
   StepDriver driver;
   Request request = request_for(std::chrono::seconds(30));
@@ -127,9 +152,9 @@ TEST(Step, PrintsATableOfCrashPoints) {
   const std::vector<Result> results = driver.run(spec_of<PosixRobust>("robust", robust), request);
   ASSERT_EQ(results.size(), 2u);
   for (const Result& result : results) {
-    EXPECT_NE(result.reason.find("holding     inside the section"), std::string::npos)
-        << result.reason;
-    EXPECT_NE(result.reason.find(" points:"), std::string::npos) << result.reason;
+    const std::string& table = result.finding ? result.finding->evidence.back() : result.reason;
+    EXPECT_NE(table.find("holding     inside the section"), std::string::npos) << table;
+    EXPECT_NE(table.find(" points:"), std::string::npos) << table;
   }
   const std::vector<Result> stuck = driver.run(spec_of<PosixMutex>("not robust"), request);
   ASSERT_FALSE(stuck.empty());
