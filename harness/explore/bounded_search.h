@@ -2,7 +2,10 @@
 // PLDI 2007): known lock bugs need three at most.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <cstdint>
 #include <vector>
 
 #include "harness/explore/guided.h"
@@ -10,12 +13,37 @@
 
 namespace hobbs::explore {
 
+/// A choice that was made, and among how many.
+struct Branch {
+  int taken;
+  int count;
+};
+
+/// Branches in plain memory of their own, so that processes may share a search. push_back() must
+/// not exceed `kMax`.
+template <std::size_t kMax>
+class FixedBranches {
+ public:
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Branch& operator[](std::size_t i) { return branches_[i]; }
+  Branch& back() { return branches_[size_ - 1]; }
+  void push_back(const Branch& branch) { branches_[size_++] = branch; }
+  void pop_back() { --size_; }
+
+ private:
+  std::array<Branch, kMax> branches_;
+  std::size_t size_ = 0;
+};
+
 /// Depth first over all choices: who moves (a switch away from a worker that could go on costs one
 /// preemption), which value a read takes, which weak compare-exchange fails for no reason and when
 /// the clock moves ahead (each costs one as well). begin() returns false when nothing is left.
-class BoundedSearch final : public Strategy {
+/// `Branches` keeps the choices of the current execution, and what is left of each.
+template <class Branches>
+class BoundedSearchOn final : public Strategy {
  public:
-  explicit BoundedSearch(int preemptions) : bound_(preemptions) {}
+  explicit BoundedSearchOn(int preemptions) : bound_(preemptions) {}
 
   bool begin() override {
     if (started_ && !backtrack()) return false;
@@ -26,7 +54,7 @@ class BoundedSearch final : public Strategy {
   }
 
   Move next(const Scene& scene) override {
-    options_.clear();
+    n_options_ = 0;
     const int usual = scene.ready != 0 ? ordinary(scene) : -1;
     const bool free_switch = usual != scene.current;  // The current one cannot, or will not, go on.
     if (usual >= 0) add(Move::Kind::kStep, usual, 0);
@@ -39,7 +67,7 @@ class BoundedSearch final : public Strategy {
       if ((scene.drains >> w & 1) != 0) add(Move::Kind::kDrain, w, 0);
     }
     if (scene.clock) add(Move::Kind::kTime, 0, 1);
-    const Option& chosen = options_[static_cast<std::size_t>(decide(options_.size()))];
+    const Option& chosen = options_[static_cast<std::size_t>(decide(n_options_))];
     spent_ += chosen.cost;
     return chosen.move;
   }
@@ -54,26 +82,30 @@ class BoundedSearch final : public Strategy {
   }
 
   int bound() const { return bound_; }
+  /// How often a world did not repeat itself, so that a choice was among others than before.
+  std::uint64_t divergences() const { return divergences_; }
 
  private:
   struct Option {
     Move move;
     int cost;
   };
-  struct Branch {
-    int taken;
-    int count;
-  };
   void add(Move::Kind kind, int worker, int cost) {
     if (spent_ + cost > bound_) return;
     Move move;
     move.kind = kind;
     move.worker = static_cast<std::uint8_t>(worker);
-    options_.push_back({move, cost});
+    options_[n_options_++] = {move, cost};
   }
   int decide(std::size_t count) {
     if (depth_ == branches_.size()) branches_.push_back({0, static_cast<int>(count)});
-    return branches_[depth_++].taken;
+    Branch& branch = branches_[depth_++];
+    if (branch.count != static_cast<int>(count)) [[unlikely]] {
+      ++divergences_;
+      branch.count = static_cast<int>(count);
+      branch.taken = std::min(branch.taken, branch.count - 1);
+    }
+    return branch.taken;
   }
   bool backtrack() {
     while (!branches_.empty() && branches_.back().taken + 1 >= branches_.back().count) {
@@ -85,11 +117,15 @@ class BoundedSearch final : public Strategy {
   }
 
   const int bound_;
-  std::vector<Branch> branches_;  // The choices of the current execution, and what is left of each.
-  std::vector<Option> options_;
+  Branches branches_;
+  std::array<Option, 2 * kMaxFibres + 1> options_;  // Steps, drains and the time.
+  std::size_t n_options_ = 0;
   std::size_t depth_ = 0;
+  std::uint64_t divergences_ = 0;
   int spent_ = 0;
   bool started_ = false;
 };
+
+using BoundedSearch = BoundedSearchOn<std::vector<Branch>>;
 
 }  // namespace hobbs::explore

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "harness/explore/bounded_search.h"
 #include "harness/step/graph.h"
 #include "harness/step/symbols.h"
 #include "locks/real_platform.h"
@@ -28,6 +29,7 @@ constexpr std::size_t kSitesMax = 256;
 constexpr std::size_t kDepthMax = 2000;
 constexpr std::size_t kSlotBytes = 32;
 constexpr int kPatience_ms = 300;
+constexpr int kAnyNumber = 1 << 30;  // Of preemptions.
 
 enum Status : int { kRunning, kStopped, kAsleep, kDone };
 
@@ -45,11 +47,12 @@ struct Arena {
   std::atomic<std::uint64_t> epoch{0};
   std::atomic<int> holder{0};
   std::atomic<bool> finished{false}, broken{false}, stalled{false}, endless{false};
+  explicit Arena(int preemptions) : search(preemptions) {}
+
   int workers = 0;
-  int preemptions_max = -1, preemptions = 0;
-  std::uint64_t schedules = 0, stops = 0, divergences = 0;
-  std::size_t depth = 0, known = 0;
-  std::uint8_t choice[kDepthMax] = {}, options[kDepthMax] = {};
+  std::uint64_t schedules = 0, stops = 0;
+  std::size_t depth = 0;  // Of the current schedule.
+  explore::BoundedSearchOn<explore::FixedBranches<kDepthMax>> search;
   Shared initial;
 };
 
@@ -221,54 +224,30 @@ class BatonWorker {
     }
   }
 
-  /// The next worker by the search; -1 if nobody can go on. The last one comes first, so that the
-  /// first schedules have the fewest switches.
+  /// The next worker by the search; -1 if nobody can go on.
   int decide() {
-    int enabled[kMaxStepWorkers], count = 0;
-    // Who gives the processor away lets others go first.
-    bool can_stay = arena_.status[index_].load() == kStopped;
-    for (int i = 0; yields_ && i < arena_.workers; ++i) {
-      can_stay &= i == index_ || arena_.status[i].load() != kStopped;
-    }
-    if (can_stay) enabled[count++] = index_;
+    explore::Scene scene;
+    scene.workers = arena_.workers;
     for (int i = 0; i < arena_.workers; ++i) {
-      if (i != index_ && arena_.status[i].load() == kStopped) enabled[count++] = i;
+      if (arena_.status[i].load() == kStopped) scene.ready |= 1u << i;
     }
-    if (count == 0) return -1;
-    if (can_stay && arena_.preemptions_max >= 0 && arena_.depth > 0 &&
-        arena_.preemptions >= arena_.preemptions_max) {
-      count = 1;
-    }
-    const std::size_t at = arena_.depth++;
+    if (scene.ready == 0) return -1;
+    // Who gives the processor away lets others go first; who comes first at all is no preemption.
+    if (yields_) scene.yielded = scene.ready & 1u << index_;
+    scene.current = arena_.depth == 0 ? -1 : index_;
     ++arena_.stops;
-    if (at >= kDepthMax) {
+    if (arena_.depth++ == kDepthMax) {
       arena_.endless.store(true);
       for (;;) give_way();
     }
-    if (at >= arena_.known) {
-      arena_.known = at + 1;
-      arena_.choice[at] = 0;
-      arena_.options[at] = static_cast<std::uint8_t>(count);
-    } else if (arena_.options[at] != count) {
-      ++arena_.divergences;
-      arena_.options[at] = static_cast<std::uint8_t>(count);
-    }
-    const int chosen = arena_.choice[at] < count ? arena_.choice[at] : count - 1;
-    if (can_stay && chosen > 0 && at > 0) ++arena_.preemptions;
-    return enabled[chosen];
+    return arena_.search.next(scene).worker;
   }
 
-  /// Everybody is done: backtracks, and begins the next schedule.
+  /// Everybody is done: begins the next schedule.
   void end_schedule() {
     ++arena_.schedules;
-    while (arena_.known > 0 &&
-           arena_.choice[arena_.known - 1] + 1 >= arena_.options[arena_.known - 1]) {
-      --arena_.known;
-    }
-    if (arena_.known == 0) arena_.finished.store(true);
-    if (arena_.known > 0) ++arena_.choice[arena_.known - 1];
+    if (!arena_.search.begin()) arena_.finished.store(true);
     arena_.depth = 0;
-    arena_.preemptions = 0;
     arena_.holder.store(0);
     arena_.arrived.store(0);
     arena_.turn.store(-1);
@@ -350,9 +329,9 @@ BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadli
     report.refusal = "no memory";
     return report;
   }
-  Arena& arena = *new (at) Arena;
+  Arena& arena = *new (at) Arena(preemptions < 0 ? kAnyNumber : preemptions);
   arena.workers = static_cast<int>(world.program().workers.size());
-  arena.preemptions_max = preemptions;
+  arena.search.begin();
   arena.initial = world.initial().shared;
   world.image().copy_to_machine(0, arena.initial);
   const int core = ::sched_getcpu();
@@ -377,7 +356,7 @@ BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadli
   }
   report.schedules = arena.schedules;
   report.stops = arena.stops;
-  report.divergences = arena.divergences;
+  report.divergences = arena.search.divergences();
   ::munmap(at, sizeof(Arena));
   return report;
 }

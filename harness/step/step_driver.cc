@@ -35,6 +35,34 @@ std::vector<Memory> memories(const Request& request) {
   return {Memory::kSequential, Memory::kTotalStoreOrder};
 }
 
+/// Real processes have the machine's own memory, and run calls that only acquire and release.
+bool can_run_natively(const StepCase& one) {
+  return one.options.memory == Memory::kSequential && one.program.kills == 0 &&
+         one.program.signals == 0 && step::is_plain(one.program.program) &&
+         one.lock.home != Home::kPath;
+}
+
+std::vector<StepCase> chosen_cases(const LockSpec& lock, const Request& request) {
+  const int preemptions = request.strategy == "bounded" && request.preemptions < 0
+                              ? kPreemptionsIfBounded
+                              : request.preemptions;
+  std::vector<StepCase> chosen;
+  if (request.memory == "c11") return chosen;
+  for (const NamedProgram& program :
+       step::step_programs(lock, request.workers, request.acquisitions, request.kills)) {
+    for (const Memory memory : memories(request)) {
+      const StepCase one =
+          step::make_case(lock, program, memory, preemptions, request.work_directory);
+      if (request.strategy == "native" && !can_run_natively(one)) continue;
+      if (glob_match(request.scenarios, one.scenario()) &&
+          glob_match_any(request.rules, one.rules())) {
+        chosen.push_back(one);
+      }
+    }
+  }
+  return chosen;
+}
+
 }  // namespace
 
 std::string StepDriver::unfit(const LockSpec& lock) const {
@@ -65,39 +93,26 @@ std::vector<ScenarioInfo> StepDriver::scenarios(const LockSpec& lock) const {
 std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request) {
   have_been_multithreaded();
   std::vector<Result> results;
-  const bool is_native = request.strategy == "native";
-  const int preemptions = request.strategy == "bounded" && request.preemptions < 0
-                              ? kPreemptionsIfBounded
-                              : request.preemptions;
-  for (const NamedProgram& program :
-       step::step_programs(lock, request.workers, request.acquisitions, request.kills)) {
-    for (const Memory memory : memories(request)) {
-      const StepCase one =
-          step::make_case(lock, program, memory, preemptions, request.work_directory);
-      if (is_native && (memory != Memory::kSequential || program.kills > 0 || program.signals > 0 ||
-                        !step::is_plain(program.program) || lock.home == Home::kPath)) {
-        continue;  // The machine's own memory, and calls that only acquire and release.
-      }
-      if (request.memory == "c11" || !glob_match(request.scenarios, one.scenario()) ||
-          !glob_match_any(request.rules, one.rules())) {
-        continue;
-      }
-      if (std::chrono::steady_clock::now() >= request.until) {
-        Result late = step::base_result(one);
-        late.verdict = Verdict::kInconclusive;
-        late.reason = "the budget ended before this search";
-        results.push_back(std::move(late));
-        continue;
-      }
-      request.progress("step " + lock.name + " " + one.scenario());
-      results.push_back(step::result_of(one, request));
-      const Result& last = results.back();
-      if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
-      // What one small program runs into, the larger ones do too.
-      const bool only_here = program.signals > 0;
-      if (last.verdict == Verdict::kInconclusive && last.executions < 1000 && !only_here) {
-        return results;
-      }
+  const std::vector<StepCase> cases = chosen_cases(lock, request);
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= request.until) {
+      results.push_back(step::base_result(cases[i]));
+      results.back().verdict = Verdict::kInconclusive;
+      results.back().reason = "the budget ended before this search";
+      continue;
+    }
+    request.progress("step " + lock.name + " " + cases[i].scenario());
+    Request asked = request;
+    // A large search leaves half of the time to those that come after it.
+    if (i + 1 < cases.size()) asked.until = now + (request.until - now) / 2;
+    results.push_back(step::result_of(cases[i], asked));
+    const Result& last = results.back();
+    if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
+    // What one small program runs into, the larger ones do too.
+    const bool only_here = cases[i].program.signals > 0;
+    if (last.verdict == Verdict::kInconclusive && last.executions < 1000 && !only_here) {
+      return results;
     }
   }
   return results;
