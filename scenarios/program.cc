@@ -1,8 +1,8 @@
 #include "scenarios/program.h"
 
 #include <array>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 
 namespace hobbs {
 namespace {
@@ -42,7 +42,10 @@ bool takes_duration(Verb verb) {
   return verb == Verb::kTimed || verb == Verb::kWork || verb == Verb::kRest;
 }
 
+constexpr std::int64_t kLongestNs = 86'400'000'000'000;  // A day.
+
 std::string duration_text(std::int64_t ns) {
+  if (ns == kForEver) return "ever";
   if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + "ms";
   if (ns % 1'000 == 0) return std::to_string(ns / 1'000) + "us";
   return std::to_string(ns) + "ns";
@@ -60,8 +63,7 @@ bool parse_duration(std::string_view text, std::int64_t& ns) {
                                     {"s", 1'000'000'000}}) {
     if (text.size() > unit.size() && text.ends_with(unit) &&
         parse_integer(text.substr(0, text.size() - unit.size()), ns)) {
-      ns *= scale;
-      return true;
+      return ns >= 0 && !__builtin_mul_overflow(ns, scale, &ns) && ns <= kLongestNs;
     }
   }
   return false;
@@ -126,8 +128,11 @@ std::string parse_step(std::string_view token, Step& step) {
     if (!parse_integer(argument, step.amount) || step.amount < 1 || step.amount > 1'000'000) {
       return "'" + whole + "' takes a count: meet(2), lock(300)";
     }
+  } else if (step.verb == Verb::kTimed && argument == "ever") {
+    step.amount = kForEver;
   } else if (!takes_duration(step.verb) || !parse_duration(argument, step.amount)) {
-    return "'" + whole + "' does not take that argument: durations read 20us, 2ms, 1s";
+    return "'" + whole + "' does not take that argument: durations read 20us, 2ms, 1s (no more " +
+           "than a day); timed(ever)";
   }
   return "";
 }
@@ -146,8 +151,8 @@ std::string parse_option(std::string_view token, Program& program) {
         !parse_integer(text.substr(at + 1), point) || worker < 0 || point < 0) {
       return "fault '" + whole + "' is not of the form " + std::string(name) + "=WORKER@POINT";
     }
-    program.faults.push_back({kind, static_cast<std::uint8_t>(worker),
-                              static_cast<std::uint32_t>(point)});
+    program.faults.push_back(
+        {kind, static_cast<std::uint8_t>(worker), static_cast<std::uint32_t>(point)});
     return "";
   }
   std::int64_t value = 0;
@@ -164,7 +169,8 @@ std::string parse_option(std::string_view token, Program& program) {
   } else if (name == "preset") {
     program.preset = number;
   } else {
-    return "unknown option '" + whole + "': repeat, first_id, id_step, preset, kill, stop, signal, fork_at";
+    return "unknown option '" + whole +
+           "': repeat, first_id, id_step, preset, kill, stop, signal, fork_at";
   }
   return "";
 }

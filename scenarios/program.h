@@ -40,6 +40,9 @@ enum class Verb : std::uint8_t {
   kRest,       // rest(1ms): outside any section, lets time pass
 };
 
+/// A duration that ends with time itself, written "ever": timed(ever) has the greatest deadline.
+inline constexpr std::int64_t kForEver = INT64_MAX;
+
 /// One step of a worker. `amount` is a duration in ns (kTimed, kWork, kRest) or a count (kMeet,
 /// kAcquire).
 struct Step {
@@ -50,6 +53,11 @@ struct Step {
 
   bool operator==(const Step&) const = default;
 };
+
+/// When a timed step that is called now gives up.
+constexpr std::int64_t deadline_of(const Step& timed, std::int64_t now_ns) {
+  return timed.amount == kForEver ? INT64_MAX : now_ns + timed.amount;
+}
 
 inline constexpr std::size_t kMaxStepsPerWorker = 4096;
 inline constexpr std::size_t kMaxLocksPerProgram = 8;

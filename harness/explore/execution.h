@@ -68,6 +68,7 @@ class Execution final : public Scheduler, public Machine {
   std::int64_t now_ns() override;
   void plain(unsigned lock, unsigned word, bool write, Site site) override;
   long file_call(const FileCall& call) override;
+  void refuse_call(const char* why) override { refuse(why); }
   bool process_runs(std::uint32_t process) override;
 
  private:

@@ -14,6 +14,7 @@ using explore::Coverage;
 using explore::MemoryModel;
 
 constexpr std::chrono::milliseconds kShrinkMin{300};
+constexpr std::chrono::milliseconds kShrinkMax{3000};  // A reader waits for what was found.
 
 Result base_result(const LockSpec& lock, const std::string& family, const std::string& rules) {
   Result result;
@@ -176,7 +177,8 @@ std::vector<Result> ExploreDriver::run(const LockSpec& lock, const Request& requ
     results.back().reason = "cannot be modelled: " + outcome.refused;
   }
   if (outcome.caught) {
-    const auto until = std::max(request.until, explore::Clock::now() + kShrinkMin);
+    const auto now = explore::Clock::now();
+    const auto until = std::clamp(request.until, now + kShrinkMin, now + kShrinkMax);
     results.push_back(finding_result(
         lock, explore::shrink(lock, *outcome.caught, request.seed, until), outcome.caught_family));
   }

@@ -8,6 +8,7 @@
 namespace hobbs::explore {
 
 long Machine::file_call(const FileCall&) { return -ENOSYS; }
+void Machine::refuse_call(const char*) {}
 bool Machine::process_runs(std::uint32_t process) { return process == pid(); }
 
 }  // namespace hobbs::explore

@@ -139,7 +139,7 @@ class Interpreter {
     // began cannot excuse the failure. (Elsewhere the point would only cost time.)
     if (step.verb == Verb::kTry || step.verb == Verb::kTimed) host.breathe(w);
     const std::int64_t deadline_ns =
-        step.verb == Verb::kTimed ? host.now() + step.amount : INT64_MAX;
+        step.verb == Verb::kTimed ? deadline_of(step, host.now()) : INT64_MAX;
     host.begins(w, step, deadline_ns);
     const Outcome outcome = call(host, step, deadline_ns);
     host.ends(w, step, outcome);

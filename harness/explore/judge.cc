@@ -290,6 +290,9 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
   }
   if (me.step.verb == Verb::kTimed) {
     timed_out_ = true;
+    if (me.deadline_ns == INT64_MAX) {
+      return fail("TO-9", failed + "although it was to wait for ever");
+    }
     if (now_ns < me.deadline_ns) {
       return fail("TO-1",
                   failed + std::to_string(me.deadline_ns - now_ns) + " ns before its deadline");
@@ -339,7 +342,7 @@ bool Judge::waits(int w, std::int64_t wait_deadline_ns) {
   constexpr std::int64_t kSlackNs = 1'000'000;  // Rounding up to a clock tick is no lateness.
   const Watched& me = workers_[w];
   if (!me.calling || me.step.verb != Verb::kTimed || wait_deadline_ns == INT64_MAX ||
-      wait_deadline_ns <= me.deadline_ns + kSlackNs) {
+      wait_deadline_ns - kSlackNs <= me.deadline_ns) {
     return true;
   }
   return fail("TO-2", call_name(me.step) + " of " + name(w) + " sleeps until " +

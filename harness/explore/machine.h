@@ -56,6 +56,9 @@ class Machine {
   /// A system call on files, made by the lock directly. Returns its result or -errno, having waited
   /// where it does; -ENOSYS if this machine models no files.
   virtual long file_call(const FileCall& call);
+  /// The lock has made a system call on files that is not modelled; `why` says which, and is good
+  /// for ever. Does not return from an execution: the lock is refused.
+  virtual void refuse_call(const char* why);
   /// Whether `process` runs. Asked by kill(pid, 0).
   virtual bool process_runs(std::uint32_t process);
 

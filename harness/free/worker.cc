@@ -166,7 +166,8 @@ void Worker::acquire(const Step& step) {
       step.verb == Verb::kAcquire && step.amount > 1 ? static_cast<std::uint32_t>(step.amount) : 1;
   Hold hold{step.lock, step.mode, false, 0};
   for (std::uint32_t i = 0; i < times && !over(); ++i) {
-    const std::int64_t deadline = step.verb == Verb::kTimed ? now_ns() + step.amount : INT64_MAX;
+    const std::int64_t deadline =
+        step.verb == Verb::kTimed ? deadline_of(step, now_ns()) : INT64_MAX;
     const Outcome outcome = call(step, deadline);
     if (!holds(outcome)) {
       judge_failure(step, outcome, deadline);

@@ -48,7 +48,7 @@ std::vector<Mutant> gallery() {
       {spec_of<ForgottenSleepers>("forgotten_sleepers"), {"LV-1"}},
       {spec_of<GenerousUpgrade>("generous_upgrade"), {"RW-4", "RW-1"}},
       {spec_of<HastyReader>("hasty_reader"), {"RW-1", "MM-1", "MM-2"}},
-      {spec_of<HastyTimeout>("hasty_timeout"), {"TO-1"}},
+      {spec_of<HastyTimeout>("hasty_timeout"), {"TO-1", "TO-9"}},
       {spec_of<ImpatientQueue>("impatient_queue"), {"LV-1"}},
       {spec_of<JoiningReader>("joining_reader"), {"FA-1"}},
       {spec_of<LeakySemaphore>("leaky_semaphore"), {"TO-3", "TO-5", "TR-2", "LV-1"}},

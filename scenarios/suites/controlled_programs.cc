@@ -112,7 +112,8 @@ void add_tries(Collection& c) {
        "repeat=2: try work unlock | try work unlock | lock work unlock",
        "lock work unlock try unlock | lock work unlock try unlock",
        "lock work unlock | lock work unlock | lock work unlock | try work unlock",
-       "repeat=2: lock work unlock | lock work unlock | try work unlock"});
+       "repeat=2: lock work unlock | lock work unlock | try work unlock",
+       "lock meet(2) unlock | lock unlock | try meet(2) unlock"});
 }
 
 void add_timed(Collection& c) {
@@ -131,6 +132,13 @@ void add_timed(Collection& c) {
        "lock work unlock | timed work unlock | lock work unlock",
        "lock work unlock | timed(2ms) work unlock | timed(2ms) work unlock | lock work unlock",
        "lock work(4ms) unlock | timed(2ms) unlock timed(1ms) unlock | timed(3ms) work unlock"});
+}
+
+/// The greatest deadline there is: what adds to it, or converts it, may meet its limits.
+void add_endless(Collection& c) {
+  c.add_all("endless", "TO-9,LV-1",
+            {"lock work unlock | timed(ever) work unlock",
+             "lock work unlock | timed_shared(ever) work unlock"});
 }
 
 void add_lifetime(Collection& c) {
@@ -328,6 +336,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_exclusion(c);
     add_tries(c);
     add_timed(c);
+    add_endless(c);
     const bool in_memory = lock.home == Home::kMemory;
     // A lock of so many workers keeps something for each, and ends when all of them have ended.
     const bool for_anybody = claims.max_workers == kMaxWorkers;

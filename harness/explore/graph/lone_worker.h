@@ -111,6 +111,7 @@ class LoneWorker final : private Machine {
   void pause(Site) override { leave(State::kPauses); }
   void yield(Site site) override { pause(site); }
   void file_point(Site) override {}
+  void refuse_call(const char* why) override { refuse(why); }
   std::uint32_t self() override { return id_of(worker_); }
   std::uint32_t pid() override;
   bool alive(std::uint32_t id, Site) override;

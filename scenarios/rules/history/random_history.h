@@ -175,8 +175,8 @@ class HistoryMaker {
         free_from = call.returned_ns + 1;
         if (call.pending()) call.returned_ns = end_of(w);
         if (call.patience_ns == 0 && dice_.one_in(2)) {
-          call.patience_ns = static_cast<std::int32_t>(
-              std::min<std::int64_t>(call.returned_ns - call.invoked_ns, 1000));
+          const std::int64_t until = std::min(call.returned_ns, call.invoked_ns + 1000);
+          call.patience_ns = static_cast<std::int32_t>(until - call.invoked_ns);
         }
       }
     }
