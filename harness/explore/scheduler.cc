@@ -452,6 +452,10 @@ bool Scheduler::await_hold(int w, unsigned lock) {
     if ((scene_.ready & ~(1u << w)) == 0) return false;
     decide();
   }
+  // Whoever gives back what another took has been told so, and by whom: somebody who holds it.
+  for (int u = 0; u < n_workers_; ++u) {
+    if (u != w) inform(w, u);
+  }
   return true;
 }
 

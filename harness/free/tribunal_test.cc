@@ -98,6 +98,50 @@ TEST_F(TribunalTest, AcquitsTheHealthy) {
   EXPECT_GT(judged, 1000u);
 }
 
+/// Healthy: it counts who waits among its users, so that a try fails while a permit is on its way
+/// to one of several waiters, whichever takes it.
+template <class P>
+class CountsItsWaiters {
+ public:
+  static constexpr Claims claims{.releaser = Releaser::kAnyone, .semaphore = true, .permits = 2};
+  void lock() {
+    if (users_.fetch_add(1) < 2) return;
+    for (std::uint32_t free = tokens_.load();;) {
+      if (free == 0) {
+        P::futex_wait(tokens_, 0);
+        free = tokens_.load();
+      } else if (tokens_.compare_exchange_strong(free, free - 1)) {
+        return;
+      }
+    }
+  }
+  bool try_lock() {
+    std::uint32_t users = users_.load();
+    while (users < 2) {
+      if (users_.compare_exchange_strong(users, users + 1)) return true;
+    }
+    return false;
+  }
+  void unlock() {
+    if (users_.fetch_sub(1) <= 2) return;
+    tokens_.fetch_add(1);
+    P::futex_wake(tokens_, 1);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> users_{0}, tokens_{0};
+};
+
+TEST_F(TribunalTest, AcquitsATryThatFailsWhileOthersCall) {
+  const LockSpec lock = spec_of<CountsItsWaiters>("counts_its_waiters");
+  const JobEnd end = run(lock,
+                         "lock work unlock | lock work unlock | lock work unlock | lock work "
+                         "unlock | try work unlock",
+                         milliseconds(1500), Topology::kFork, Nemesis::kNone);
+  EXPECT_FALSE(end.breach) << end.breach->rule << " " << end.breach->summary;
+  EXPECT_GT(end.stats.judged, 10'000u);
+}
+
 /// A ring with a few records in it, as a worker leaves it.
 class RecorderTest : public testing::Test {
  protected:

@@ -227,6 +227,13 @@ void Image::take_thread_blocks() {
   }
 }
 
+bool Image::readable(std::uint64_t address) const {
+  std::uint64_t word = 0;
+  const iovec to{&word, sizeof word};
+  const iovec from{reinterpret_cast<void*>(address), sizeof word};
+  return ::process_vm_readv(::getpid(), &to, 1, &from, 1, 0) == sizeof word;
+}
+
 std::uint64_t Image::original_word(std::size_t w, std::uint64_t address) const {
   const Worker& worker = workers_[w];
   const auto* from = reinterpret_cast<const std::uint8_t*>(address);

@@ -63,6 +63,8 @@ class Image {
     }
     return kNotShared;
   }
+  /// Whether this process has eight bytes there.
+  bool readable(std::uint64_t address) const;
   /// An aligned word of worker `w`'s own memory as the worker starts.
   std::uint64_t original_word(std::size_t w, std::uint64_t address) const;
   /// The object of worker `w` as its process starts; empty if the object is shared.

@@ -196,6 +196,7 @@ void KernelCall::leave_robust_list(Wakes& wakes) {
   const std::uint64_t pending = memory_.read(head + 16, 8);
   std::uint64_t entry = memory_.read(head, 8);
   for (int limit = 0; (entry & ~1ull) != head && limit < 16; ++limit) {
+    if (!memory_.readable(entry & ~1ull)) break;  // The kernel, too, goes no further then.
     const std::uint64_t next = memory_.read(entry & ~1ull, 8);
     if ((entry & ~1ull) != (pending & ~1ull)) handle(entry, false);
     entry = next;

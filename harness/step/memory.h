@@ -32,6 +32,12 @@ class WorkerMemory final : public Bus {
     return value;
   }
 
+  /// Whether there are eight bytes to read.
+  bool readable(std::uint64_t address) const {
+    return in_stack(address) || image_.shared_offset(local_.worker, address) != kNotShared ||
+           image_.readable(address);
+  }
+
   void write(std::uint64_t address, unsigned size, std::uint64_t value) override {
     if (in_stack(address)) {
       const auto depth = static_cast<std::uint32_t>(kStackTop - address);
