@@ -174,15 +174,13 @@ Expectation Model::expect_mixed_reentry(const ModelState& state, const Call& cal
   const auto limit = std::min<std::uint32_t>(claims_.max_depth, kMaxDepth);
   const auto depth = static_cast<std::uint32_t>(state.holds[call.worker - 1]);
   const bool again = call.mode == Mode::kShared;
-  if (again) {  // std::shared_mutex, too, leaves it undefined.
-    const bool counts = claims_.reentrant && depth < limit;
-    return counts ? at_once({Outcome::kAcquired}) : undefined_call();
-  }
+  if (again && depth >= limit) return undefined_call();
+  if (again && claims_.reentrant) return at_once({Outcome::kAcquired});
   if (!claims_.reentrant && home_ == Home::kPath && !claims_.checks_misuse) return undefined_call();
   Expectation e = when_held(call);
   e.outcomes.add(Outcome::kDeadlock);
   e.outcomes.add(Outcome::kReentryRefused);
-  e.outcomes.add(Outcome::kUpgradeRefused);
+  e.outcomes.add(again ? Outcome::kAcquired : Outcome::kUpgradeRefused);
   return e;
 }
 

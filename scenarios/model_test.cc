@@ -468,7 +468,7 @@ TEST(ModelProperty, HoldInEveryStateThatThreeWorkersReach) {
           << "owner " << state.owner << " sharers " << state.sharers << " dead " << state.dead;
     }
   }
-  EXPECT_GT(states, 5'000u);
+  EXPECT_GT(states, 10'000u);
 }
 
 }  // namespace

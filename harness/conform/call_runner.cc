@@ -132,6 +132,10 @@ class CallRunner {
     const Mode other = move.mode == Mode::kShared ? Mode::kExclusive : Mode::kShared;
     const bool mixes = acquires && !lock_.claims.checks_misuse;
     if (mixes && judge_.may_hold(move.actor, other)) return false;
+    // So is a reader who comes again, where reads do not nest: std::shared_mutex leaves it
+    // undefined, and some count workers, others reads.
+    const bool reads = acquires && move.mode == Mode::kShared && !lock_.claims.reentrant;
+    if (reads && judge_.may_hold(move.actor, Mode::kShared)) return false;
     if (move.verb == Verb::kRelease) {  // In the mode in which it is held, if it is.
       for (const Mode mode : {Mode::kExclusive, Mode::kShared}) {
         if (lock_.find(move.verb, mode) && judge_.surely_holds(move.actor, mode)) move.mode = mode;
