@@ -148,6 +148,11 @@ std::string ExploreDriver::unfit(const LockSpec& lock) const {
   if (!lock.controlled.available()) {
     return "no template over Platform: its operations cannot be controlled from source";
   }
+#ifdef HOBBS_TSAN
+  if (lock.home == Home::kPath) {
+    return "ThreadSanitizer's runtime makes file calls before they could be modelled";
+  }
+#endif
   return "";
 }
 

@@ -6,6 +6,7 @@
 // the explorer, so that a lock needs no seam of its own for files. Outside an execution each is the
 // bare system call: the same results and errno, but no cancellation point. Descriptors of the
 // kernel's (below FileSystem::kFirstDescriptor) stay the kernel's even within an execution.
+#ifndef HOBBS_TSAN  // Its runtime makes such calls before any instrumented code may run.
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -361,3 +362,5 @@ int kill(pid_t process, int signal) noexcept {
 }
 
 }  // extern "C"
+
+#endif  // HOBBS_TSAN
