@@ -93,6 +93,7 @@ class Words(CommandTest):
         self.expect_sentence(USAGE, "--strategy", "explore", "--strategy", "luck")
         self.expect_sentence(USAGE, "fd:77.*Bad file descriptor", "agent", "fd:77")
         self.expect_sentence(USAGE, "--memory", "explore", "--memory", "imaginary")
+        self.expect_sentence(USAGE, "verify --lock", "step", "--lock", "exec:true")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")
         self.expect_sentence(USAGE, "file|FILE", "replay")
 

@@ -113,6 +113,11 @@ bool Runner::is_access(const Local& local, const Instruction& instruction, bool 
          changes(offset, instruction.operands[instruction.memory].bytes);
 }
 
+bool Runner::concerns_others_or_waits(const Local& local, const Instruction& instruction) const {
+  if (is_syscall(instruction)) return !only_yields(local.cpu.general[kRax]);
+  return local.buffered > 0 && (instruction.locked || is_fence(instruction));
+}
+
 /// String instructions have no explicit operand, and are modelled on private memory only.
 bool Runner::touches_shared_string(const Local& local, const Instruction& instruction) const {
   if (!instruction.is_string) return false;
@@ -245,9 +250,7 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
     }
     // The move was decided on by the instruction at which it began: what else concerns others, or
     // waits for the store buffer, begins a move of its own.
-    if (count > 0 && (is_syscall(*instruction) || is_fence(*instruction) || instruction->locked)) {
-      granted = false;
-    }
+    if (count > 0 && granted) granted = !concerns_others_or_waits(local, *instruction);
     if (is_access(local, *instruction, input.mortal)) {
       const bool only_looks = is_syscall(*instruction)
                                   ? only_yields(local.cpu.general[kRax])

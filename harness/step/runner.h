@@ -116,6 +116,7 @@ class Runner {
   void begin(Local& local, CallKind call) const;
   bool is_access(const Local& local, const Instruction& instruction, bool mortal) const;
   bool changes(std::uint32_t offset, unsigned bytes) const;
+  bool concerns_others_or_waits(const Local& local, const Instruction& instruction) const;
   bool touches_shared_string(const Local& local, const Instruction& instruction) const;
   bool makes_system_call(Local& local, Shared& shared, const Input& input, Move& move) const;
   void settle(Local& local) const;
