@@ -9,11 +9,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
+#include <optional>
 #include <string>
 
 #include "harness/explore/explore_driver.h"
 #include "locks/mutants/gallery.h"
 #include "locks/spec_of.h"
+
+// What read() becomes where the compiler does not know how large its buffer is.
+extern "C" ssize_t __read_chk(int descriptor, void* to, size_t bytes, size_t room);
 
 namespace hobbs {
 namespace {
@@ -125,12 +130,47 @@ using KeptFile = WholeFileLock<P, false>;
 template <class P>
 using RemovedFile = WholeFileLock<P, true>;
 
+/// Reads back what it has written, as a fortified program does, or admits everybody.
+template <class P>
+class FortifiedFile {
+ public:
+  static constexpr char kind[] = "file";
+  explicit FortifiedFile(const char* path)
+      : file_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~FortifiedFile() { ::close(file_); }
+  void lock() {
+    char byte = 'x';
+    const bool seen = ::pwrite(file_, &byte, 1, 0) == 1 && ::lseek(file_, 0, SEEK_SET) == 0 &&
+                      __read_chk(file_, &byte, 1, 1) == 1;
+    while (seen && ::flock(file_, LOCK_EX) != 0) {
+    }
+  }
+  void unlock() { ::flock(file_, LOCK_UN); }
+
+ private:
+  int file_;
+};
+
+/// Keeps its state where the explorer cannot see it.
+template <class P>
+class StreamFile : public LockFile<P> {
+ public:
+  explicit StreamFile(const char* path) : LockFile<P>(path), log_(std::fopen(path, "a")) {}
+  ~StreamFile() {
+    if (log_ != nullptr) std::fclose(log_);
+  }
+
+ private:
+  std::FILE* log_;
+};
+
 std::vector<LockSpec> healthy() {
   std::vector<LockSpec> list = reference_catalog();
   Claims may_fail = path_spec_of<RemovedFile>("removed").claims;
   may_fail.spurious_try_failure = true;  // Against a holder that is just removing the file.
   list.push_back(path_spec_of<LockFile>("lock_file"));
   list.push_back(path_spec_of<KeptFile>("kept_file"));
+  list.push_back(path_spec_of<FortifiedFile>("fortified_file"));
   list.push_back(path_spec_of<RemovedFile>("removed_file", may_fail));
   return list;
 }
@@ -151,6 +191,50 @@ TEST_P(Reference, IsAccusedOfNothing) {
         << (result.finding ? result.finding->summary + ", " + result.finding->program : "");
   }
   EXPECT_GT(executions, 0u);
+}
+
+/// Grants itself a little longer, which no clock can say of the greatest deadline (TO-9).
+template <class P>
+class WrappingDeadline {
+ public:
+  void lock() { take(std::nullopt); }
+  bool try_lock_until(typename P::time_point deadline) {
+    const auto since = deadline.time_since_epoch().count();
+    const auto later = static_cast<std::uint64_t>(since) + 1000;  // BUG: wraps.
+    return take(typename P::time_point(std::chrono::nanoseconds(static_cast<std::int64_t>(later))));
+  }
+  void unlock() {
+    word_.store(0);
+    P::futex_wake(word_, 1);
+  }
+
+ private:
+  bool take(std::optional<typename P::time_point> deadline) {
+    while (word_.exchange(1) != 0) {
+      if (P::futex_wait(word_, 1, deadline) == P::wait_result::timed_out) return false;
+    }
+    return true;
+  }
+  typename P::template atomic<std::uint32_t> word_{0};
+};
+
+TEST(Deadlines, TheGreatestIsNoneThatHasPassed) {
+  const std::vector<Result> results = ExploreDriver().run(
+      spec_of<WrappingDeadline>("wrapping_deadline"), request(std::chrono::seconds(30)));
+  const Result* const found = finding_of(results);
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->rule, "TO-9") << found->finding->summary;
+  EXPECT_EQ(found->finding->failed, found->finding->of);
+}
+
+TEST(Refusal, NamesTheFileCallThatIsNotModelled) {
+  const std::vector<Result> results = ExploreDriver().run(path_spec_of<StreamFile>("stream_file"),
+                                                          request(std::chrono::milliseconds(500)));
+  ASSERT_FALSE(results.empty());
+  for (const Result& result : results) {
+    EXPECT_EQ(result.verdict, Verdict::kSkipped) << result.scenario;
+    EXPECT_NE(result.reason.find("fopen()"), std::string::npos) << result.reason;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Explore, Reference, testing::ValuesIn(healthy()),
