@@ -73,6 +73,15 @@ void Model::place(std::uint32_t worker, std::uint32_t process) {
 
 Expectation Model::expect(const ModelState& state, const Call& call) const {
   if (call.worker == 0 || call.worker > kMaxWorkers) abort_on("a call by a worker outside 1..64");
+  Expectation e = expect_unhurt(state, call);
+  // Who died inside a call may have left the lock's own parts held, or a gap in its queue: any
+  // call may hang in them, a release and a try too.
+  e.may_wait = e.may_wait || (state.damaged != 0 && !e.undefined);
+  return e;
+}
+
+/// As if nobody had died inside a call; but that what could be had may be refused is said here.
+Expectation Model::expect_unhurt(const ModelState& state, const Call& call) const {
   switch (call.verb) {
     case Verb::kAcquire:
     case Verb::kTry:

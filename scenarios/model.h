@@ -134,6 +134,7 @@ class Model {
   const Claims& claims() const { return claims_; }
 
  private:
+  Expectation expect_unhurt(const ModelState& state, const Call& call) const;
   Expectation expect_acquire(const ModelState& state, const Call& call) const;
   Expectation expect_permit(const ModelState& state, const Call& call) const;
   Expectation expect_reentry(const ModelState& state, const Call& call) const;

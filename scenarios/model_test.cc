@@ -272,9 +272,15 @@ TEST(Model, ADeathInsideACallOfAFragileLockExcusesWaitingAndFailing) {
   model.die(state, 1, true);
   EXPECT_TRUE(model.expect(state, lock(2)).may_wait);
   EXPECT_TRUE(model.expect(state, try_lock(2)).allows(kBusy));
+  ModelState held = state;  // A queue lock's release waits for a successor that is dead.
+  EXPECT_TRUE(model.apply(held, lock(2), kAcquired));
+  EXPECT_TRUE(model.expect(held, unlock(2)).may_wait);
+  EXPECT_TRUE(model.expect(held, unlock(2)).allows(kReleased));
   ModelState outside;
   model.die(outside, 1, false);
   EXPECT_FALSE(model.expect(outside, lock(2)).may_wait);
+  EXPECT_TRUE(model.apply(outside, lock(2), kAcquired));
+  EXPECT_FALSE(model.expect(outside, unlock(2)).may_wait);
   const Model robust{Claims{.crash = CrashBehaviour::kTakeover}};
   ModelState mended;
   robust.die(mended, 1, true);

@@ -17,6 +17,7 @@ constexpr CallTopology kTopologies[] = {CallTopology::kThreads, CallTopology::kF
                                         CallTopology::kMixed};
 constexpr std::uint64_t kRunsPerWorld = 40;  // Then a fresh agent, so that nothing piles up.
 constexpr std::uint64_t kConfirmations = 4;
+constexpr std::uint64_t kSurely = 2;
 constexpr std::uint64_t kRepeats = 5;
 constexpr int kTriesOfAFlake = 3;
 constexpr int kTriesOfUndecided = 3;
@@ -105,7 +106,8 @@ class Hunter {
     const Moves moves = round == 0 ? handover_moves(lock, one.topology)
                                    : generate_moves(lock, one.topology, seed, length);
     CallRun run = player_.play(moves, true);
-    for (int i = 1; i < kTriesOfUndecided && run.verdict == Verdict::kInconclusive; ++i) {
+    for (int i = 1; i < kTriesOfUndecided && run.verdict == Verdict::kInconclusive && has_time();
+         ++i) {
       run = player_.play(moves, true);  // The machine may have been too busy to tell.
     }
     ++one.sequences;
@@ -125,20 +127,27 @@ class Hunter {
                    std::to_string(one.sequences) + " sequences");
   }
 
+  bool has_time() const { return Clock::now() < hunt_.until; }
+
   /// Confirms and shrinks.
   void take_failure(Progress& one, const CallRun& first) {
     hunt_.progress(hunt_.setting.lock->name + " " + first.rule + ": confirming");
-    std::uint64_t again = 0;
-    for (std::uint64_t i = 0; i < kConfirmations; ++i) {
-      again += fails_again(player_, first.made, first.rule, 1) ? 1 : 0;
+    CallRepeats confirmed{0, 0, first};
+    // A lock that always fails need not show it often: a call that hangs takes long to judge.
+    while (confirmed.of < kConfirmations && has_time() &&
+           !(confirmed.of == kSurely && confirmed.failed == kSurely)) {
+      confirmed.failed += fails_again(player_, first.made, first.rule, 1) ? 1 : 0;
+      ++confirmed.of;
     }
-    if (again == 0) {
+    if (confirmed.failed == 0) {
       ++one.undecided;
-      one.last_reason = "seen once, and not in " + std::to_string(kConfirmations) +
+      one.last_reason = "seen once, and not in " + std::to_string(confirmed.of) +
                         " runs of the same calls: " + first.sentence;
       return;
     }
-    const int tries = again == kConfirmations ? 1 : kTriesOfAFlake;
+    one.end = result_of_calls(hunt_, to_string(one.topology), confirmed);
+    hunt_.found(*one.end);  // Kept, should the time end before there is a smaller one.
+    const int tries = confirmed.failed == confirmed.of ? 1 : kTriesOfAFlake;
     int runs = 0;
     const auto until = std::min(Clock::now() + kShrinkTime, hunt_.until);
     const Moves small = shrink_moves(first.made, [&](const Moves& moves) {
@@ -147,10 +156,9 @@ class Hunter {
                      std::to_string(moves.size()) + " moves");
       return fails_again(player_, moves, first.rule, tries);
     });
-    CallRepeats repeats = repeat_calls(small, hunt_.setting, kRepeats);
-    if (repeats.failed == 0) repeats = {again, kConfirmations, first};
-    one.end = result_of_calls(hunt_, to_string(one.topology), repeats);
-    hunt_.found(*one.end);
+    if (!has_time() && small == first.made) return;
+    const CallRepeats repeats = repeat_calls(small, hunt_.setting, has_time() ? kRepeats : 1);
+    if (repeats.failed > 0) one.end = result_of_calls(hunt_, to_string(one.topology), repeats);
   }
 
   Result base(const Progress& one, Verdict verdict, const std::string& reason) const {
