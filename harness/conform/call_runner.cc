@@ -61,10 +61,11 @@ class CallRunner {
     if (lock_.objects != AgentLock::Objects::kPerWorker) make_object({}, "L", true);
     for (const Move& move : moves) {
       if (judge_.lost()) return;
+      if (is_late()) break;
       make_move(move);
     }
     settle();
-    if (setting_.drain) drain();
+    if (setting_.drain && !is_late()) drain();
   }
 
   /// Takes away what the run has left, so that another can follow in the same world. False: it
@@ -90,6 +91,8 @@ class CallRunner {
     Move move;
     PendingCall call;
   };
+
+  bool is_late() const { return std::chrono::steady_clock::now() >= setting_.until; }
 
   void make_move(const Move& wanted) {
     Move move = wanted;

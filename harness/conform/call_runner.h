@@ -1,6 +1,7 @@
 // Runs one sequence of calls on an agent's lock, and judges each step.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,8 @@ struct CallSetting {
   const Canary* canary = nullptr;
   Patience patience;
   bool drain = true;  // After the moves, release what is held until nobody waits.
+  // Moves not made by then are left out, the drain too: what was seen is judged all the same.
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
 };
 
 /// What became of a sequence.

@@ -29,9 +29,13 @@ class Player {
  public:
   explicit Player(CallSetting setting) : setting_(std::move(setting)) {}
 
-  CallRun play(const Moves& moves, bool drain) {
+  /// All the moves, and no more.
+  CallRun repeat(const Moves& moves) { return play(moves, false, Clock::time_point::max()); }
+
+  CallRun play(const Moves& moves, bool drain, Clock::time_point until) {
     if (++runs_ % kRunsPerWorld == 0) world_.reset();
     setting_.drain = drain;
+    setting_.until = until;
     return run_calls(moves, setting_, world_);
   }
 
@@ -59,7 +63,7 @@ std::string_view family(std::string_view rule) { return rule.substr(0, rule.find
 /// Whether the moves fail in the same way, in one of so many runs.
 bool fails_again(Player& player, const Moves& moves, const std::string& rule, int tries) {
   for (int i = 0; i < tries; ++i) {
-    const CallRun run = player.play(moves, false);
+    const CallRun run = player.repeat(moves);
     if (run.verdict == Verdict::kFail && family(run.rule) == family(rule)) return true;
   }
   return false;
@@ -105,10 +109,12 @@ class Hunter {
     const AgentLock& lock = *hunt_.setting.lock;
     const Moves moves = round == 0 ? handover_moves(lock, one.topology)
                                    : generate_moves(lock, one.topology, seed, length);
-    CallRun run = player_.play(moves, true);
+    // The first is short, and says whether anybody ever waits.
+    const auto until = round == 0 ? Clock::time_point::max() : hunt_.until;
+    CallRun run = player_.play(moves, true, until);
     for (int i = 1; i < kTriesOfUndecided && run.verdict == Verdict::kInconclusive && has_time();
          ++i) {
-      run = player_.play(moves, true);  // The machine may have been too busy to tell.
+      run = player_.play(moves, true, until);  // The machine may have been too busy to tell.
     }
     ++one.sequences;
     one.calls += run.calls;
@@ -240,7 +246,7 @@ CallRepeats repeat_calls(const Moves& moves, CallSetting setting, std::uint64_t 
   CallRepeats repeats;
   Player player(std::move(setting));
   for (std::uint64_t i = 0; i < times; ++i) {
-    CallRun run = player.play(moves, false);
+    CallRun run = player.repeat(moves);
     if (run.verdict == Verdict::kInconclusive) continue;
     ++repeats.of;
     const bool failed = run.verdict == Verdict::kFail;

@@ -66,6 +66,7 @@ class Execution final : public Scheduler, public Machine {
   std::uint32_t pid() override { return workers_[me()].process; }
   bool alive(std::uint32_t id, Site site) override;
   std::int64_t now_ns() override;
+  std::int64_t wall_ns() override;
   void plain(unsigned lock, unsigned word, bool write, Site site) override;
   long file_call(const FileCall& call) override;
   void refuse_call(const char* why) override { refuse(why); }

@@ -9,6 +9,10 @@ namespace hobbs::explore {
 
 long Machine::file_call(const FileCall&) { return -ENOSYS; }
 void Machine::refuse_call(const char*) {}
+std::int64_t Machine::wall_ns() {
+  refuse_call("it asks for the time of day, which is not modelled");
+  return now_ns();
+}
 bool Machine::process_runs(std::uint32_t process) { return process == pid(); }
 
 }  // namespace hobbs::explore

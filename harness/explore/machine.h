@@ -52,6 +52,8 @@ class Machine {
   virtual std::uint32_t pid() = 0;
   virtual bool alive(std::uint32_t id, Site site) = 0;
   virtual std::int64_t now_ns() = 0;
+  /// The wall clock, which anybody may set; a machine that does not model it refuses the lock.
+  virtual std::int64_t wall_ns();
 
   /// A system call on files, made by the lock directly. Returns its result or -errno, having waited
   /// where it does; -ENOSYS if this machine models no files.

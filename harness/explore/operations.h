@@ -277,6 +277,15 @@ std::int64_t Execution<kModel>::now_ns() {
   return now_ns_;
 }
 
+/// As soon as time has passed somebody has put the clock back. Files would need times that agree.
+template <MemoryModel kModel>
+std::int64_t Execution<kModel>::wall_ns() {
+  if (on_path()) return Machine::wall_ns();
+  constexpr std::int64_t kHourNs = 3'600'000'000'000;
+  constexpr std::int64_t kStartOfDayNs = 1'700'000'000'000'000'000;
+  return kStartOfDayNs + now_ns() - (now_ns_ == kStartNs ? 0 : kHourNs);
+}
+
 template <MemoryModel kModel>
 void Execution<kModel>::files_changed(int w) {
   changed_environment(w);

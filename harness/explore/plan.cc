@@ -81,7 +81,8 @@ void Plan::make_jobs() {
   }
   std::erase_if(programs_, [this](const ControlledProgram& program) {
     return !glob_match(request_.scenarios, "controlled/" + program.family) ||
-           !glob_match_any(request_.rules, program.rules);
+           !glob_match_any(request_.rules, program.rules) ||
+           (program.relocks && !waits_for_itself(program));
   });
   for (const ControlledProgram& program : programs_) {
     Coverage& covered = coverage(program.family);
@@ -105,6 +106,17 @@ void Plan::make_jobs() {
       }
     }
   }
+}
+
+/// Whether the first worker alone sleeps for ever, in every execution in which nothing wakes it.
+bool Plan::waits_for_itself(const ControlledProgram& program) {
+  Program alone = program.program;
+  alone.workers.resize(1);
+  Explorer& explorer = this->explorer(MemoryModel::kSc, program.topology);
+  if (!explorer.load(alone).empty()) return false;
+  const graph::Exhausted all = graph::exhaust(lock_, alone, MemoryModel::kSc, program.topology,
+                                              explorer, Clock::now() + kFirstExhaustion);
+  return all.complete && all.sleeps && !all.caught;
 }
 
 Coverage& Plan::coverage(const std::string& family) {

@@ -54,6 +54,7 @@ class Plan {
     bool sleeps = false;      // ... and it waits on a futex.
   };
   void make_jobs();
+  bool waits_for_itself(const ControlledProgram& program);
   bool out_of_time(std::uint32_t round) const;
   bool round(std::uint32_t number, std::uint64_t executions);
   bool run_job(Job& job, std::uint32_t number, std::uint64_t executions);

@@ -19,6 +19,7 @@
 #include "locks/mutants/lingering_release.h"
 #include "locks/mutants/local_wake.h"
 #include "locks/mutants/lonely_reader.h"
+#include "locks/mutants/mistaken_heir.h"
 #include "locks/mutants/narrow_ticket.h"
 #include "locks/mutants/orphaned_lock.h"
 #include "locks/mutants/process_identity.h"
@@ -55,6 +56,7 @@ std::vector<Mutant> gallery() {
       {spec_of<LingeringRelease>("lingering_release"), {"AB-5"}},
       {spec_of<LocalWake>("local_wake"), {"LV-1"}},
       {spec_of<LonelyReader>("lonely_reader"), {"RW-2"}},
+      {spec_of<MistakenHeir>("mistaken_heir"), {"ME-1"}},
       {spec_of<NarrowTicket>("narrow_ticket"), {"LV-1", "LV-2", "ME-1", "ME-7"}},
       {spec_of<OrphanedLock>("orphaned_lock"), {"CR-5"}},
       {spec_of<ProcessIdentity>("process_identity"), {"ME-1", "MM-1"}},

@@ -31,6 +31,7 @@ class Collection {
     made.kills = !made.program.faults.empty();
     if (!lock_.claims.process_shared) made.topology = Topology::kThreads;
     if (made.topology == Topology::kThreads && !lock_.claims.thread_shared) return;
+    made.relocks = family == "relock";
     if (fits(made.program)) programs_.push_back(std::move(made));
   }
   void add_all(std::string_view family, std::string_view rules,
@@ -92,6 +93,15 @@ void add_exclusion(Collection& c) {
              "id_step=16: lock work unlock | lock work unlock",
              "id_step=32: lock work unlock | lock work unlock",
              "id_step=32: lock_shared unlock lock work unlock | lock_shared work unlock"});
+}
+
+/// Who waits for itself waits for ever, whatever wakes it. (Where nobody can move an execution
+/// ends: the second worker, at another lock, keeps it going.)
+void add_relocks(Collection& c) {
+  for (const std::string relock : {"lock lock unlock unlock", "lock lock_shared unlock unlock",
+                                   "lock_shared lock unlock unlock"}) {
+    c.add("relock", "RE-3,ME-1,RW-1", relock + " | lock#1 unlock");
+  }
 }
 
 /// Counters that wrap: the lock has been used that often before.
@@ -344,6 +354,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
       add_lifetime(c);
     }
     if (!in_memory) add_path_programs(c);
+    if (in_memory && !claims.reentrant && claims.releaser != Releaser::kProcess) add_relocks(c);
   }
   if (claims.semaphore) {
     add_posts(c);

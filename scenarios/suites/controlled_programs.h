@@ -17,6 +17,8 @@ struct ControlledProgram {
   std::string rules;   // What it can break, comma-separated.
   Program program;
   Topology topology = Topology::kFork;
+  bool relocks = false;  // The first worker asks again for what it holds, which is in the contract
+                         // only of a lock for which it then waits, if nothing wakes it.
   bool kills = false;  // Each worker that `program.faults` names is killed at every point in turn.
 };
 

@@ -30,7 +30,7 @@ TEST_P(Gallery, IsCaughtByItsRule) {
   for (const ControlledProgram& program : controlled_programs(mutant.lock)) {
     for (const MemoryModel model : kModels) {
       const Exhausted found = search(mutant.lock, program, model);
-      all_finished &= found.complete;
+      all_finished &= found.complete && !found.sleeps;
       if (!found.caught) continue;
       const std::string& rule = found.caught->broken.rule;
       EXPECT_EQ(std::ranges::count(mutant.rules, rule), 1)
@@ -39,7 +39,8 @@ TEST_P(Gallery, IsCaughtByItsRule) {
       return;
     }
   }
-  // What breaks only in programs that cannot be searched (deaths, meetings) is not caught here.
+  // What breaks only in programs that cannot be searched (deaths, meetings), or by a futex wait
+  // that ends for no reason, is not caught here.
   EXPECT_FALSE(all_finished) << "all executions of all programs pass";
 }
 
@@ -70,6 +71,7 @@ TEST_P(Reference, IsAccusedOfNothing) {
   if (!lock.controlled.available() || lock.home == Home::kPath) return;
   for (const ControlledProgram& program : controlled_programs(lock)) {
     if (program.program.workers.size() > 3 || program.program.repeat > 2) continue;
+    if (program.relocks) continue;  // Not every lock has a contract for it.
     for (const MemoryModel model : kModels) {
       const Exhausted found = search(lock, program, model);
       EXPECT_FALSE(found.caught) << found.caught->broken.rule << ": " << found.caught->broken.text
