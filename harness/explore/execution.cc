@@ -33,7 +33,7 @@ bool offers(const LockOps& ops, const Step& step) {
 
 template <MemoryModel kModel>
 Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
-    : Scheduler(lock, topology), direct_(fibres_, kMaxFibres, files_) {
+    : Scheduler(lock, topology, &Execution::run_worker), direct_(fibres_, kMaxFibres, files_) {
   exact_ = kModel == MemoryModel::kSc;
   stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
   const std::size_t objects = on_path() ? kMaxFibres + kProbers : 1;
@@ -64,7 +64,7 @@ std::string Execution<kModel>::unrunnable(const Program& program) const {
 template <MemoryModel kModel>
 std::string Execution<kModel>::load(const Program& program) {
   if (std::string why = unrunnable(program); !why.empty()) return why;
-  program_ = program;
+  take(program);
   n_locks_ = 1;
   for (const auto& steps : program.workers) {
     for (const Step& step : steps) n_locks_ = std::max(n_locks_, step.lock + 1);
@@ -116,10 +116,13 @@ void Execution<kModel>::begin_memory(int workers) {
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::run_worker(int w) {
-  if (on_path()) construct_on_path();
-  Interpreter<Execution>::run(*this, w, workers_[w].script, progress_[w]);
-  if (on_path()) destroy_on_path();
+void Execution<kModel>::run_worker(void* start) {
+  const int w = static_cast<Start*>(start)->worker;
+  auto& self = static_cast<Execution&>(*static_cast<Start*>(start)->scheduler);
+  if (self.on_path()) self.construct_on_path();
+  Interpreter<Execution>::run(self, w, self.workers_[w].script, self.progress_[w]);
+  if (self.on_path()) self.destroy_on_path();
+  self.finish(w);
 }
 
 template <MemoryModel kModel>
@@ -140,7 +143,8 @@ void Execution<kModel>::destroy_on_path() {
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::begins(int w, const Step& step, std::int64_t deadline_ns) {
+[[gnu::always_inline]] inline void Execution<kModel>::begins(int w, Step step,
+                                                             std::int64_t deadline_ns) {
   new_call(w);
   if (step.verb == Verb::kTimed) {
     workers_[w].call_deadline_ns = deadline_ns;
@@ -152,7 +156,7 @@ void Execution<kModel>::begins(int w, const Step& step, std::int64_t deadline_ns
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::ends(int w, const Step& step, Outcome outcome) {
+[[gnu::always_inline]] inline void Execution<kModel>::ends(int w, Step step, Outcome outcome) {
   new_call(w);
   progressed();
   if (step.verb == Verb::kTimed) {
@@ -165,11 +169,15 @@ void Execution<kModel>::ends(int w, const Step& step, Outcome outcome) {
           .step = step,
           .outcome = outcome});
   }
-  if (memory_.exhausted()) [[unlikely]] {
-    note(Ending::Kind::kLimit, "", "more stores than one execution keeps");
-    leave();
-  }
+  if (memory_.exhausted()) [[unlikely]]
+    stop_for_memory();
   if (!judge_.ends(w, step, outcome, now_ns_)) fail(judge_.broken());
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::stop_for_memory() {
+  note(Ending::Kind::kLimit, "", "more stores than one execution keeps");
+  leave();
 }
 
 template <MemoryModel kModel>

@@ -10,7 +10,7 @@
 namespace hobbs::explore {
 
 template <MemoryModel kModel>
-class Execution final : public Scheduler, public Machine {
+class Execution final : public Machine, public Scheduler {
  public:
   Execution(const LockSpec& lock, Topology topology);
 
@@ -28,8 +28,8 @@ class Execution final : public Scheduler, public Machine {
         on_path() ? arena_ + stride_ * kMaxLocksPerProgram * object_slot() : arena_;
     return base + lock * stride_;
   }
-  void begins(int w, const Step& step, std::int64_t deadline_ns);
-  void ends(int w, const Step& step, Outcome outcome);
+  void begins(int w, Step step, std::int64_t deadline_ns);
+  void ends(int w, Step step, Outcome outcome);
   void work(int w, unsigned lock, Mode mode);
   void fork(int w) {
     if (n_workers_ < kMaxFibres) memory_.add_worker();
@@ -86,7 +86,7 @@ class Execution final : public Scheduler, public Machine {
   Machine& machine() override { return *this; }
   void begin_memory(int workers) override;
   void drain(int w) override;
-  void run_worker(int w) override;
+  static void run_worker(void* start);
   void inform(int to, int from) override { memory_.inform(to, from); }
   void at_death(int w) override;
   void end_memory_block() override { memory_.end_block(); }
@@ -102,6 +102,7 @@ class Execution final : public Scheduler, public Machine {
   void construct_on_path();
   void destroy_on_path();
   void files_changed(int w);
+  [[noreturn]] void stop_for_memory();
   int find(const void* cell, unsigned size);
   int find_futex(const void* cell);
   void drain_all(int w);

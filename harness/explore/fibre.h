@@ -87,7 +87,7 @@ class Fibres {
     void* frame_pointer = nullptr;
     void* instruction = nullptr;
   };
-  struct Fibre {
+  struct alignas(64) Fibre {  // A power of two apart.
     Context context;
     std::byte* bottom = nullptr;  // Above the guard page.
     std::byte* top = nullptr;

@@ -54,7 +54,7 @@ template <class Host>
 class Interpreter {
  public:
   /// Runs worker `w` (index into the program's workers: `script`) to its end.
-  static void run(Host& host, int w, int script, Progress& at) {
+  [[gnu::always_inline]] static void run(Host& host, int w, int script, Progress& at) {
     const Program& program = host.program();
     const auto& steps = program.workers[static_cast<std::size_t>(script)];
     for (; at.round < program.repeat; ++at.round, at.step = 0) {
@@ -65,14 +65,16 @@ class Interpreter {
  private:
   // What nearly every step is made of is inlined into run(): a fibre that resumes deep in a chain
   // of calls returns where the processor does not expect it to, level by level.
-  [[gnu::always_inline]] static void perform(Host& host, int w, const Step& step, Progress& at) {
-    if (step.verb == Verb::kAcquire) return acquire(host, w, step, at);
+  [[gnu::always_inline]] static void perform(Host& host, int w, Step step, Progress& at) {
+    if (step.verb == Verb::kAcquire) {
+      return acquire(host, w, {Verb::kAcquire, step.mode, step.lock, step.amount}, at);
+    }
     if (step.verb == Verb::kRelease) return release(host, w, at);
     if (step.verb == Verb::kWork) return work(host, w, step, at);
     perform_rare(host, w, step, at);
   }
 
-  [[gnu::noinline]] static void perform_rare(Host& host, int w, const Step& step, Progress& at) {
+  [[gnu::noinline]] static void perform_rare(Host& host, int w, Step step, Progress& at) {
     switch (step.verb) {
       case Verb::kAcquire:
       case Verb::kRelease:
@@ -97,7 +99,7 @@ class Interpreter {
     }
   }
 
-  [[gnu::always_inline]] static void work(Host& host, int w, const Step& step, Progress& at) {
+  [[gnu::always_inline]] static void work(Host& host, int w, Step step, Progress& at) {
     for (std::uint32_t i = at.holds; i-- > 0;) {
       if (at.hold[i].lock != step.lock || !at.hold[i].held) continue;
       host.work(w, step.lock, at.hold[i].mode);
@@ -106,8 +108,7 @@ class Interpreter {
     }
   }
 
-  [[gnu::always_inline]] static Outcome call(Host& host, const Step& step,
-                                             std::int64_t deadline_ns) {
+  [[gnu::always_inline]] static Outcome call(Host& host, Step step, std::int64_t deadline_ns) {
     const LockOps& ops = host.ops();
     void* const lock = host.lock_at(step.lock);
     if (step.mode == Mode::kExclusive) {
@@ -117,7 +118,7 @@ class Interpreter {
     return call_rare(host, step, deadline_ns, lock);
   }
 
-  [[gnu::noinline]] static Outcome call_rare(Host& host, const Step& step, std::int64_t deadline_ns,
+  [[gnu::noinline]] static Outcome call_rare(Host& host, Step step, std::int64_t deadline_ns,
                                              void* lock) {
     const LockOps& ops = host.ops();
     const bool shared = step.mode == Mode::kShared;
@@ -134,7 +135,7 @@ class Interpreter {
     }
   }
 
-  [[gnu::always_inline]] static Outcome observed(Host& host, int w, const Step& step) {
+  [[gnu::always_inline]] static Outcome observed(Host& host, int w, Step step) {
     // A call that may fail begins where the scheduler wants it to, so that what was over before it
     // began cannot excuse the failure. (Elsewhere the point would only cost time.)
     if (step.verb == Verb::kTry || step.verb == Verb::kTimed) host.breathe(w);
@@ -146,11 +147,11 @@ class Interpreter {
     return outcome;
   }
 
-  [[gnu::noinline]] static Outcome observed_again(Host& host, int w, const Step& step) {
+  [[gnu::noinline]] static Outcome observed_again(Host& host, int w, Step step) {
     return observed(host, w, step);
   }
 
-  [[gnu::always_inline]] static void acquire(Host& host, int w, const Step& step, Progress& at) {
+  [[gnu::always_inline]] static void acquire(Host& host, int w, Step step, Progress& at) {
     const bool held = holds(observed(host, w, step));
     std::uint32_t times = 1;
     if (step.verb == Verb::kAcquire && step.amount > 1 && held) [[unlikely]] {
@@ -166,7 +167,7 @@ class Interpreter {
   }
 
   /// Deep nesting: only the first and the last of many acquires are worth interleaving.
-  [[gnu::noinline]] static std::uint32_t nest(Host& host, int w, const Step& step) {
+  [[gnu::noinline]] static std::uint32_t nest(Host& host, int w, Step step) {
     std::uint32_t times = 0;
     host.begin_block(w);
     for (std::int64_t i = 1; i < step.amount; ++i) {
@@ -187,7 +188,7 @@ class Interpreter {
       unnest(host, w, step, times);
   }
 
-  [[gnu::noinline]] static void unnest(Host& host, int w, const Step& step, std::uint32_t times) {
+  [[gnu::noinline]] static void unnest(Host& host, int w, Step step, std::uint32_t times) {
     host.breathe(w);
     host.begin_block(w);
     for (std::uint32_t i = 2; i < times; ++i) give_back(host, w, step);
@@ -196,9 +197,9 @@ class Interpreter {
     give_back(host, w, step);
   }
 
-  static void give_back(Host& host, int w, const Step& step) { observed_again(host, w, step); }
+  static void give_back(Host& host, int w, Step step) { observed_again(host, w, step); }
 
-  static void convert(Host& host, int w, const Step& step, Progress& at) {
+  static void convert(Host& host, int w, Step step, Progress& at) {
     for (std::uint32_t i = at.holds; i-- > 0;) {
       Progress::Hold& hold = at.hold[i];
       if (hold.lock != step.lock || !hold.held) continue;

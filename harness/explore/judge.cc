@@ -1,19 +1,9 @@
-#include "harness/explore/judge.h"
-
 #include <bit>
+
+#include "harness/explore/judge_calls.h"
 
 namespace hobbs::explore {
 namespace {
-
-bool acquiring(Verb verb) {
-  return verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
-}
-/// A try takes what is free; it has no place in a line.
-bool waits_in_line(Verb verb) { return verb == Verb::kAcquire || verb == Verb::kTimed; }
-bool upgrading(Verb verb) { return verb == Verb::kUpgrade || verb == Verb::kTryUpgrade; }
-bool releasing(Verb verb) {
-  return verb == Verb::kRelease || verb == Verb::kPost || verb == Verb::kMisuse;
-}
 
 std::string call_name(const Step& step) {
   const bool shared = step.mode == Mode::kShared;
@@ -68,16 +58,6 @@ bool Judge::fail(std::string rule, std::string text) {
   return false;
 }
 
-[[gnu::always_inline]] inline Call Judge::call_of(int w) const {
-  const Watched& me = workers_[w];
-  Call call{.worker = me.id, .verb = me.step.verb, .mode = me.step.mode};
-  call.signalled = me.signalled;
-  // Only who comes as a reader is ever held back for others that wait.
-  call.exclusive_waiting =
-      (me.step.mode == Mode::kShared || upgrading(me.step.verb)) && exclusive_waiting(w);
-  return call;
-}
-
 bool Judge::exclusive_waiting(int w) const {
   for (int u = 0; u < n_; ++u) {
     const Watched& other = workers_[u];
@@ -88,41 +68,6 @@ bool Judge::exclusive_waiting(int w) const {
     }
   }
   return false;
-}
-
-bool Judge::begins(int w, const Step& step, std::int64_t now_ns, std::int64_t deadline_ns) {
-  Watched& me = workers_[w];
-  ++events_;
-  me.step = step;
-  me.calling = true;
-  me.signalled = false;
-  if (step.lock >= locks_used_) [[unlikely]]
-    locks_used_ = step.lock + 1;
-  if (acquiring(step.verb) || upgrading(step.verb)) {
-    me.excused = me.expired_at_start = false;
-    me.overlapped = me.owed = 0;
-    me.deadline_ns = INT64_MAX;
-    Window& window = windows_[step.lock][static_cast<unsigned>(w)];
-    if (window.open++ == 0) {
-      window.exclusive = step.mode == Mode::kExclusive;
-      window.try_only = step.verb == Verb::kTry;
-    }
-    if (watches_order_ && window.open == 1 && waits_in_line(step.verb)) {
-      overtaking_.calls(w, step.lock, step.mode, step.verb == Verb::kTimed);
-    }
-    if (step.verb != Verb::kAcquire) begins_to_seek(w, now_ns, deadline_ns);
-    for (std::uint32_t others = seeking_ & ~(1u << w); others != 0; others &= others - 1) {
-      look_for_excuse(std::countr_zero(others));
-    }
-    return true;
-  }
-  if (releasing(step.verb)) last_release_call_[w] = events_;
-  // A hold ends when its release is called; a downgrade, likewise, lets readers in from there.
-  if (step.verb != Verb::kMisuse &&
-      !model_.apply(states_[step.lock], call_of(w), Outcome::kReleased)) {
-    return fail("HX-5", "the program releases what " + name(w) + " does not hold");
-  }
-  return true;
 }
 
 /// Of a call that may fail: it needs an excuse, and a timed one has a deadline.
@@ -164,62 +109,6 @@ void Judge::look_for_excuse(int w) {
   me.overlapped |= undecided;
 }
 
-bool Judge::ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns) {
-  Watched& me = workers_[w];
-  ++events_;
-  me.calling = false;
-  seeking_ &= ~(1u << w);
-  ModelState& state = states_[step.lock];
-  Window& window = windows_[step.lock][w];
-  if (acquiring(step.verb) || upgrading(step.verb)) {
-    const bool took = hobbs::holds(outcome);
-    if (took) {
-      last_acquire_return_[w] = events_;
-      last_was_exclusive_[w] = step.mode == Mode::kExclusive;
-      const Call call = call_of(w);
-      if (!model_.apply(state, call, outcome)) [[unlikely]] {
-        if (maybe_took_ == 0) return conflict(w, outcome);
-        // Whoever died inside a call may have held the lock then.
-        const int dead = std::countr_zero(maybe_took_);
-        maybe_took_ = 0;
-        Call before{
-            .worker = workers_[dead].id, .verb = Verb::kAcquire, .mode = workers_[dead].step.mode};
-        model_.apply(state, before, Outcome::kAcquired);
-        if (!model_.apply(state, call, outcome)) return conflict(w, outcome);
-      }
-      if (watches_order_ && !took_in_order(w)) return false;
-      if (step.mode == Mode::kExclusive || upgrading(step.verb)) window.exclusive = true;
-      if (upgrading(step.verb)) --window.open;
-    } else {
-      --window.open;
-      if (watches_order_) overtaking_.gives_up(w);
-      if (!check_failure(w, outcome, now_ns)) return false;
-    }
-    if (step.verb == Verb::kTry) {
-      window.try_only = false;
-      return settle_owed(w, took);
-    }
-    return true;
-  }
-  if (releasing(step.verb)) {
-    if (window.open > 0) --window.open;
-    if (step.verb == Verb::kMisuse) {
-      if (outcome == Outcome::kReleased && lock_.claims.checks_misuse) {
-        return fail("MU-2", name(w) +
-                                " released a lock that it does not hold, and was told so was "
-                                "done");
-      }
-      return true;
-    }
-  }
-  if (outcome != Outcome::kReleased) {
-    return fail("MU-2", call_name(step) + " of " + name(w) +
-                            ", which holds the lock, ended with \"" +
-                            std::string(to_string(outcome)) + "\"");
-  }
-  return true;
-}
-
 std::string Judge::holders(int lock) const {
   const ModelState& state = states_[static_cast<unsigned>(lock)];
   std::string text;
@@ -232,14 +121,49 @@ std::string Judge::holders(int lock) const {
   return text.empty() ? "nobody" : text;
 }
 
-bool Judge::took_in_order(int w) {
-  const auto broken = overtaking_.enters(w);
-  if (!broken || deaths_ != 0) return true;
+bool Judge::fail_order(int w, const Overtaking::Broken& broken) {
   std::string text = call_name(workers_[w].step) + " of " + name(w) + " was called while " +
-                     name(broken->passed) + " could be seen to wait in " +
-                     call_name(workers_[broken->passed].step) + ", and got the lock first";
-  if (broken->times > 1) text += ", " + std::to_string(broken->times) + " times";
-  return fail(broken->rule, text);
+                     name(broken.passed) + " could be seen to wait in " +
+                     call_name(workers_[broken.passed].step) + ", and got the lock first";
+  if (broken.times > 1) text += ", " + std::to_string(broken.times) + " times";
+  return fail(broken.rule, text);
+}
+
+bool Judge::releases_unheld(int w) {
+  return fail("HX-5", "the program releases what " + name(w) + " does not hold");
+}
+
+/// The model does not let w have the lock; but whoever died inside a call may have held it then.
+bool Judge::took_from_the_dead(int w, Step step, Outcome outcome) {
+  if (maybe_took_ == 0) return conflict(w, outcome);
+  const int dead = std::countr_zero(maybe_took_);
+  maybe_took_ = 0;
+  const Call before{
+      .worker = workers_[dead].id, .verb = Verb::kAcquire, .mode = workers_[dead].step.mode};
+  ModelState& state = states_[step.lock];
+  model_.apply(state, before, Outcome::kAcquired);
+  return model_.apply(state, call_of(w, step), outcome) || conflict(w, outcome);
+}
+
+bool Judge::ends_without(int w, Step step, Outcome outcome, std::int64_t now_ns) {
+  Window& window = windows_[step.lock][static_cast<unsigned>(w)];
+  --window.open;
+  if (watches_order_) overtaking_.gives_up(w);
+  if (!check_failure(w, outcome, now_ns)) return false;
+  if (step.verb != Verb::kTry) return true;
+  window.try_only = false;
+  return settle_owed(w, false);
+}
+
+/// Of a release that was refused or should have been, and of a downgrade.
+bool Judge::check_release(int w, Step step, Outcome outcome) {
+  if (step.verb == Verb::kMisuse) {
+    if (outcome != Outcome::kReleased || !lock_.claims.checks_misuse) return true;
+    return fail("MU-2",
+                name(w) + " released a lock that it does not hold, and was told so was done");
+  }
+  return fail("MU-2", call_name(step) + " of " + name(w) + ", which holds the lock, ended with \"" +
+                          std::string(to_string(outcome)) + "\"");
 }
 
 bool Judge::conflict(int w, Outcome outcome) {
@@ -279,7 +203,7 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
     return fail("TR-4", failed + "which an upgrade may not");
   }
   if (model_.holds(state, me.id, Mode::kExclusive) || model_.holds(state, me.id, Mode::kShared)) {
-    Call call = call_of(w);
+    Call call = call_of(w, me.step);
     call.expired = now_ns >= me.deadline_ns;
     if (model_.expect(state, call).allows(outcome)) return true;
     return fail("RE-5", failed + "although it holds the lock, which is re-entrant");
@@ -368,7 +292,7 @@ void Judge::dies(int w) {
 bool Judge::may_wait(int w) const {
   const Watched& me = workers_[w];
   if (!me.calling || !(acquiring(me.step.verb) || upgrading(me.step.verb))) return true;
-  const Expectation e = model_.expect(states_[me.step.lock], call_of(w));
+  const Expectation e = model_.expect(states_[me.step.lock], call_of(w, me.step));
   return e.may_wait || e.undefined;
 }
 

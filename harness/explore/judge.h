@@ -36,11 +36,11 @@ class Judge {
   /// `w` is forked from `parent`.
   void fork(int w, int parent) { forked_from_[w] = static_cast<std::int8_t>(parent); }
 
-  // All of these return false when a rule broke: see broken().
+  // All of these return false when a rule broke: see broken(). The first two: judge_calls.h.
 
   /// A call begins. `deadline_ns` of a timed one.
-  bool begins(int w, const Step& step, std::int64_t now_ns, std::int64_t deadline_ns);
-  bool ends(int w, const Step& step, Outcome outcome, std::int64_t now_ns);
+  bool begins(int w, Step step, std::int64_t now_ns, std::int64_t deadline_ns);
+  bool ends(int w, Step step, Outcome outcome, std::int64_t now_ns);
   /// A futex wait inside a timed call, with its deadline.
   bool waits(int w, std::int64_t wait_deadline_ns);
   /// The worker dies here; `pending`: inside a call.
@@ -89,10 +89,14 @@ class Judge {
     bool try_only = false;  // Only a try, not decided yet.
   };
 
-  Call call_of(int w) const;
+  Call call_of(int w, Step step) const;
   bool exclusive_waiting(int w) const;
   bool fail(std::string rule, std::string text);
-  bool took_in_order(int w);
+  bool fail_order(int w, const Overtaking::Broken& broken);
+  bool releases_unheld(int w);
+  bool took_from_the_dead(int w, Step step, Outcome outcome);
+  bool ends_without(int w, Step step, Outcome outcome, std::int64_t now_ns);
+  bool check_release(int w, Step step, Outcome outcome);
   bool conflict(int w, Outcome outcome);
   bool check_failure(int w, Outcome outcome, std::int64_t now_ns);
   bool excuses(int w, int other, const Step& step) const;

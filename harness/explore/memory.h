@@ -24,20 +24,12 @@
 #include <vector>
 
 #include "harness/explore/machine.h"
+#include "harness/explore/orders.h"
 #include "harness/explore/view.h"
 
 namespace hobbs::explore {
 
 enum class MemoryModel : std::uint8_t { kSc, kTso, kC11 };
-
-constexpr bool acquires(std::memory_order order) {
-  return order == std::memory_order_acquire || order == std::memory_order_consume ||
-         order == std::memory_order_acq_rel || order == std::memory_order_seq_cst;
-}
-constexpr bool releases(std::memory_order order) {
-  return order == std::memory_order_release || order == std::memory_order_acq_rel ||
-         order == std::memory_order_seq_cst;
-}
 
 /// Stores of one execution at most; a longer execution is stopped before.
 inline constexpr int kMaxMessages = 1 << 14;
@@ -118,17 +110,21 @@ class Memory {
   int words() const { return words_; }
 
   /// Worker `to` learns all that `from` knows: a fork, a join, a death that was noticed.
-  void inform(int to, int from) { join(workers_[to].now, workers_[from].now, blocks_); }
-  /// The vector clock of plain accesses: `worker` is at this instant of its own life ...
-  Lane instant(int worker) const { return workers_[worker].now.lane[worker]; }
-  /// ... and knows of that instant of another's.
+  void inform(int to, int from) { join(workers_[to].now, workers_[from].now, blocks()); }
+  /// The vector clock of plain accesses: the instant of its own life that `worker` is at, and no
+  /// other's ...
+  Instants instant(int worker) const {
+    Instants own;
+    clocks_of(own) = clocks_of(workers_[worker].now) & kOnly[worker];
+    return own;
+  }
+  /// ... and whether it knows of that instant of another's.
   bool knows(int worker, int other, Lane instant) const {
     return workers_[worker].now.lane[other] >= instant;
   }
   /// Whether `worker` knows of all these instants (0: none). Its own it always knows.
   bool knows_all(int worker, const Instants& instants) const {
-    const LaneBlock known = *reinterpret_cast<const LaneBlock*>(workers_[worker].now.lane);
-    return is_zero(*reinterpret_cast<const LaneBlock*>(instants.lane) > known);
+    return is_zero(clocks_of(instants) > clocks_of(workers_[worker].now));
   }
   /// The first whose instant it does not know of.
   int first_unknown(int worker, const Instants& instants) const {
@@ -192,11 +188,14 @@ class Memory {
   Message& new_message(std::uint64_t value);
   void publish(int worker, Message& message, std::memory_order order);
   void learn(int worker, const Message& message, std::memory_order order);
+  /// A whole block again, for the same reason.
   void tick(int worker) {
-    Lane& own = workers_[worker].now.lane[worker];
-    if (++own > kMaxLane - 64) [[unlikely]]
+    Knowledge& now = workers_[worker].now;
+    clocks_of(now) -= kOnly[worker];
+    if (now.lane[worker] > kMaxLane - 64) [[unlikely]]
       tick_limit_ = true;
   }
+  int blocks() const { return kHistory ? blocks_ : 1; }
   void insert(Location& l, int word, int at, Message& message) {
     if (at == l.count) [[likely]] {
       l.history[l.count++] = &message;
@@ -208,7 +207,6 @@ class Memory {
   std::uint64_t read_bytes(const Location& l) const;
   void write_bytes(const Location& l, std::uint64_t value);
   bool put(int word, const Message& message);
-  void extend(Message& message, const Message& before);
   bool in_block(const Message& message) const {
     return block_start_ != nullptr && &message >= block_start_;
   }
@@ -257,7 +255,7 @@ void Memory<kModel>::begin(int workers) {
   next_message_ = messages_.get();
   block_start_ = nullptr;
   tick_limit_ = false;
-  if constexpr (kHistory) clear(sc_, blocks_);
+  if constexpr (kHistory) clear(sc_, blocks());
   n_workers_ = 0;
   while (n_workers_ < workers) add_worker();
 }
@@ -266,9 +264,9 @@ template <MemoryModel kModel>
 void Memory<kModel>::add_worker() {
   const int w = n_workers_++;
   Known& known = workers_[w];
-  clear(known.now, blocks_);
-  known.now.lane[w] = 1;
-  clear(known.pending, blocks_);
+  clear(known.now, blocks());
+  clocks_of(known.now) -= kOnly[w];
+  clear(known.pending, blocks());
   known.has_published = false;
   if constexpr (kBuffers) buffers_[w].begin = buffers_[w].end = 0;
 }
@@ -359,7 +357,7 @@ template <MemoryModel kModel>
 void Memory<kModel>::refresh(Location& l) {
   l.epoch = epoch_;
   Message& first = new_message(read_bytes(l));
-  clear(first.view, blocks_);
+  clear(first.view, blocks());
   l.count = 1;
   if constexpr (kHistory) l.history[0] = &first;
   l.message = &first;
@@ -378,19 +376,19 @@ template <MemoryModel kModel>
 inline void Memory<kModel>::publish(int worker, Message& message, std::memory_order order) {
   Known& known = workers_[worker];
   if (releases(order)) {
-    copy(message.view, known.now, blocks_);
+    copy(message.view, known.now, blocks());
     tick(worker);
   } else if (known.has_published) {
-    copy(message.view, known.published, blocks_);
+    copy(message.view, known.published, blocks());
   } else {
-    clear(message.view, blocks_);
+    clear(message.view, blocks());
   }
 }
 
 template <MemoryModel kModel>
 inline void Memory<kModel>::learn(int worker, const Message& message, std::memory_order order) {
   Known& known = workers_[worker];
-  join(acquires(order) ? known.now : known.pending, message.view, blocks_);
+  join(acquires(order) ? known.now : known.pending, message.view, blocks());
 }
 
 template <MemoryModel kModel>
@@ -447,15 +445,9 @@ bool Memory<kModel>::put(int word, const Message& message) {
   Message& m = *l.message;
   const bool changed = m.value != message.value;
   m.value = message.value;
-  copy(m.view, message.view, blocks_);
+  copy(m.view, message.view, blocks());
   write_bytes(l, m.value);
   return changed;
-}
-
-/// A read-modify-write continues the release sequence of what it read.
-template <MemoryModel kModel>
-inline void Memory<kModel>::extend(Message& message, const Message& before) {
-  join(message.view, before.view, blocks_);
 }
 
 template <MemoryModel kModel>
@@ -514,10 +506,12 @@ inline bool Memory<kModel>::store(int worker, int word, std::uint64_t value,
       return false;
     }
   }
-  Message m;
+  Message& m = *l.message;
+  const bool changed = m.value != value;
   m.value = value;
   publish(worker, m, order);
-  return put(word, m);
+  write_bytes(l, value);
+  return changed;
 }
 
 template <MemoryModel kModel>
@@ -548,18 +542,20 @@ inline bool Memory<kModel>::update(int worker, int word, std::uint64_t value,
     insert(l, word, at, m);
     m.attached = true;
     publish(worker, m, order);
-    extend(m, read);
+    join(m.view, read.view, blocks());  // It continues the release sequence of what it read.
     raise(worker, word, at);
     m.view.lane[lane_of(word)] = static_cast<Lane>(at);
     if (order == std::memory_order_seq_cst) sc_.lane[lane_of(word)] = static_cast<Lane>(at);
     if (back == 0) write_bytes(l, value);
     return changed;
   }
-  Message m;
-  m.value = value;
-  publish(worker, m, order);
-  extend(m, read);
-  return put(word, m);
+  const bool changed = read.value != value;
+  const Knowledge sequence = read.view;
+  read.value = value;
+  publish(worker, read, order);
+  join(read.view, sequence, blocks());
+  write_bytes(l, value);
+  return changed;
 }
 
 template <MemoryModel kModel>
@@ -573,8 +569,8 @@ template <MemoryModel kModel>
 void Memory<kModel>::fence(int worker, std::memory_order order) {
   Known& known = workers_[worker];
   if (acquires(order)) {
-    join(known.now, known.pending, blocks_);
-    clear(known.pending, blocks_);
+    join(known.now, known.pending, blocks());
+    clear(known.pending, blocks());
   }
   if constexpr (kHistory) {
     if (order == std::memory_order_seq_cst) {
@@ -588,7 +584,7 @@ void Memory<kModel>::fence(int worker, std::memory_order order) {
     }
   }
   if (releases(order)) {
-    copy(known.published, known.now, blocks_);
+    copy(known.published, known.now, blocks());
     known.has_published = true;
     tick(worker);
   }

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "harness/explore/execution.h"
+#include "harness/explore/judge_calls.h"
 
 namespace hobbs::explore {
 
@@ -344,7 +345,7 @@ void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
               " wrote it: the lock does not make that write visible");
   }
   if (!write) {
-    data.read.lane[w] = memory_.instant(w);
+    join(data.read, memory_.instant(w), 1);
     return;
   }
   if (!memory_.knows_all(w, data.read)) [[unlikely]] {
@@ -353,8 +354,7 @@ void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
   }
   // All reads are known now, and who learns of this write learns of them.
   data.read = {};
-  data.written = {};
-  data.written.lane[w] = memory_.instant(w);
+  data.written = memory_.instant(w);
 }
 
 }  // namespace hobbs::explore

@@ -5,14 +5,14 @@
 #include <cstring>
 
 namespace hobbs::explore {
-Scheduler::Scheduler(const LockSpec& lock, Topology topology)
+Scheduler::Scheduler(const LockSpec& lock, Topology topology, Fibres::Entry entry)
     : lock_(lock),
       topology_(topology),
       judge_(lock),
       fibres_(kMaxFibres + 1),
       pristine_image_(thread_image_.bytes()),
-      moves_(std::size_t{1} << 16),
-      could_go_on_(moves_.size()) {
+      entry_(entry),
+      moves_(std::size_t{1} << 16) {
   for (int w = 0; w < kMaxFibres; ++w) {
     starts_[w] = {this, w};
     images_[w].resize(thread_image_.bytes());
@@ -23,10 +23,11 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::begin(Strategy& strategy) {
   strategy_ = &strategy;
-  uniform_ = strategy.even_steps();
+  even_ = nullptr;
   ending_.kind = Ending::Kind::kDone;
   over_ = false;
-  n_moves_ = 0;
+  next_move_ = moves_.data();
+  end_of_moves_ = next_move_ + std::min<std::size_t>(moves_.size(), step_limit_);
   n_workers_ = static_cast<int>(program_.workers.size());
   scene_.ready = scene_.drains = scene_.asleep = scene_.yielded = 0;
   scene_.clock = false;
@@ -41,7 +42,7 @@ void Scheduler::begin(Strategy& strategy) {
   judge_.begin(exact_);
   for (int w = 0; w < n_workers_; ++w) {
     Worker& me = workers_[w];
-    me.id = platform_id(program_, static_cast<std::size_t>(w));
+    me.id = ids_[w];
     me.process = topology_ == Topology::kThreads ? 1000 : 1000 + me.id;
     me.script = w;
     me.kill_at = 0;
@@ -71,15 +72,18 @@ void Scheduler::start(int w) {
   judge_.place(w, me.id, me.process);
   scene_.ready |= 1u << w;
   scene_.pending[w] = {};
-  fibres_.start(w, &Scheduler::enter, &starts_[w]);
+  fibres_.start(w, entry_, &starts_[w]);
 }
 
-void Scheduler::enter(void* argument) {
-  const Start start = *static_cast<Start*>(argument);
-  Scheduler& self = *start.scheduler;
-  self.run_worker(start.worker);
-  self.tell({.kind = Event::Kind::kEnd, .worker = static_cast<std::int8_t>(start.worker)});
-  self.block(start.worker, State::kDone);
+void Scheduler::take(const Program& program) {
+  program_ = program;
+  for (std::size_t w = 0; w < program.workers.size(); ++w) ids_[w] = platform_id(program, w);
+}
+
+void Scheduler::finish(int w) {
+  if (told()) tell({.kind = Event::Kind::kEnd, .worker = static_cast<std::int8_t>(w)});
+  block(w, State::kDone);
+  __builtin_unreachable();
 }
 
 const Ending& Scheduler::run(Strategy& strategy) {
@@ -93,7 +97,6 @@ const Ending& Scheduler::run(Strategy& strategy) {
   starting_ = true;
   started_ = 0;
   switch_to(0);
-  starting_ = false;
   while (!over_) {
     if ((scene_.ready | scene_.drains) == 0) {
       if (everybody_finished()) {
@@ -103,7 +106,7 @@ const Ending& Scheduler::run(Strategy& strategy) {
       if (!unstick()) break;
       continue;
     }
-    if (const int w = choose(); w >= 0) switch_to(w);
+    if (const int w = choose_among_all(); w >= 0) switch_to(w);
   }
   if (swaps_thread_image_) {
     thread_image_.restore(pristine_image_.data());
@@ -118,12 +121,20 @@ const Ending& Scheduler::run(Strategy& strategy) {
   return ending_;
 }
 
+Schedule Scheduler::schedule() const {
+  Schedule schedule;
+  for (const MoveMade* made = moves_.data(); made != next_move_; ++made) {
+    schedule.push_back(made->move);
+  }
+  return schedule;
+}
+
 int Scheduler::preemptions() const {
   int count = 0, last = -1;
-  for (int i = 0; i < n_moves_; ++i) {
-    if (moves_[i].kind != Move::Kind::kStep) continue;
-    if (last >= 0 && moves_[i].worker != last) count += could_go_on_[i] >> last & 1;
-    last = moves_[i].worker;
+  for (const MoveMade* made = moves_.data(); made != next_move_; ++made) {
+    if (made->move.kind != Move::Kind::kStep) continue;
+    if (last >= 0 && made->move.worker != last) count += made->could_go_on >> last & 1;
+    last = made->move.worker;
   }
   return count;
 }
@@ -159,39 +170,34 @@ void Scheduler::look_after(int w) {
 int Scheduler::start_next() {
   if (++started_ < static_cast<int>(program_.workers.size())) return started_;
   starting_ = false;
-  return choose();
+  even_ = strategy_->even_steps();
+  return choose_among_all();
+}
+
+void Scheduler::end_going_alone() {
+  alone_ = -1;
+  even_ = strategy_->even_steps();
 }
 
 /// Who moves next, having done what else the strategy asks for; -1 if nobody can move, or it is
 /// over.
-int Scheduler::choose() {
-  if (alone_ >= 0) [[unlikely]] {
+int Scheduler::choose_among_all() {
+  if (starting_) return start_next();
+  if (alone_ >= 0) {
     if (scene_.ready == 1u << alone_ && scene_.drains == 0 && ++steps_alone_ < kMostStepsAlone) {
       scene_.yielded &= ~scene_.ready;
       return scene_.current = alone_;
     }
-    alone_ = -1;
+    end_going_alone();
   }
-  if (uniform_ == nullptr || scene_.other_than_steps()) [[unlikely]]
-    return choose_among_all();
-  if (scene_.ready == 0 || n_moves_ >= step_limit_) [[unlikely]]
-    return choose_among_all();
-  const std::uint64_t drawn = uniform_->next() >> 32;
-  const int w = kBitsOfByte.position[scene_.ready][drawn * kBitsOfByte.count[scene_.ready] >> 32];
-  moves_[n_moves_++] = {Move::Kind::kStep, static_cast<std::uint8_t>(w), Choice::kNone, 0};
-  step_by(w);
-  return w;
-}
-
-int Scheduler::choose_among_all() {
   while ((scene_.ready | scene_.drains) != 0) {
-    if (n_moves_ >= step_limit_) [[unlikely]] {
+    if (next_move_ >= end_of_moves_) [[unlikely]] {
       note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
       return -1;
     }
     const Move move = strategy_->next(scene_);
-    moves_[n_moves_++] = move;
     if (move.kind != Move::Kind::kStep) [[unlikely]] {
+      *next_move_++ = {move, 0};
       if (!apply_event(move)) return -1;
       continue;
     }
@@ -200,7 +206,7 @@ int Scheduler::choose_among_all() {
       note(Ending::Kind::kRefused, "", "the schedule moves a worker that cannot move");
       return -1;
     }
-    step_by(w);
+    step_by(w, move);
     return w;
   }
   return -1;
@@ -229,34 +235,6 @@ bool Scheduler::apply_event(const Move& move) {
   }
   note(Ending::Kind::kRefused, "", "the schedule asks for what cannot happen here");
   return false;
-}
-
-void Scheduler::pause_worker(int w) {
-  Worker& me = workers_[w];
-  if (me.look.reads == 0) {
-    me.look.idle_from = me.points;
-    return;  // It has not looked at anything: a delay, not a wait.
-  }
-  if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
-  scene_.pending[w] = {Pending::Kind::kPause, -1};
-  const bool fresh = me.look.stale;
-  if (me.look.changed || me.look.stale) {
-    scene_.yielded |= 1u << w;
-    decide();
-  } else {
-    block(w, State::kPaused);
-  }
-  new_look(w, fresh);
-}
-
-void Scheduler::block(int w, State state) {
-  Worker& me = workers_[w];
-  if (block_owner_ == w) leave_block();
-  if (me.in_call.wrote) judge_.seen_waiting(w);
-  me.state = state;
-  scene_.ready &= ~(1u << w);
-  if (alone_ == w) alone_ = -1;
-  decide();
 }
 
 void Scheduler::wake(int w) {
@@ -396,6 +374,7 @@ bool Scheduler::go_on_alone() {
     }
     me.in_call.pause_hash = hash;
     alone_ = w;
+    even_ = nullptr;
     steps_alone_ = 0;
     me.state = State::kReady;
     scene_.ready |= 1u << w;
@@ -499,7 +478,7 @@ void Scheduler::die(int w) {
   update_clock();
   changed_environment(w);
   if (block_owner_ == w) leave_block();
-  decide();
+  leave_it_to_others();
   __builtin_unreachable();
 }
 

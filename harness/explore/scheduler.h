@@ -32,16 +32,16 @@ namespace hobbs::explore {
 class Scheduler : public Explorer {
  public:
   const Ending& run(Strategy& strategy) final;
-  Schedule schedule() const final { return {moves_.begin(), moves_.begin() + n_moves_}; }
+  Schedule schedule() const final;
   int preemptions() const final;
-  int steps() const final { return n_moves_; }
+  int steps() const final { return static_cast<int>(next_move_ - moves_.data()); }
   std::uint64_t operations() const final;
   void listen(std::vector<Event>* events) final { events_ = events; }
 
   // What the interpreter asks of its host, as far as it is scheduling.
   const Program& program() const { return program_; }
   std::int64_t now() const { return now_ns_; }
-  void breathe(int w) { point(w, {Pending::Kind::kSection, -1}); }
+  [[gnu::always_inline]] void breathe(int w) { point(w, {Pending::Kind::kSection, -1}); }
   void meet(int w, int count);
   void rest(int w, std::int64_t ns);
   bool await_hold(int w, unsigned lock);
@@ -86,19 +86,30 @@ class Scheduler : public Explorer {
   };
   static_assert(sizeof(Worker) == 128);
 
-  Scheduler(const LockSpec& lock, Topology topology);
+  /// What a fibre begins with, by Start: runs the worker of the derived class to its end, then
+  /// finish(). (No virtual function, since each level that a fibre returns through is one where the
+  /// processor expects another.)
+  struct Start {
+    Scheduler* scheduler;
+    int worker;
+  };
+  Scheduler(const LockSpec& lock, Topology topology, Fibres::Entry entry);
   ~Scheduler() override;
 
   // What the derived class supplies.
   virtual Machine& machine() = 0;
   virtual void begin_memory(int workers) = 0;
   virtual void drain(int w) = 0;              // The oldest buffered store of w reaches memory.
-  virtual void run_worker(int w) = 0;         // The interpreter over the derived host.
   virtual void inform(int to, int from) = 0;  // Happens-before.
   virtual void at_death(int w) = 0;
   virtual void end_memory_block() = 0;
   /// All workers are done or dead: fails if something is left wrong.
   virtual void at_end() = 0;
+
+  /// From now on runs this program.
+  void take(const Program& program);
+  /// The worker has done its steps.
+  [[noreturn]] void finish(int w);
 
   /// Called before everything that others can see. Returns when it is w's turn.
   [[gnu::always_inline]] void point(int w, Pending pending) {
@@ -142,27 +153,52 @@ class Scheduler : public Explorer {
       return 0;
     const int picked = strategy_->pick(scene_, choice, n < kMaxAlternatives ? n : kMaxAlternatives);
     if (picked != 0) {
-      moves_[n_moves_ - 1].choice = choice;
-      moves_[n_moves_ - 1].amount = static_cast<std::uint8_t>(picked);
+      next_move_[-1].move.choice = choice;
+      next_move_[-1].move.amount = static_cast<std::uint8_t>(picked);
     }
     return picked;
   }
 
   /// The worker has looked and wants others to go first.
-  void pause_worker(int w);
+  [[gnu::always_inline]] void pause_worker(int w) {
+    Worker& me = workers_[w];
+    if (me.look.reads == 0) {
+      me.look.idle_from = me.points;
+      return;  // It has not looked at anything: a delay, not a wait.
+    }
+    if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
+    scene_.pending[w] = {Pending::Kind::kPause, -1};
+    const bool fresh = me.look.stale;
+    if (me.look.changed || me.look.stale) {
+      scene_.yielded |= 1u << w;
+      decide();
+    } else {
+      block(w, State::kPaused);
+    }
+    new_look(w, fresh);
+  }
   /// A call of the lock has come to its end.
   void progressed() { time_moves_since_call_ = 0; }
   /// Until woken, interrupted or (if that ever comes) the deadline.
   void sleep(int w, const void* futex, bool is_private, std::int64_t deadline_ns);
   /// The worker leaves the ready ones in this state; comes back when made ready again.
-  void block(int w, State state);
+  [[gnu::always_inline]] void block(int w, State state) {
+    Worker& me = workers_[w];
+    if (block_owner_ == w) leave_block();
+    if (me.in_call.wrote) judge_.seen_waiting(w);
+    me.state = state;
+    scene_.ready &= ~(1u << w);
+    if (alone_ == w) [[unlikely]]
+      end_going_alone();
+    leave_it_to_others();
+  }
   void wake(int w);
   int wake_futex(int w, const void* futex, int n, bool is_private);
-  void new_look(int w, bool fresh) {
+  [[gnu::always_inline]] void new_look(int w, bool fresh) {
     workers_[w].look = {.idle_from = workers_[w].points, .fresh = fresh};
   }
   /// A call begins or ends: what went before says nothing about what comes.
-  void new_call(int w) {
+  [[gnu::always_inline]] void new_call(int w) {
     workers_[w].in_call = {};
     new_look(w, false);
   }
@@ -225,12 +261,13 @@ class Scheduler : public Explorer {
 
   void begin(Strategy& strategy);
   void start(int w);
-  static void enter(void* worker);
-  /// Gives the turn to whom the strategy names; returns when w has it.
-  [[gnu::always_inline]] void decide() {
-    const int next = starting_ ? start_next() : choose();
-    if (next == fibres_.current()) return;
-    switch_to(next);
+  /// Gives the turn to whom the strategy names (of the ready, and there is one); returns when the
+  /// current worker has it again.
+  [[gnu::always_inline]] void decide() { go_on_with(choose()); }
+  /// The same where perhaps nobody is ready.
+  void leave_it_to_others() { go_on_with(scene_.ready != 0 ? choose() : choose_among_all()); }
+  [[gnu::always_inline]] void go_on_with(int w) {
+    if (w != fibres_.current()) switch_to(w);
   }
   /// The one place where all fibres leave and resume, so that the processor foresees where.
   [[gnu::noinline]] void switch_to(int w) {
@@ -241,17 +278,26 @@ class Scheduler : public Explorer {
   void look_after(int w);
   void swap_thread_images(int w);
   int start_next();
-  int choose();
+  /// Who moves next.
+  [[gnu::always_inline]] int choose() {
+    if (even_ == nullptr || scene_.other_than_steps() || next_move_ >= end_of_moves_) [[unlikely]]
+      return choose_among_all();
+    const std::uint64_t drawn = even_->next() >> 32;
+    const int w = kBitsOfByte.position[scene_.ready][drawn * kBitsOfByte.count[scene_.ready] >> 32];
+    step_by(w, {Move::Kind::kStep, static_cast<std::uint8_t>(w), Choice::kNone, 0});
+    return w;
+  }
   int choose_among_all();
   bool apply_event(const Move& move);
-  void step_by(int w) {
+  void step_by(int w, const Move& move) {
     // Whether that is a preemption, nobody may want to know: see preemptions().
-    could_go_on_[n_moves_ - 1] = static_cast<std::uint8_t>(scene_.ready & ~scene_.yielded);
+    *next_move_++ = {move, static_cast<std::uint8_t>(scene_.ready & ~scene_.yielded)};
     scene_.yielded &= ~(1u << w);
     scene_.current = w;
   }
   bool unstick();
   bool go_on_alone();
+  void end_going_alone();
   bool advance_clock(bool forced);
   std::int64_t next_deadline() const;
   void end_stuck();
@@ -267,20 +313,24 @@ class Scheduler : public Explorer {
   }
   bool everybody_finished() const;
 
-  struct Start {
-    Scheduler* scheduler;
-    int worker;
-  };
+  const Fibres::Entry entry_;
   std::array<Start, kMaxFibres> starts_;
-  std::vector<Move> moves_;
-  std::vector<std::uint8_t> could_go_on_;  // Before each step, by worker.
-  int n_moves_ = 0;
+  std::array<std::uint32_t, kMaxFibres> ids_{};  // Of the program's workers.
+  struct MoveMade {
+    Move move;
+    std::uint8_t could_go_on;  // Before it, by worker.
+  };
+  std::vector<MoveMade> moves_;
+  MoveMade* next_move_ = nullptr;
+  const MoveMade* end_of_moves_ = nullptr;  // Where the step limit is.
   // Who goes on alone, until it blocks or others can move: nobody's choice, and no part of the
   // schedule, since how often somebody must look again before it is given up may differ.
   int alone_ = -1;
   int steps_alone_ = 0;
   Strategy* strategy_ = nullptr;
-  Random* uniform_ = nullptr;  // The strategy's, if it draws its steps evenly.
+  // The strategy's, if it draws its steps evenly, except while it is not for the strategy to say
+  // who moves: at the start, and while somebody goes on alone.
+  Random* even_ = nullptr;
   std::vector<Event>* events_ = nullptr;
   bool starting_ = false;  // Everybody goes to the first thing that others could see ...
   int started_ = 0;        // ... one after the other: this one does.

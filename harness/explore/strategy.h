@@ -51,14 +51,15 @@ struct Scene {
   bool other_than_steps() const { return (drains | asleep | (clock ? 1u : 0u)) != 0; }
 };
 
-/// A small fast generator (wyrand): deterministic, no state beyond one word.
+/// A small fast generator (wyrand): deterministic. Each number is made ahead, so that nobody who
+/// branches on one waits for its multiplication.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
+  explicit Random(std::uint64_t seed) : state_(seed), next_(make()) {}
   std::uint64_t next() {
-    state_ += 0xa0761d6478bd642full;
-    const auto wide = static_cast<unsigned __int128>(state_) * (state_ ^ 0xe7037ed1a0b428dbull);
-    return static_cast<std::uint64_t>(wide >> 64) ^ static_cast<std::uint64_t>(wide);
+    const std::uint64_t drawn = next_;
+    next_ = make();
+    return drawn;
   }
   /// Uniform below n, for small n.
   std::uint32_t below(std::uint32_t n) {
@@ -67,7 +68,14 @@ class Random {
   bool one_in(std::uint32_t n) { return below(n) == 0; }
 
  private:
+  std::uint64_t make() {
+    state_ += 0xa0761d6478bd642full;
+    const auto wide = static_cast<unsigned __int128>(state_) * (state_ ^ 0xe7037ed1a0b428dbull);
+    return static_cast<std::uint64_t>(wide >> 64) ^ static_cast<std::uint64_t>(wide);
+  }
+
   std::uint64_t state_;
+  std::uint64_t next_;
 };
 
 class Strategy {

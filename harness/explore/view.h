@@ -29,6 +29,21 @@ using LaneBlock [[gnu::vector_size(16), gnu::may_alias]] = Lane;
 inline constexpr int kLanesPerBlock = 8;
 using PairOfWords [[gnu::vector_size(16), gnu::may_alias]] = std::int64_t;
 
+/// The clocks of a view, all at once.
+template <int kLanes>
+inline LaneBlock& clocks_of(View<kLanes>& view) {
+  return *reinterpret_cast<LaneBlock*>(view.lane);
+}
+template <int kLanes>
+inline const LaneBlock& clocks_of(const View<kLanes>& view) {
+  return *reinterpret_cast<const LaneBlock*>(view.lane);
+}
+/// All bits of one lane each.
+inline constexpr LaneBlock kOnly[kLanesPerBlock] = {
+    {-1, 0, 0, 0, 0, 0, 0, 0}, {0, -1, 0, 0, 0, 0, 0, 0}, {0, 0, -1, 0, 0, 0, 0, 0},
+    {0, 0, 0, -1, 0, 0, 0, 0}, {0, 0, 0, 0, -1, 0, 0, 0}, {0, 0, 0, 0, 0, -1, 0, 0},
+    {0, 0, 0, 0, 0, 0, -1, 0}, {0, 0, 0, 0, 0, 0, 0, -1}};
+
 template <int kLanes>
 inline void join(View<kLanes>& into, const View<kLanes>& from, int blocks) {
   auto* const a = reinterpret_cast<LaneBlock*>(into.lane);

@@ -44,32 +44,55 @@ class Overtaking {
     return fairness_ != Fairness::kNone && fairness_ != Fairness::kReaderPreference;
   }
   /// A new execution: nobody calls.
-  void begin() { waiters_.fill({}); }
+  void begin() {
+    calling_ = seen_ = 0;
+    seen_before_ = 0;
+  }
   /// Worker `w` calls lock() or a timed form, which may be passed only if it is not `timed`
   /// (whoever gives up loses its place), holding nothing of this lock.
-  void calls(int w, int lock, Mode mode, bool timed);
+  void calls(int w, int lock, Mode mode, bool timed) {
+    leave(w);
+    waiters_[index(w)] = {.timed = timed, .mode = mode, .lock = lock, .passed_by = {}};
+    calling_ |= 1u << w;
+    seen_before_ |= std::uint64_t{seen_} << kMaxWatched * w;
+  }
   /// `w` can be seen to wait.
-  void waits(int w) { waiters_[index(w)].seen = waiters_[index(w)].calling; }
+  void waits(int w) { seen_ |= calling_ & 1u << w; }
   /// The call of `w` is over without the lock, or its worker is.
   void gives_up(int w) { leave(w); }
   /// The call of `w` got the lock: which promise to whom that breaks, if any.
-  std::optional<Broken> enters(int w);
+  std::optional<Broken> enters(int w) {
+    const auto passed = static_cast<std::uint32_t>(seen_before_ >> kMaxWatched * w & kRow);
+    leave(w);
+    if (passed == 0) [[likely]]
+      return std::nullopt;
+    return passes(w, passed);
+  }
 
  private:
   struct Waiter {
-    bool calling = false, timed = false, seen = false;
+    bool timed = false;
     Mode mode = Mode::kExclusive;
     int lock = 0;
-    std::uint32_t seen_before = 0;  // Who was seen waiting when this call began, and still is.
     std::array<std::uint8_t, kMaxWatched> passed_by{};
   };
+  static constexpr std::uint64_t kRow = 0xff, kColumn = 0x0101010101010101;
   static std::size_t index(int w) { return static_cast<std::size_t>(w); }
-  void leave(int w);
+  void leave(int w) {
+    calling_ &= ~(1u << w);
+    seen_ &= ~(1u << w);
+    seen_before_ &= ~(kColumn << w | kRow << kMaxWatched * w);
+  }
+  std::optional<Broken> passes(int w, std::uint32_t passed);
   const char* rule_broken(const Waiter& passed, Mode by, std::uint32_t times) const;
 
   Fairness fairness_;
   std::uint32_t bound_;
   std::array<Waiter, kMaxWatched> waiters_{};
+  std::uint32_t calling_ = 0;
+  std::uint32_t seen_ = 0;
+  /// Bit 8 w + u: u was seen waiting when the call of w began, and still is.
+  std::uint64_t seen_before_ = 0;
 };
 
 }  // namespace hobbs
