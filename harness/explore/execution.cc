@@ -157,7 +157,6 @@ template <MemoryModel kModel>
 
 template <MemoryModel kModel>
 [[gnu::always_inline]] inline void Execution<kModel>::ends(int w, Step step, Outcome outcome) {
-  new_call(w);
   progressed();
   if (step.verb == Verb::kTimed) {
     workers_[w].call_deadline_ns = controlled::kNever;
@@ -181,7 +180,7 @@ void Execution<kModel>::stop_for_memory() {
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::work(int w, unsigned lock, Mode mode) {
+[[gnu::always_inline]] inline void Execution<kModel>::work(int w, unsigned lock, Mode mode) {
   if (lock_.claims.semaphore && lock_.claims.permits > 1) return breathe(w);
   if (told()) tell({.kind = Event::Kind::kWork, .worker = static_cast<std::int8_t>(w)});
   Guarded& data = guarded_[lock];
@@ -193,10 +192,14 @@ void Execution<kModel>::work(int w, unsigned lock, Mode mode) {
     data.value = value + 1;
     ++data.expected;
   } else if (data.value != value) {
-    fail("RW-1", "worker " + std::to_string(w + 1) +
-                     " holds the lock shared and sees the data "
-                     "change");
+    fail_changed(w);
   }
+}
+
+template <MemoryModel kModel>
+[[gnu::cold]] void Execution<kModel>::fail_changed(int w) {
+  fail("RW-1",
+       "worker " + std::to_string(w + 1) + " holds the lock shared and sees the data change");
 }
 
 template <MemoryModel kModel>
@@ -217,6 +220,7 @@ void Execution<kModel>::destroy(int w, unsigned lock) {
   }
   drain_all(w);  // Its own stores reach memory before the destruction does.
   destroyed_ |= 1u << lock;
+  memory_.forget(lock_at(lock), ops().size);
   std::memset(lock_at(lock), static_cast<int>(kPoison), ops().size);
   tell({.kind = Event::Kind::kDestroy, .worker = static_cast<std::int8_t>(w)});
 }

@@ -109,6 +109,7 @@ class Execution final : public Machine, public Scheduler {
   int choose(int w, Choice choice, int n);
   void begin_access(int word);
   [[noreturn]] void fail_race(int w, int other, bool write, const char* what);
+  [[noreturn]] void fail_changed(int w);
   void check_destroyed(std::size_t offset);
   std::string unrunnable(const Program& program) const;
   void prepare(const Program& program);

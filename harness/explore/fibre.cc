@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <system_error>
 
@@ -26,6 +28,7 @@ asm(R"(
 hobbs_fibre_entry:
   .cfi_startproc
   .cfi_undefined rip
+  xorl %ebp, %ebp
   popq %rdi
   popq %rax
   callq *%rax
@@ -93,7 +96,12 @@ void Fibres::start(int index, Entry entry, void* argument) {
   frame[0] = argument;
   frame[1] = reinterpret_cast<void*>(entry);
   frame[2] = frame[3] = nullptr;
-  fibre.context = {frame, nullptr, reinterpret_cast<void*>(&hobbs_fibre_entry)};
+  fibre.context = {frame, reinterpret_cast<void*>(&hobbs_fibre_entry)};
+}
+
+void Fibres::refuse_to_stay() {
+  std::fputs("hobbs: a fibre was to switch to itself\n", stderr);
+  std::abort();
 }
 
 void* Fibres::before_switch([[maybe_unused]] Fibre& to) {
@@ -124,7 +132,6 @@ std::uint64_t Fibres::fingerprint(int index) const {
   const Live bytes = live(index);
   std::uint64_t hash =
       reinterpret_cast<std::uintptr_t>(at(index).context.instruction) * 0x9e3779b97f4a7c15ull ^
-      reinterpret_cast<std::uintptr_t>(at(index).context.frame_pointer) ^
       static_cast<std::uint64_t>(bytes.end - bytes.begin) << 48;
   for (const std::byte* at = bytes.begin; at + 8 <= bytes.end; at += 8) {
     std::uint64_t word;

@@ -73,10 +73,10 @@ bool Judge::exclusive_waiting(int w) const {
 /// Of a call that may fail: it needs an excuse, and a timed one has a deadline.
 void Judge::begins_to_seek(int w, std::int64_t now_ns, std::int64_t deadline_ns) {
   Watched& me = workers_[w];
-  if (me.step.verb == Verb::kTimed) {
-    me.deadline_ns = deadline_ns;
-    me.expired_at_start = deadline_ns <= now_ns;
-  }
+  me.excused = false;
+  me.overlapped = 0;
+  me.deadline_ns = deadline_ns;
+  me.expired_at_start = me.step.verb == Verb::kTimed && deadline_ns <= now_ns;
   look_for_excuse(w);
   if (acquiring(me.step.verb)) seeking_ |= 1u << w;
 }
@@ -134,7 +134,8 @@ bool Judge::releases_unheld(int w) {
 }
 
 /// The model does not let w have the lock; but whoever died inside a call may have held it then.
-bool Judge::took_from_the_dead(int w, Step step, Outcome outcome) {
+bool Judge::took_from_the_dead(int w, Outcome outcome) {
+  const Step& step = workers_[w].step;
   if (maybe_took_ == 0) return conflict(w, outcome);
   const int dead = std::countr_zero(maybe_took_);
   maybe_took_ = 0;
@@ -145,7 +146,8 @@ bool Judge::took_from_the_dead(int w, Step step, Outcome outcome) {
   return model_.apply(state, call_of(w, step), outcome) || conflict(w, outcome);
 }
 
-bool Judge::ends_without(int w, Step step, Outcome outcome, std::int64_t now_ns) {
+bool Judge::ends_without(int w, Outcome outcome, std::int64_t now_ns) {
+  const Step& step = workers_[w].step;
   Window& window = windows_[step.lock][static_cast<unsigned>(w)];
   --window.open;
   if (watches_order_) overtaking_.gives_up(w);
@@ -156,7 +158,8 @@ bool Judge::ends_without(int w, Step step, Outcome outcome, std::int64_t now_ns)
 }
 
 /// Of a release that was refused or should have been, and of a downgrade.
-bool Judge::check_release(int w, Step step, Outcome outcome) {
+bool Judge::check_release(int w, Outcome outcome) {
+  const Step& step = workers_[w].step;
   if (step.verb == Verb::kMisuse) {
     if (outcome != Outcome::kReleased || !lock_.claims.checks_misuse) return true;
     return fail("MU-2",
@@ -204,7 +207,7 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
   }
   if (model_.holds(state, me.id, Mode::kExclusive) || model_.holds(state, me.id, Mode::kShared)) {
     Call call = call_of(w, me.step);
-    call.expired = now_ns >= me.deadline_ns;
+    call.expired = me.step.verb == Verb::kTimed && now_ns >= me.deadline_ns;
     if (model_.expect(state, call).allows(outcome)) return true;
     return fail("RE-5", failed + "although it holds the lock, which is re-entrant");
   }

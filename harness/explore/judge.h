@@ -94,9 +94,9 @@ class Judge {
   bool fail(std::string rule, std::string text);
   bool fail_order(int w, const Overtaking::Broken& broken);
   bool releases_unheld(int w);
-  bool took_from_the_dead(int w, Step step, Outcome outcome);
-  bool ends_without(int w, Step step, Outcome outcome, std::int64_t now_ns);
-  bool check_release(int w, Step step, Outcome outcome);
+  bool took_from_the_dead(int w, Outcome outcome);
+  bool ends_without(int w, Outcome outcome, std::int64_t now_ns);
+  bool check_release(int w, Outcome outcome);
   bool conflict(int w, Outcome outcome);
   bool check_failure(int w, Outcome outcome, std::int64_t now_ns);
   bool excuses(int w, int other, const Step& step) const;

@@ -40,9 +40,7 @@ constexpr bool releasing(Verb verb) {
   if (step.lock >= locks_used_) [[unlikely]]
     locks_used_ = step.lock + 1;
   if (acquiring(step.verb) || upgrading(step.verb)) {
-    me.excused = me.expired_at_start = false;
-    me.overlapped = me.owed = 0;
-    me.deadline_ns = INT64_MAX;
+    me.owed = 0;
     Window& window = windows_[step.lock][static_cast<unsigned>(w)];
     if (window.open++ == 0) {
       window.exclusive = step.mode == Mode::kExclusive;
@@ -72,11 +70,11 @@ constexpr bool releasing(Verb verb) {
   if (acquiring(step.verb) || upgrading(step.verb)) {
     if (step.verb != Verb::kAcquire) seeking_ &= ~(1u << w);
     if (!hobbs::holds(outcome)) [[unlikely]]
-      return ends_without(w, step, outcome, now_ns);
+      return ends_without(w, outcome, now_ns);
     last_acquire_return_[w] = events_;
     last_was_exclusive_[w] = step.mode == Mode::kExclusive;
     if (!model_.apply(states_[step.lock], call_of(w, step), outcome) &&
-        !took_from_the_dead(w, step, outcome)) {
+        !took_from_the_dead(w, outcome)) {
       return false;
     }
     if (watches_order_) {
@@ -93,8 +91,7 @@ constexpr bool releasing(Verb verb) {
     return true;
   }
   if (releasing(step.verb) && window.open > 0) --window.open;
-  return (outcome == Outcome::kReleased && step.verb != Verb::kMisuse) ||
-         check_release(w, step, outcome);
+  return (outcome == Outcome::kReleased && step.verb != Verb::kMisuse) || check_release(w, outcome);
 }
 
 }  // namespace hobbs::explore

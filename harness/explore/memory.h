@@ -70,9 +70,15 @@ class Memory {
   /// Must come before everything else that an operation does with its word: the first to touch it
   /// in an execution finds what its bytes hold then.
   void touch(int word) {
-    Location& l = locations_[word];
-    if (l.epoch != epoch_) [[unlikely]]
-      refresh(l);
+    if (!is_touched(word)) refresh(locations_[word]);
+  }
+  bool is_touched(int word) const { return locations_[word].epoch == epoch_; }
+  /// No word of these bytes has been touched from now on.
+  void forget(const void* begin, std::size_t bytes) {
+    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(begin) - arena_);
+    for (int word = 0; word < words_; ++word) {
+      if (locations_[word].offset - offset < bytes) locations_[word].epoch = 0;
+    }
   }
 
   /// How many values this worker's read could take, and how far back the last is: choice 0 is the

@@ -37,15 +37,16 @@ void Execution<kModel>::check_destroyed(std::size_t offset) {
 /// The word is there, and known to this execution's memory.
 template <MemoryModel kModel>
 inline void Execution<kModel>::begin_access(int word) {
-  if (destroyed_ != 0) [[unlikely]]
-    check_destroyed(memory_.offset_of(word));
+  if (memory_.is_touched(word)) [[likely]]
+    return;
+  if (destroyed_ != 0) check_destroyed(memory_.offset_of(word));
   memory_.touch(word);
 }
 
 template <MemoryModel kModel>
 void Execution<kModel>::drain(int w) {
   const int word = memory_.drain(w);
-  if (!memory_.buffered(w)) scene_.drains &= ~(1u << w);
+  if (!memory_.buffered(w)) can_drain(w, false);
   if (word >= 0) changed(w, word);
   if (told()) tell({.kind = Event::Kind::kDrain, .worker = static_cast<std::int8_t>(w)});
 }
@@ -125,7 +126,7 @@ void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
   }
   if (memory_.store(w, word, value, order, back)) changed(w, word);
   if constexpr (kModel == MemoryModel::kTso) {
-    if (memory_.buffered(w)) scene_.drains |= 1u << w;
+    if (memory_.buffered(w)) can_drain(w, true);
   }
 }
 
@@ -336,7 +337,8 @@ template <MemoryModel kModel>
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::plain(unsigned lock, unsigned, bool write, Site) {
+[[gnu::always_inline]] inline void Execution<kModel>::plain(unsigned lock, unsigned, bool write,
+                                                            Site) {
   if (on_path()) return;  // System calls order what is before them.
   const int w = me();
   Guarded& data = guarded_[lock];

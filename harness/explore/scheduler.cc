@@ -23,7 +23,8 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::begin(Strategy& strategy) {
   strategy_ = &strategy;
-  even_ = nullptr;
+  even_ = strategy.even_steps();
+  even_until_ = moves_.data();
   ending_.kind = Ending::Kind::kDone;
   over_ = false;
   next_move_ = moves_.data();
@@ -170,13 +171,8 @@ void Scheduler::look_after(int w) {
 int Scheduler::start_next() {
   if (++started_ < static_cast<int>(program_.workers.size())) return started_;
   starting_ = false;
-  even_ = strategy_->even_steps();
+  settle();
   return choose_among_all();
-}
-
-void Scheduler::end_going_alone() {
-  alone_ = -1;
-  even_ = strategy_->even_steps();
 }
 
 /// Who moves next, having done what else the strategy asks for; -1 if nobody can move, or it is
@@ -246,6 +242,7 @@ void Scheduler::wake(int w) {
     }
     n_asleep_ = kept;
     scene_.asleep &= ~(1u << w);
+    settle();
   }
   me.state = State::kReady;
   me.wake_ns = controlled::kNever;
@@ -304,7 +301,10 @@ std::int64_t Scheduler::next_deadline() const {
   return next;
 }
 
-void Scheduler::update_clock() { scene_.clock = next_deadline() != controlled::kNever; }
+void Scheduler::update_clock() {
+  scene_.clock = next_deadline() != controlled::kNever;
+  settle();
+}
 
 /// Moves the clock to the next deadline; false if there is none (and nobody looks at the clock).
 bool Scheduler::advance_clock(bool forced) {
@@ -374,7 +374,7 @@ bool Scheduler::go_on_alone() {
     }
     me.in_call.pause_hash = hash;
     alone_ = w;
-    even_ = nullptr;
+    settle();
     steps_alone_ = 0;
     me.state = State::kReady;
     scene_.ready |= 1u << w;

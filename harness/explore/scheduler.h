@@ -12,6 +12,7 @@
 //   3. Else nothing will ever move: the judge says whether that is allowed.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -124,7 +125,7 @@ class Scheduler : public Explorer {
   /// Memory that w wrote to (`word` folded) has another newest value.
   void changed(int w, int word) {
     workers_[w].in_call.wrote = true;
-    tell_who_looked(w, fold(word));
+    tell_who_looked(w, kFolded[word]);
   }
   /// Something outside memory is different now: files, who lives.
   void changed_environment(int w) { tell_who_looked(w, kEnvironment); }
@@ -141,11 +142,18 @@ class Scheduler : public Explorer {
   }
   void looked(int w, int word, bool stale) {
     Worker::Look& look = workers_[w].look;
-    look.reads |= fold(word);
+    look.reads |= kFolded[word];
     look.stale |= stale;
   }
   void looked_at_environment(int w) { workers_[w].look.reads |= kEnvironment; }
-  static std::uint64_t fold(int word) { return std::uint64_t{1} << (word < 62 ? word : 62); }
+  /// The bit of each word among a worker's reads.
+  static constexpr auto kFolded = [] {
+    std::array<std::uint64_t, kMaxLocations> bits{};
+    for (std::size_t word = 0; word < bits.size(); ++word) {
+      bits[word] = std::uint64_t{1} << std::min<std::size_t>(word, 62);
+    }
+    return bits;
+  }();
 
   /// The strategy's answer to a choice inside the current step.
   int pick(Choice choice, int n) {
@@ -197,16 +205,26 @@ class Scheduler : public Explorer {
   [[gnu::always_inline]] void new_look(int w, bool fresh) {
     workers_[w].look = {.idle_from = workers_[w].points, .fresh = fresh};
   }
-  /// A call begins or ends: what went before says nothing about what comes.
+  /// A call begins: what went before says nothing about what comes.
   [[gnu::always_inline]] void new_call(int w) {
     workers_[w].in_call = {};
     new_look(w, false);
+  }
+  /// To be called when what can happen besides steps has changed, or who says who moves: settles
+  /// once whether the next moves are even draws, which each of them would have to find out.
+  void settle() {
+    const bool even = even_ != nullptr && !starting_ && alone_ < 0 && !scene_.other_than_steps();
+    even_until_ = even ? end_of_moves_ : moves_.data();
   }
   void leave_block() {
     block_owner_ = -1;
     end_memory_block();
   }
   void update_clock();
+  void can_drain(int w, bool can) {
+    scene_.drains = (scene_.drains & ~(1u << w)) | (can ? 1u : 0u) << w;
+    settle();
+  }
   int add_worker(int parent);
   /// The id of one more worker.
   std::uint32_t next_id() const {
@@ -270,7 +288,7 @@ class Scheduler : public Explorer {
     if (w != fibres_.current()) switch_to(w);
   }
   /// The one place where all fibres leave and resume, so that the processor foresees where.
-  [[gnu::noinline]] void switch_to(int w) {
+  [[gnu::always_inline]] void switch_to(int w) {
     if (swaps_thread_image_) [[unlikely]]
       swap_thread_images(w);
     fibres_.switch_to(w);
@@ -280,7 +298,7 @@ class Scheduler : public Explorer {
   int start_next();
   /// Who moves next.
   [[gnu::always_inline]] int choose() {
-    if (even_ == nullptr || scene_.other_than_steps() || next_move_ >= end_of_moves_) [[unlikely]]
+    if (next_move_ >= even_until_) [[unlikely]]
       return choose_among_all();
     const std::uint64_t drawn = even_->next() >> 32;
     const int w = kBitsOfByte.position[scene_.ready][drawn * kBitsOfByte.count[scene_.ready] >> 32];
@@ -289,7 +307,7 @@ class Scheduler : public Explorer {
   }
   int choose_among_all();
   bool apply_event(const Move& move);
-  void step_by(int w, const Move& move) {
+  [[gnu::always_inline]] void step_by(int w, Move move) {
     // Whether that is a preemption, nobody may want to know: see preemptions().
     *next_move_++ = {move, static_cast<std::uint8_t>(scene_.ready & ~scene_.yielded)};
     scene_.yielded &= ~(1u << w);
@@ -297,7 +315,10 @@ class Scheduler : public Explorer {
   }
   bool unstick();
   bool go_on_alone();
-  void end_going_alone();
+  void end_going_alone() {
+    alone_ = -1;
+    settle();
+  }
   bool advance_clock(bool forced);
   std::int64_t next_deadline() const;
   void end_stuck();
@@ -328,9 +349,8 @@ class Scheduler : public Explorer {
   int alone_ = -1;
   int steps_alone_ = 0;
   Strategy* strategy_ = nullptr;
-  // The strategy's, if it draws its steps evenly, except while it is not for the strategy to say
-  // who moves: at the start, and while somebody goes on alone.
-  Random* even_ = nullptr;
+  Random* even_ = nullptr;                // The strategy's, if it draws its steps evenly;
+  const MoveMade* even_until_ = nullptr;  // and how far nothing else is to be asked: see settle().
   std::vector<Event>* events_ = nullptr;
   bool starting_ = false;  // Everybody goes to the first thing that others could see ...
   int started_ = 0;        // ... one after the other: this one does.

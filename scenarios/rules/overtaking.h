@@ -49,9 +49,8 @@ class Overtaking {
     seen_before_ = 0;
   }
   /// Worker `w` calls lock() or a timed form, which may be passed only if it is not `timed`
-  /// (whoever gives up loses its place), holding nothing of this lock.
-  void calls(int w, int lock, Mode mode, bool timed) {
-    leave(w);
+  /// (whoever gives up loses its place), holding nothing of this lock and in no other call.
+  [[gnu::always_inline]] void calls(int w, int lock, Mode mode, bool timed) {
     waiters_[index(w)] = {.timed = timed, .mode = mode, .lock = lock, .passed_by = {}};
     calling_ |= 1u << w;
     seen_before_ |= std::uint64_t{seen_} << kMaxWatched * w;
@@ -61,7 +60,7 @@ class Overtaking {
   /// The call of `w` is over without the lock, or its worker is.
   void gives_up(int w) { leave(w); }
   /// The call of `w` got the lock: which promise to whom that breaks, if any.
-  std::optional<Broken> enters(int w) {
+  [[gnu::always_inline]] std::optional<Broken> enters(int w) {
     const auto passed = static_cast<std::uint32_t>(seen_before_ >> kMaxWatched * w & kRow);
     leave(w);
     if (passed == 0) [[likely]]
@@ -78,7 +77,7 @@ class Overtaking {
   };
   static constexpr std::uint64_t kRow = 0xff, kColumn = 0x0101010101010101;
   static std::size_t index(int w) { return static_cast<std::size_t>(w); }
-  void leave(int w) {
+  [[gnu::always_inline]] void leave(int w) {
     calling_ &= ~(1u << w);
     seen_ &= ~(1u << w);
     seen_before_ &= ~(kColumn << w | kRow << kMaxWatched * w);
