@@ -21,23 +21,21 @@ void DirectMachine::store(void* cell, unsigned size, std::uint64_t value, std::m
   write(cell, size, value);
 }
 
-std::uint64_t DirectMachine::read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
-                                               std::uint64_t operand, std::memory_order,
-                                               Site site) {
-  const std::uint64_t old = load(cell, size, std::memory_order_seq_cst, site);
-  write(cell, size, apply(operation, old, operand, size));
+std::uint64_t DirectMachine::read_modify_write(void* cell, Update update, std::uint64_t operand,
+                                               std::memory_order, Site site) {
+  const std::uint64_t old = load(cell, update.size, std::memory_order_seq_cst, site);
+  write(cell, update.size, apply(update.operation, old, operand, update.size));
   return old;
 }
 
-bool DirectMachine::compare_exchange(void* cell, unsigned size, std::uint64_t& expected,
-                                     std::uint64_t desired, std::memory_order, std::memory_order,
-                                     bool, Site site) {
-  const std::uint64_t old = load(cell, size, std::memory_order_seq_cst, site);
+bool DirectMachine::compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+                                     std::uint64_t desired, Site site) {
+  const std::uint64_t old = load(cell, how.size, std::memory_order_seq_cst, site);
   if (old != expected) {
     expected = old;
     return false;
   }
-  write(cell, size, desired);
+  write(cell, how.size, desired);
   return true;
 }
 

@@ -43,10 +43,10 @@ class DirectMachine final : public Machine {
 
   std::uint64_t load(const void* cell, unsigned size, std::memory_order, Site) override;
   void store(void* cell, unsigned size, std::uint64_t value, std::memory_order, Site) override;
-  std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
-                                  std::uint64_t operand, std::memory_order, Site) override;
-  bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
-                        std::memory_order, std::memory_order, bool weak, Site) override;
+  std::uint64_t read_modify_write(void* cell, Update update, std::uint64_t operand,
+                                  std::memory_order, Site) override;
+  bool compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+                        std::uint64_t desired, Site) override;
   void fence(std::memory_order, Site) override {}
   WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns, bool,
                         Site) override;

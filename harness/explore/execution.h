@@ -49,12 +49,10 @@ class Execution final : public Machine, public Scheduler {
   std::uint64_t load(const void* cell, unsigned size, std::memory_order order, Site site) override;
   void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
              Site site) override;
-  std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
-                                  std::uint64_t operand, std::memory_order order,
-                                  Site site) override;
-  bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
-                        std::memory_order success, std::memory_order failure, bool weak,
-                        Site site) override;
+  std::uint64_t read_modify_write(void* cell, Update update, std::uint64_t operand,
+                                  std::memory_order order, Site site) override;
+  bool compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+                        std::uint64_t desired, Site site) override;
   void fence(std::memory_order order, Site site) override;
   WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
                         bool is_private, Site site) override;

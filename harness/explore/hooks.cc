@@ -38,15 +38,21 @@ void store(void* cell, unsigned size, std::uint64_t value, std::memory_order ord
 }
 std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
                                 std::uint64_t operand, std::memory_order order, Site site) {
-  return machine().read_modify_write(cell, size, operation, operand, order, site);
+  return machine().read_modify_write(cell, {operation, static_cast<std::uint8_t>(size)}, operand,
+                                     order, site);
 }
 bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected, std::uint64_t desired,
                       std::memory_order success, std::memory_order failure, bool weak, Site site) {
-  return machine().compare_exchange(cell, size, expected, desired, success, failure, weak, site);
+  explore::CompareExchange how;
+  how.success = success;
+  how.failure = failure;
+  how.size = static_cast<std::uint8_t>(size);
+  how.weak = weak;
+  return machine().compare_exchange(cell, how, expected, desired, site);
 }
 void fence(std::memory_order order, Site site) { machine().fence(order, site); }
-WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
-                      bool is_private, Site site) {
+WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns, bool is_private,
+                      Site site) {
   return machine().futex_wait(word, expected, deadline_ns, is_private, site);
 }
 int futex_wake(void* word, int n, bool is_private, Site site) {

@@ -25,6 +25,19 @@ struct FileCall {
   long (*perform)(const FileCall& call, FileSystem& files, std::uint32_t process);
 };
 
+/// What a read-modify-write and a compare-exchange are to do. In one register each, so that all
+/// that a hook passes on is in registers, and it leaves nothing on the stack to return through.
+struct Update {
+  ReadModifyWrite operation;
+  std::uint8_t size;
+};
+struct CompareExchange {
+  std::memory_order success : 8;
+  std::memory_order failure : 8;
+  std::uint8_t size;
+  bool weak;
+};
+
 /// See locks/controlled_platform.h for what each operation means; sizes are 1, 2, 4 or 8 bytes and
 /// values travel zero-extended. Called on the fibre of the worker whose operation it is; a call may
 /// leave that fibre and come back later, or never.
@@ -35,12 +48,10 @@ class Machine {
                              Site site) = 0;
   virtual void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
                      Site site) = 0;
-  virtual std::uint64_t read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
-                                          std::uint64_t operand, std::memory_order order,
-                                          Site site) = 0;
-  virtual bool compare_exchange(void* cell, unsigned size, std::uint64_t& expected,
-                                std::uint64_t desired, std::memory_order success,
-                                std::memory_order failure, bool weak, Site site) = 0;
+  virtual std::uint64_t read_modify_write(void* cell, Update update, std::uint64_t operand,
+                                          std::memory_order order, Site site) = 0;
+  virtual bool compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+                                std::uint64_t desired, Site site) = 0;
   virtual void fence(std::memory_order order, Site site) = 0;
   virtual WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
                                 bool is_private, Site site) = 0;
@@ -76,9 +87,7 @@ inline constinit thread_local Machine* current_machine = nullptr;
 /// Makes a machine current for a scope.
 class MachineScope {
  public:
-  explicit MachineScope(Machine& machine) : before_(current_machine) {
-    current_machine = &machine;
-  }
+  explicit MachineScope(Machine& machine) : before_(current_machine) { current_machine = &machine; }
   ~MachineScope() { current_machine = before_; }
   MachineScope(const MachineScope&) = delete;
   MachineScope& operator=(const MachineScope&) = delete;

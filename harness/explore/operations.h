@@ -131,16 +131,15 @@ void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
 }
 
 template <MemoryModel kModel>
-std::uint64_t Execution<kModel>::read_modify_write(void* cell, unsigned size,
-                                                   ReadModifyWrite operation, std::uint64_t operand,
+std::uint64_t Execution<kModel>::read_modify_write(void* cell, Update update, std::uint64_t operand,
                                                    std::memory_order order, Site site) {
   const int w = me();
-  const int word = find(cell, size);
+  const int word = find(cell, update.size);
   point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
   begin_access(word);
   drain_all(w);
   const std::uint64_t old = memory_.peek(w, word, 0);
-  const std::uint64_t value = apply(operation, old, operand, size);
+  const std::uint64_t value = apply(update.operation, old, operand, update.size);
   if (told()) report(Event::Kind::kUpdate, word, order, site, old, value, 0, old);
   looked(w, word, false);
   if (memory_.update(w, word, value, order, 0)) changed(w, word);
@@ -148,38 +147,37 @@ std::uint64_t Execution<kModel>::read_modify_write(void* cell, unsigned size,
 }
 
 template <MemoryModel kModel>
-bool Execution<kModel>::compare_exchange(void* cell, unsigned size, std::uint64_t& expected,
-                                         std::uint64_t desired, std::memory_order success,
-                                         std::memory_order failure, bool weak, Site site) {
+bool Execution<kModel>::compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+                                         std::uint64_t desired, Site site) {
   const int w = me();
-  const int word = find(cell, size);
+  const int word = find(cell, how.size);
   point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
   begin_access(word);
   drain_all(w);
   int back = 0;
   if constexpr (kModel == MemoryModel::kC11) {
-    const int n = memory_.choices(w, word, failure);
+    const int n = memory_.choices(w, word, how.failure);
     if (n > 1 && !workers_[w].look.fresh) back = choose(w, Choice::kStale, n);
     // A value from the middle that matches can only be taken if nothing must come between.
     if (back != 0 && memory_.peek(w, word, back) == expected &&
-        !memory_.can_update(w, word, success, back)) {
+        !memory_.can_update(w, word, how.success, back)) {
       back = 0;
     }
   }
   const std::uint64_t old = memory_.peek(w, word, back);
   looked(w, word, back != 0);
-  const bool refuses = weak && old == expected && back == 0 && choose(w, Choice::kWeak, 2) != 0;
+  const bool refuses = how.weak && old == expected && back == 0 && choose(w, Choice::kWeak, 2) != 0;
   if (old != expected || refuses) {
-    memory_.load(w, word, failure, back);
+    memory_.load(w, word, how.failure, back);
     if (told()) {
-      report(Event::Kind::kFailedUpdate, word, failure, site, old, desired, back,
+      report(Event::Kind::kFailedUpdate, word, how.failure, site, old, desired, back,
              memory_.newest(word));
     }
     expected = old;
     return false;
   }
-  if (told()) report(Event::Kind::kUpdate, word, success, site, old, desired, back, old);
-  if (memory_.update(w, word, desired, success, back)) changed(w, word);
+  if (told()) report(Event::Kind::kUpdate, word, how.success, site, old, desired, back, old);
+  if (memory_.update(w, word, desired, how.success, back)) changed(w, word);
   return true;
 }
 

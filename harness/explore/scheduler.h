@@ -283,7 +283,9 @@ class Scheduler : public Explorer {
   /// current worker has it again.
   [[gnu::always_inline]] void decide() { go_on_with(choose()); }
   /// The same where perhaps nobody is ready.
-  void leave_it_to_others() { go_on_with(scene_.ready != 0 ? choose() : choose_among_all()); }
+  [[gnu::always_inline]] void leave_it_to_others() {
+    go_on_with(scene_.ready != 0 ? choose() : choose_among_all());
+  }
   [[gnu::always_inline]] void go_on_with(int w) {
     if (w != fibres_.current()) switch_to(w);
   }

@@ -233,29 +233,27 @@ void LoneWorker::store(void* cell, unsigned size, std::uint64_t value, std::memo
   ask(request);
 }
 
-std::uint64_t LoneWorker::read_modify_write(void* cell, unsigned size, ReadModifyWrite operation,
-                                            std::uint64_t operand, std::memory_order order,
-                                            Site site) {
+std::uint64_t LoneWorker::read_modify_write(void* cell, Update update, std::uint64_t operand,
+                                            std::memory_order order, Site site) {
   Request request;
   request.ask = Ask::kUpdate;
-  request.operation = operation;
-  request.size = static_cast<std::uint8_t>(size);
-  request.location = word(cell, size);
+  request.operation = update.operation;
+  request.size = update.size;
+  request.location = word(cell, update.size);
   request.order = order;
   request.operand = operand;
   request.site = site;
   return ask(request);
 }
 
-bool LoneWorker::compare_exchange(void* cell, unsigned size, std::uint64_t& expected,
-                                  std::uint64_t desired, std::memory_order success,
-                                  std::memory_order failure, bool weak, Site site) {
+bool LoneWorker::compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+                                  std::uint64_t desired, Site site) {
   Request request;
-  request.size = static_cast<std::uint8_t>(size);
-  request.location = word(cell, size);
+  request.size = static_cast<std::uint8_t>(how.size);
+  request.location = word(cell, how.size);
   request.site = site;
   request.expected = expected;
-  if (weak) {
+  if (how.weak) {
     request.ask = Ask::kChoice;
     request.operand = 2;
     request.weak = true;
@@ -264,7 +262,7 @@ bool LoneWorker::compare_exchange(void* cell, unsigned size, std::uint64_t& expe
       // It fails although the value is the expected one; with another it would fail anyway.
       request.ask = Ask::kLoad;
       request.own_step = true;
-      request.order = failure;
+      request.order = how.failure;
       if (ask(request) == expected) return false;
       request.ask = Ask::kAwait;
       ask(request);
@@ -273,8 +271,8 @@ bool LoneWorker::compare_exchange(void* cell, unsigned size, std::uint64_t& expe
     request.own_step = true;
   }
   request.ask = Ask::kCompare;
-  request.order = success;
-  request.failure = failure;
+  request.order = how.success;
+  request.failure = how.failure;
   request.operand = desired;
   const std::uint64_t seen = ask(request);
   if (seen == expected) return true;
