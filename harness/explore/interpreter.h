@@ -56,16 +56,18 @@ class Interpreter {
   /// Runs worker `w` (index into the program's workers: `script`) to its end.
   [[gnu::always_inline]] static void run(Host& host, int w, int script, Progress& at) {
     const Program& program = host.program();
-    const auto& steps = program.workers[static_cast<std::size_t>(script)];
-    for (; at.round < program.repeat; ++at.round, at.step = 0) {
-      for (; at.step < steps.size(); ++at.step) perform(host, w, steps[at.step], at);
+    const Step* const steps = program.workers[static_cast<std::size_t>(script)].data();
+    const std::size_t n_steps = program.workers[static_cast<std::size_t>(script)].size();
+    const std::uint32_t rounds = program.repeat;
+    for (; at.round < rounds; ++at.round, at.step = 0) {
+      for (; at.step < n_steps; ++at.step) perform(host, w, steps[at.step], at);
     }
   }
 
  private:
   // What nearly every step is made of is inlined into run(): a fibre that resumes deep in a chain
   // of calls returns where the processor does not expect it to, level by level.
-  [[gnu::always_inline]] static void perform(Host& host, int w, Step step, Progress& at) {
+  [[gnu::always_inline]] static void perform(Host& host, int w, const Step& step, Progress& at) {
     if (step.verb == Verb::kAcquire) {
       return acquire(host, w, {Verb::kAcquire, step.mode, step.lock, step.amount}, at);
     }
@@ -74,7 +76,7 @@ class Interpreter {
     perform_rare(host, w, step, at);
   }
 
-  [[gnu::noinline]] static void perform_rare(Host& host, int w, Step step, Progress& at) {
+  [[gnu::noinline]] static void perform_rare(Host& host, int w, const Step& step, Progress& at) {
     switch (step.verb) {
       case Verb::kAcquire:
       case Verb::kRelease:
@@ -99,7 +101,7 @@ class Interpreter {
     }
   }
 
-  [[gnu::always_inline]] static void work(Host& host, int w, Step step, Progress& at) {
+  [[gnu::always_inline]] static void work(Host& host, int w, const Step& step, Progress& at) {
     for (std::uint32_t i = at.holds; i-- > 0;) {
       if (at.hold[i].lock != step.lock || !at.hold[i].held) continue;
       host.work(w, step.lock, at.hold[i].mode);

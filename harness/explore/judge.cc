@@ -29,8 +29,8 @@ void Judge::begin(bool exact) {
   watches_order_ = exact && overtaking_.promises();
   if (watches_order_) overtaking_.begin();
   for (int l = 0; l < locks_used_; ++l) {
-    states_[static_cast<unsigned>(l)] = {};
-    windows_[static_cast<unsigned>(l)].fill({});
+    clear_blocks(states_[static_cast<unsigned>(l)]);
+    clear_blocks(windows_[static_cast<unsigned>(l)]);
   }
   locks_used_ = 1;
   n_ = 0;
@@ -79,6 +79,12 @@ void Judge::begins_to_seek(int w, std::int64_t now_ns, std::int64_t deadline_ns)
   me.expired_at_start = me.step.verb == Verb::kTimed && deadline_ns <= now_ns;
   look_for_excuse(w);
   if (acquiring(me.step.verb)) seeking_ |= 1u << w;
+}
+
+void Judge::let_others_look_for_excuses(int w) {
+  for (std::uint32_t others = seeking_ & ~(1u << w); others != 0; others &= others - 1) {
+    look_for_excuse(std::countr_zero(others));
+  }
 }
 
 /// Whether a call or hold of `other` may be why `step` of w fails.

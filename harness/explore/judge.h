@@ -102,6 +102,7 @@ class Judge {
   bool excuses(int w, int other, const Step& step) const;
   void begins_to_seek(int w, std::int64_t now_ns, std::int64_t deadline_ns);
   void look_for_excuse(int w);
+  void let_others_look_for_excuses(int w);
   bool settle_owed(int decided, bool took);
   std::string name(int w) const;
   std::string holders(int lock) const;

@@ -50,9 +50,8 @@ constexpr bool releasing(Verb verb) {
       }
     }
     if (step.verb != Verb::kAcquire) begins_to_seek(w, now_ns, deadline_ns);
-    for (std::uint32_t others = seeking_ & ~(1u << w); others != 0; others &= others - 1) {
-      look_for_excuse(std::countr_zero(others));
-    }
+    if (seeking_ != 0) [[unlikely]]
+      let_others_look_for_excuses(w);
     return true;
   }
   if (releasing(step.verb)) last_release_call_[w] = events_;

@@ -76,6 +76,7 @@ class Scheduler : public Explorer {
       bool changed = false;         // Somebody else changed one of them since.
       bool stale = false;           // One of the values was not the newest.
       bool fresh = false;           // This time it must read the newest.
+      bool padding = false;         // A whole block is cleared in one go.
     } look;
     /// Since its call began.
     struct InCall {
@@ -83,6 +84,7 @@ class Scheduler : public Explorer {
       int fruitless = 0;             // how often that was of no use,
       bool hopeless = false;         // and that it will come back to the same pause for ever.
       bool wrote = false;            // Something: others can know of it.
+      bool padding[2] = {};
     } in_call;
   };
   static_assert(sizeof(Worker) == 128);

@@ -6,7 +6,9 @@
 // carries both happens-before and coherence, and a synchronisation is one loop.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace hobbs::explore {
 
@@ -62,6 +64,17 @@ template <int kLanes>
 inline void clear(View<kLanes>& view, int blocks) {
   auto* const a = reinterpret_cast<LaneBlock*>(view.lane);
   for (int i = 0; i < blocks; ++i) a[i] = LaneBlock{};
+}
+
+/// Makes all bytes zero. (Of a few hundred bytes the compiler makes a string instruction, which
+/// takes longer to begin than this takes.)
+template <class T>
+inline void clear_blocks(T& object) {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0);
+  using Word [[gnu::may_alias]] = std::uint64_t;
+  auto* const words = reinterpret_cast<Word*>(&object);
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < sizeof(T) / 8; ++i) words[i] = 0;
 }
 
 inline bool is_zero(LaneBlock block) {
