@@ -5,62 +5,13 @@
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/guided.h"
 #include "harness/explore/random_walk.h"
+#include "scenarios/smaller_programs.h"
 
 namespace hobbs::explore {
 namespace {
 
 constexpr std::uint64_t kClockEvery = 64;           // Executions between looks at the clock ...
 constexpr std::uint64_t kOperationsEvery = 10'000;  // ... but no more operations than these.
-
-/// Removes a worker, a section, or an option: everything one size smaller.
-std::vector<Program> smaller(const Program& program) {
-  std::vector<Program> list;
-  for (std::size_t w = 0; w < program.workers.size() && program.workers.size() > 1; ++w) {
-    // A fault names its worker by position: only workers behind the last victim may go.
-    const bool named = std::any_of(program.faults.begin(), program.faults.end(),
-                                   [w](const Fault& fault) { return fault.worker >= w; });
-    if (named) continue;
-    Program less = program;
-    less.workers.erase(less.workers.begin() + static_cast<std::ptrdiff_t>(w));
-    list.push_back(std::move(less));
-  }
-  if (program.repeat > 1) {
-    list.push_back(program);
-    --list.back().repeat;
-  }
-  if (program.first_id != 1) {
-    list.push_back(program);
-    list.back().first_id = 1;
-  }
-  if (program.id_step != 1) {
-    list.push_back(program);
-    list.back().id_step = 1;
-  }
-  for (std::size_t w = 0; w < program.workers.size(); ++w) {
-    const std::vector<Step>& steps = program.workers[w];
-    for (std::size_t s = 0; s < steps.size(); ++s) {
-      const bool acquires = steps[s].verb == Verb::kAcquire || steps[s].verb == Verb::kTry ||
-                            steps[s].verb == Verb::kTimed;
-      std::size_t end = s + 1;
-      if (acquires) {  // With its release and all between.
-        int depth = 1;
-        while (end < steps.size() && depth > 0) {
-          const Verb verb = steps[end++].verb;
-          depth += verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed ? 1 : 0;
-          depth -= verb == Verb::kRelease ? 1 : 0;
-        }
-      } else if (steps[s].verb == Verb::kRelease || steps[s].verb == Verb::kMeet) {
-        continue;
-      }
-      Program less = program;
-      auto& kept = less.workers[w];
-      kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(s),
-                 kept.begin() + static_cast<std::ptrdiff_t>(end));
-      if (!kept.empty()) list.push_back(std::move(less));
-    }
-  }
-  return list;
-}
 
 std::optional<Catch> try_program(const LockSpec& lock, const Catch& like, const Program& program,
                                  std::uint64_t seed, std::uint64_t executions,
@@ -141,7 +92,7 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
   const std::uint64_t patience = std::max<std::uint64_t>(2'000, 20 * found.executions);
   for (bool smaller_found = true; smaller_found && Clock::now() < until;) {
     smaller_found = false;
-    for (const Program& program : smaller(best.program)) {
+    for (const Program& program : smaller_programs(best.program)) {
       if (Clock::now() >= until) break;
       std::optional<Catch> caught = try_program(lock, best, program, ++seed, patience, until);
       if (!caught) continue;

@@ -128,7 +128,10 @@ TEST(Step, ANamedStrategyDrawsSchedules) {
   ASSERT_EQ(found.size(), 1u);
   ASSERT_TRUE(found[0].finding.has_value()) << found[0].reason;
   EXPECT_EQ(found[0].rule, "LV-1");
-  EXPECT_NE(found[0].finding->evidence[0].find("drawn"), std::string::npos);
+  EXPECT_NE(found[0].finding->evidence[0].find("drawn in a larger program, made small"),
+            std::string::npos)
+      << found[0].finding->evidence[0];
+  EXPECT_EQ(found[0].finding->program, "lock unlock | lock unlock | lock unlock");
   EXPECT_EQ(driver
                 .replay(spec_of<ForgetsWaiters>("forgets waiters"), found[0].finding->replay_json,
                         request)

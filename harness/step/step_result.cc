@@ -8,11 +8,14 @@
 
 #include "harness/step/baton.h"
 #include "harness/step/native.h"
+#include "harness/step/shrink.h"
 #include "harness/step/trace.h"
 #include "harness/step/walk.h"
 
 namespace hobbs::step {
 namespace {
+
+constexpr std::chrono::seconds kShrinkMax{10};
 
 bool ends_stuck(const SearchReport& report) {
   return report.rule == "LV-1" || report.rule == "CR-5";
@@ -116,6 +119,7 @@ struct Searched {
   SearchReport report;
   std::string counts;
   std::string how_found = "the shortest way there";
+  bool drawn = false;  // The way there is not the shortest, nor the program the smallest.
 };
 
 /// As the request's strategy says; without one, completely, and if that is too much, in part for as
@@ -133,7 +137,8 @@ Searched search_as_named(World& world, const Request& request) {
     report = walk(world, {.deadline_ns = until,
                           .seed = request.seed,
                           .by = request.strategy == "pct" ? By::kPriorities : By::kChance});
-    searched.how_found = "drawn, not the shortest way there";
+    searched.how_found = "drawn";
+    searched.drawn = true;
     searched.counts = std::to_string(report.transitions) + " transitions";
     return searched;
   }
@@ -146,8 +151,26 @@ Searched search_as_named(World& world, const Request& request) {
   report = search_in_part(world, {.deadline_ns = std::min(until, now + 2 * took)}, request.seed);
   report.transitions += transitions;
   searched.how_found = "found after the complete search had to be given up";
+  searched.drawn = true;
   if (report.end == SearchReport::End::kLimit) report.summary = first + "; then " + report.summary;
   return searched;
+}
+
+/// Tells a drawn finding of the smallest program that shows it; as it was drawn, if the real
+/// processes do not follow the small one.
+void add_small_finding(const StepCase& one, World& world, const Searched& searched,
+                       const Request& request, Result& result) {
+  const auto until = std::min(request.until, std::chrono::steady_clock::now() + kShrinkMax);
+  const Small small = shrink(one, searched.report, until);
+  StepCase told = one;
+  told.program.program = small.program;
+  const bool is_smaller = small.program != one.program.program;
+  const std::string how = searched.how_found + (is_smaller ? " in a larger program" : "") +
+                          (small.finished ? ", made small" : ", made as small as time allowed");
+  World small_world(told.lock, told.program.program, told.options);
+  add_finding(told, small.report, small_world, how, request, result);
+  if (result.finding) return;
+  add_finding(one, searched.report, world, searched.how_found, request, result);
 }
 
 std::string bound_text(int preemptions) {
@@ -177,7 +200,11 @@ Result search_one(const StepCase& one, const Request& request) {
       if (!table.empty()) result.reason += "\n" + table;
       break;
     case SearchReport::End::kViolation:
-      add_finding(one, report, world, searched.how_found, request, result);
+      if (searched.drawn) {
+        add_small_finding(one, world, searched, request, result);
+      } else {
+        add_finding(one, report, world, searched.how_found, request, result);
+      }
       if (!result.finding) break;
       result.finding->evidence.push_back("among " + searched.counts);
       if (!table.empty()) result.finding->evidence.push_back(table);

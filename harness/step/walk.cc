@@ -261,15 +261,19 @@ class Walks {
 
 SearchReport walk(World& world, const WalkLimits& limits) { return Walks(world, limits).run(); }
 
+SearchReport search_bounded(World& world, int preemptions, const SearchLimits& limits) {
+  State start = world.initial();
+  start.head.preemptions_left = static_cast<std::uint8_t>(preemptions);
+  return search_from(world, start, limits);
+}
+
 SearchReport search_in_part(World& world, const SearchLimits& limits, std::uint64_t seed) {
   SearchLimits part = limits;
   part.states_max = std::min(limits.states_max, kPartStatesMax);
   part.deadline_ns = share_ns(limits.deadline_ns, 2);
   std::string done;
   for (int bound = 0; bound <= kPreemptions; ++bound) {
-    State start = world.initial();
-    start.head.preemptions_left = static_cast<std::uint8_t>(bound);
-    SearchReport report = search_from(world, start, part);
+    SearchReport report = search_bounded(world, bound, part);
     if (report.end == SearchReport::End::kLimit) break;
     if (report.end != SearchReport::End::kComplete) return report;
     done = "all schedules with at most " + std::to_string(bound) + " preemptions, and ";

@@ -68,6 +68,9 @@ struct WalkLimits {
 /// nothing: `summary` says how much was tried. `states` counts schedules.
 SearchReport walk(World& world, const WalkLimits& limits);
 
+/// All schedules with at most so many preemptions.
+SearchReport search_bounded(World& world, int preemptions, const SearchLimits& limits);
+
 /// What is done for a program whose complete search ran out of room or time: all schedules with 0,
 /// 1, 2, ... preemptions as far as they get, then walks.
 SearchReport search_in_part(World& world, const SearchLimits& limits, std::uint64_t seed);
