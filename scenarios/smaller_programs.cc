@@ -21,6 +21,10 @@ std::vector<Program> smaller_programs(const Program& program) {
     list.push_back(program);
     --list.back().repeat;
   }
+  if (program.preset != 0) {
+    list.push_back(program);
+    list.back().preset = 0;
+  }
   if (program.first_id != 1) {
     list.push_back(program);
     list.back().first_id = 1;

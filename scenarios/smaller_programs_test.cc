@@ -25,6 +25,11 @@ TEST(SmallerPrograms, GoOneWorkerOrOneSectionDown) {
                                    "lock unlock | lock unlock"}));
 }
 
+TEST(SmallerPrograms, LoseTheirOptions) {
+  EXPECT_EQ(below("repeat=2 preset=7: lock unlock"),
+            (std::set<std::string>{"preset=7: lock unlock", "repeat=2: lock unlock"}));
+}
+
 TEST(SmallerPrograms, EndWithOneSection) { EXPECT_TRUE(below("lock unlock").empty()); }
 
 }  // namespace

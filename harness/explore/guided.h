@@ -59,6 +59,43 @@ class Replay final : public Strategy {
   Move last_;
 };
 
+/// Follows a schedule as far as that is possible: moves that cannot be made are left out, and
+/// behind its end everything is ordinary. For finding out whether a changed schedule does the same.
+class Outline final : public Strategy {
+ public:
+  explicit Outline(const Schedule& schedule) : schedule_(schedule) {}
+  bool begin() override {
+    at_ = 0;
+    return true;
+  }
+  Move next(const Scene& scene) override {
+    while (at_ < schedule_.size()) {
+      last_ = schedule_[at_++];
+      if (is_possible(scene, last_)) return last_;
+    }
+    return last_ = ordinary_move(scene);
+  }
+  int pick(const Scene&, Choice choice, int n) override {
+    return last_.choice == choice && last_.amount < n ? last_.amount : 0;
+  }
+
+ private:
+  static bool is_possible(const Scene& scene, const Move& move) {
+    switch (move.kind) {
+      case Move::Kind::kStep: return scene.is_ready(move.worker);
+      case Move::Kind::kDrain: return (scene.drains >> move.worker & 1) != 0;
+      case Move::Kind::kTime: return scene.clock;
+      case Move::Kind::kWake:
+      case Move::Kind::kInterrupt: return (scene.asleep >> move.worker & 1) != 0;
+    }
+    return false;
+  }
+
+  const Schedule& schedule_;
+  std::size_t at_ = 0;
+  Move last_;
+};
+
 /// Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): the ready worker with the
 /// highest priority runs; at d-1 random steps its priority falls below all others. Finds a bug of
 /// depth d with a known probability. Reads are as stale as the random walk's, half of the time.

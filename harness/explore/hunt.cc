@@ -1,6 +1,7 @@
 #include "harness/explore/hunt.h"
 
 #include <algorithm>
+#include <array>
 
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/guided.h"
@@ -13,6 +14,9 @@ namespace {
 constexpr std::uint64_t kClockEvery = 64;           // Executions between looks at the clock ...
 constexpr std::uint64_t kOperationsEvery = 10'000;  // ... but no more operations than these.
 
+constexpr std::uint64_t kStraightenings = 20'000;  // Executions with so many preemptions.
+constexpr std::size_t kShortestHorizon = 16;
+
 std::optional<Catch> try_program(const LockSpec& lock, const Catch& like, const Program& program,
                                  std::uint64_t seed, std::uint64_t executions,
                                  Clock::time_point until) {
@@ -24,18 +28,79 @@ std::optional<Catch> try_program(const LockSpec& lock, const Catch& like, const 
   return std::move(stretch.caught);
 }
 
-/// The same program and rule with fewer preemptions: all executions with 0, then 1, 2, ... of them.
-void straighten(const LockSpec& lock, Catch& best, Clock::time_point until) {
-  for (int bound = 0; bound < best.preemptions && bound <= 4 && Clock::now() < until; ++bound) {
-    const auto explorer = Explorer::create(lock, best.model, best.topology);
-    if (!explorer->load(best.program).empty()) return;
-    BoundedSearch search(bound);
-    Stretch stretch =
-        hunt(*explorer, best.program, best.model, best.topology, search, UINT64_MAX, until);
+bool is_step(const Move& move) { return move.kind == Move::Kind::kStep; }
+
+/// Preemptions first, then what does not happen by itself, then length.
+std::array<std::size_t, 3> cost(const Schedule& schedule, int preemptions) {
+  const auto is_odd = [](const Move& move) {
+    return !is_step(move) || move.choice != Choice::kNone;
+  };
+  const auto odd = std::count_if(schedule.begin(), schedule.end(), is_odd);
+  return {static_cast<std::size_t>(preemptions), static_cast<std::size_t>(odd), schedule.size()};
+}
+
+/// The schedule without what happens at `at`: an event, a choice, or a switch to another worker, in
+/// whose place the one before goes on with what it does next. The same if there is nothing.
+Schedule without(const Schedule& schedule, std::size_t at) {
+  Schedule less = schedule;
+  const auto here = less.begin() + static_cast<std::ptrdiff_t>(at);
+  if (!is_step(*here)) {
+    less.erase(here);
+  } else if (here->choice != Choice::kNone) {
+    here->choice = Choice::kNone;
+    here->amount = 0;
+  } else if (at > 0 && is_step(here[-1]) && here[-1].worker != here->worker) {
+    const std::uint8_t worker = here[-1].worker;
+    const auto is_its = [worker](const Move& move) {
+      return is_step(move) && move.worker == worker;
+    };
+    const auto run = std::find_if(here, less.end(), is_its);
+    std::rotate(here, run, std::find_if_not(run, less.end(), is_its));
+  }
+  return less;
+}
+
+/// The same program and rule by a schedule in which nothing can be left out.
+void simplify(const LockSpec& lock, Catch& best, Clock::time_point until) {
+  const auto explorer = Explorer::create(lock, best.model, best.topology);
+  if (!explorer->load(best.program).empty()) return;
+  for (std::size_t at = 0; at < best.schedule.size() && Clock::now() < until;) {
+    const Schedule less = without(best.schedule, at++);
+    if (less == best.schedule) continue;
+    Outline outline(less);
+    outline.begin();
+    const Ending& ending = explorer->run(outline);
+    if (ending.kind != Ending::Kind::kBroken || ending.broken.rule != best.broken.rule) continue;
+    const Schedule made = explorer->schedule();
+    if (cost(made, explorer->preemptions()) >= cost(best.schedule, best.preemptions)) continue;
+    best.schedule = made;
+    best.preemptions = explorer->preemptions();
+    best.broken = ending.broken;
+    at = 0;  // What was needed before may not be needed now.
+  }
+}
+
+/// The same program and rule with fewer preemptions: with none, then with 1, 2, ... of them, all
+/// executions if those are not too many, and random ones if they are.
+void straighten(const LockSpec& lock, Catch& best, std::uint64_t seed, Clock::time_point until) {
+  const auto explorer = Explorer::create(lock, best.model, best.topology);
+  if (!explorer->load(best.program).empty()) return;
+  const int before = best.preemptions;
+  const std::size_t horizon = std::max(kShortestHorizon, best.schedule.size());
+  explorer->set_step_limit(static_cast<int>(2 * horizon));  // Longer ones explain nothing better.
+  for (int bound = 0; bound < before && Clock::now() < until; ++bound) {
+    BoundedSearch all(bound);
+    FewPreemptions some(seed, bound, horizon);
+    const auto look = [&](Strategy& strategy) {
+      return hunt(*explorer, best.program, best.model, best.topology, strategy, kStraightenings,
+                  until);
+    };
+    Stretch stretch = look(all);
+    if (!stretch.caught && !stretch.exhausted) stretch = look(some);
     if (!stretch.caught || stretch.caught->broken.rule != best.broken.rule) continue;
-    const std::uint64_t executions = best.executions;
-    if (stretch.caught->preemptions < best.preemptions) best = std::move(*stretch.caught);
-    best.executions = executions;
+    if (stretch.caught->preemptions >= best.preemptions) continue;
+    stretch.caught->executions = best.executions;
+    best = std::move(*stretch.caught);
     return;
   }
 }
@@ -90,11 +155,12 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
   Catch best = found;
   if (best.schedule.empty()) return best;  // The preset alone broke it.
   const std::uint64_t patience = std::max<std::uint64_t>(2'000, 20 * found.executions);
-  for (bool smaller_found = true; smaller_found && Clock::now() < until;) {
+  const Clock::time_point half = Clock::now() + (until - Clock::now()) / 2;
+  for (bool smaller_found = true; smaller_found && Clock::now() < half;) {
     smaller_found = false;
     for (const Program& program : smaller_programs(best.program)) {
-      if (Clock::now() >= until) break;
-      std::optional<Catch> caught = try_program(lock, best, program, ++seed, patience, until);
+      if (Clock::now() >= half) break;
+      std::optional<Catch> caught = try_program(lock, best, program, ++seed, patience, half);
       if (!caught) continue;
       caught->executions = found.executions;
       best = std::move(*caught);
@@ -102,7 +168,9 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
       break;
     }
   }
-  straighten(lock, best, until);
+  simplify(lock, best, until);
+  straighten(lock, best, seed, until);
+  simplify(lock, best, until);
   return best;
 }
 

@@ -1,6 +1,10 @@
 // The random walk: every move is drawn anew. Simple, and the best single strategy measured.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+#include <vector>
+
 #include "harness/explore/strategy.h"
 
 namespace hobbs::explore {
@@ -76,6 +80,66 @@ class RandomWalk final : public Strategy {
   int wakes_left_ = 0;
   bool fresh_ = false;
   bool placing_ = false;
+};
+
+/// A random walk with at most so many preemptions, at steps that are drawn evenly below `horizon`.
+/// Elsewhere whoever moves goes on, and somebody is drawn only when it cannot or stands back.
+class FewPreemptions final : public Strategy {
+ public:
+  FewPreemptions(std::uint64_t seed, int bound, std::size_t horizon)
+      : random_(seed), horizon_(static_cast<std::uint32_t>(horizon)), at_(bound) {}
+
+  bool begin() override {
+    for (std::uint32_t& at : at_) at = random_.below(horizon_);
+    step_ = 0;
+    odd_ = random_.one_in(2);
+    return true;
+  }
+  Move next(const Scene& scene) override {
+    Move move;
+    if (odd_ && scene.other_than_steps() && random_.one_in(8)) {
+      if (scene.clock && random_.one_in(2)) {
+        move.kind = Move::Kind::kTime;
+        return move;
+      }
+      if (scene.asleep != 0) {
+        move.kind = Move::Kind::kWake;
+        move.worker = one_of(scene.asleep);
+        return move;
+      }
+    }
+    if (scene.drains != 0 && (scene.ready == 0 || random_.one_in(4))) {
+      move.kind = Move::Kind::kDrain;
+      move.worker = one_of(scene.drains);
+      return move;
+    }
+    const std::uint32_t eager = scene.ready & ~scene.yielded;
+    const std::uint32_t current = scene.current >= 0 ? 1u << scene.current : 0;
+    const bool preempts = std::find(at_.begin(), at_.end(), step_++) != at_.end();
+    std::uint32_t among = eager != 0 ? eager : scene.ready;
+    if ((among & current) != 0) {
+      const std::uint32_t others = scene.ready & ~current;
+      among = preempts && others != 0 ? others : current;
+    }
+    move.worker = one_of(among);
+    return move;
+  }
+  int pick(const Scene&, Choice choice, int n) override {
+    if (!odd_ || !random_.one_in(choice == Choice::kWeak ? 8 : 2)) return 0;
+    return static_cast<int>(random_.below(static_cast<std::uint32_t>(n)));
+  }
+
+ private:
+  std::uint8_t one_of(std::uint32_t mask) {
+    const auto n = static_cast<std::uint32_t>(std::popcount(mask));
+    return static_cast<std::uint8_t>(nth_bit(mask, random_.below(n)));
+  }
+
+  Random random_;
+  const std::uint32_t horizon_;
+  std::vector<std::uint32_t> at_;  // The steps before which somebody else is to go.
+  std::uint32_t step_ = 0;
+  bool odd_ = false;  // Whether anything but steps by themselves happens.
 };
 
 }  // namespace hobbs::explore
