@@ -2,6 +2,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include "harness/step/own_memory.h"
 #include "harness/step/symbols.h"
 
 namespace hobbs::step {
@@ -82,9 +83,10 @@ const Instruction* Decoder::decode(std::uint64_t address) {
   Instruction& made = decoded_[address];
   ZydisDecodedInstruction raw;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-  const auto* code = reinterpret_cast<const void*>(address);
-  if (ZYAN_FAILED(
-          ZydisDecoderDecodeFull(&decoder(), code, ZYDIS_MAX_INSTRUCTION_LENGTH, &raw, operands)) ||
+  std::uint8_t code[ZYDIS_MAX_INSTRUCTION_LENGTH];
+  const std::size_t bytes =
+      has_right(address, kExecutable) ? copy_own(address, code, sizeof code) : 0;
+  if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder(), code, bytes, &raw, operands)) ||
       raw.operand_count_visible > 3) {
     return nullptr;
   }
@@ -114,8 +116,9 @@ std::string Decoder::text(std::uint64_t address) {
   ZydisDecodedInstruction raw;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   char line[128] = "(not an instruction)";
-  if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), reinterpret_cast<const void*>(address),
-                                          ZYDIS_MAX_INSTRUCTION_LENGTH, &raw, operands))) {
+  std::uint8_t code[ZYDIS_MAX_INSTRUCTION_LENGTH];
+  const std::size_t bytes = copy_own(address, code, sizeof code);
+  if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), code, bytes, &raw, operands))) {
     ZydisFormatter formatter;
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
     ZydisFormatterFormatInstruction(&formatter, &raw, operands, raw.operand_count_visible, line,

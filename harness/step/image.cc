@@ -4,7 +4,6 @@
 #include <link.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "harness/step/own_memory.h"
 #include "locks/real_platform.h"
 
 namespace hobbs::step {
@@ -32,12 +32,8 @@ std::vector<std::uint8_t> readable_copy(std::uint64_t from, std::size_t bytes) {
   for (std::size_t done = 0; done < bytes;) {
     const std::uint64_t at = from + done;
     const std::size_t part = std::min(bytes - done, kPage - at % kPage);
-    // The system call reports an unmapped page where a plain read would end the process.
-    const iovec local{copy.data() + done, part};
-    const iovec remote{reinterpret_cast<void*>(at), part};
-    if (::process_vm_readv(::getpid(), &local, 1, &remote, 1, 0) < 0) {
-      std::memset(copy.data() + done, 0, part);
-    }
+    const std::size_t got = copy_own(at, copy.data() + done, part);
+    std::memset(copy.data() + done + got, 0, part - got);
     done += part;
   }
   return copy;
@@ -227,20 +223,44 @@ void Image::take_thread_blocks() {
   }
 }
 
-bool Image::readable(std::uint64_t address) const {
-  std::uint64_t word = 0;
-  const iovec to{&word, sizeof word};
-  const iovec from{reinterpret_cast<void*>(address), sizeof word};
-  return ::process_vm_readv(::getpid(), &to, 1, &from, 1, 0) == sizeof word;
+const Image::Page* Image::find_page(std::uint64_t number) const {
+  const auto found = pages_.find(number);
+  const Page* page = found != pages_.end() ? &found->second : nullptr;
+  if (page == nullptr) {
+    Page made;
+    const std::uint64_t address = number * made.bytes.size();
+    if (copy_own(address, made.bytes.data(), made.bytes.size()) != made.bytes.size())
+      return nullptr;
+    made.writable = has_right(address, kWritable);
+    page = &pages_.emplace(number, made).first->second;
+  }
+  recent_[number % recent_.size()] = {number, page};
+  return page;
+}
+
+/// The worker's process has more stack than is modelled, and the kernel maps pages that only the
+/// processor can read.
+Image::Own Image::what_is_missing(std::uint64_t address) {
+  const bool in_deep_stack = kStackTop - address - 1 < kStackMapping;
+  return in_deep_stack || has_right(address, kReadable) ? Own::kUnmodelled : Own::kNo;
+}
+
+/// Rights may have been changed since the page was first looked at.
+Image::Own Image::may_be_writable(std::uint64_t address) {
+  return has_right(address, kWritable) ? Own::kYes : Own::kNo;
 }
 
 std::uint64_t Image::original_word(std::size_t w, std::uint64_t address) const {
   const Worker& worker = workers_[w];
-  const auto* from = reinterpret_cast<const std::uint8_t*>(address);
+  const std::uint8_t* from = nullptr;
   if (address - block_base_ < worker.block.size()) {
     from = worker.block.data() + (address - block_base_);
   } else if (address - object_ + 8 <= worker.object.size()) {
     from = worker.object.data() + (address - object_);
+  } else {
+    const Page* page = page_of(address);
+    if (page == nullptr) return 0;
+    from = page->bytes.data() + address % page->bytes.size();
   }
   std::uint64_t word = 0;
   std::memcpy(&word, from, 8);

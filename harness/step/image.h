@@ -7,8 +7,10 @@
 // shared (a named mutex) is found by comparing this process's mappings.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "harness/step/state.h"
@@ -18,6 +20,8 @@ namespace hobbs::step {
 
 /// Each worker's stack, and where its calls return to: no mapping of ours is there.
 inline constexpr std::uint64_t kStackTop = 0x00005a5a'00000000ull;
+inline constexpr std::uint64_t kStackMapping =
+    65536;  // Of a real process; kStackBytes are modelled.
 inline constexpr std::uint64_t kReturnAddress = 0x00005b5b'00000000ull;
 inline constexpr std::uint32_t kNotShared = UINT32_MAX;
 
@@ -63,9 +67,14 @@ class Image {
     }
     return kNotShared;
   }
-  /// Whether this process has eight bytes there.
-  bool readable(std::uint64_t address) const;
-  /// An aligned word of worker `w`'s own memory as the worker starts.
+  /// What is there of a process's own memory, for an access that lies in one page.
+  enum class Own : std::uint8_t { kYes, kNo, kUnmodelled };
+  Own own(std::uint64_t address, bool writes) const {
+    const Page* page = page_of(address);
+    if (page == nullptr) return what_is_missing(address);
+    return !writes || page->writable ? Own::kYes : may_be_writable(address);
+  }
+  /// An aligned word of worker `w`'s own memory as the worker starts; 0 where there is none.
   std::uint64_t original_word(std::size_t w, std::uint64_t address) const;
   /// The object of worker `w` as its process starts; empty if the object is shared.
   const std::vector<std::uint8_t>& own_object(std::size_t w) const { return workers_[w].object; }
@@ -80,11 +89,30 @@ class Image {
     std::uint32_t bytes = 0;
     std::uint32_t offset = 0;
   };
+  /// As it was when it was first looked at: what this process does with it later, workers do not
+  /// see.
+  struct Page {
+    bool writable = false;
+    std::array<std::uint8_t, 4096> bytes;
+  };
+  struct Slot {
+    std::uint64_t number = UINT64_MAX;
+    const Page* page = nullptr;
+  };
   struct Worker {
     std::vector<std::uint8_t> block;   // The bytes around fs.
     std::vector<std::uint8_t> object;  // Of a lock on a path.
     std::vector<Alias> aliases;
   };
+  /// Null if this process cannot read it.
+  const Page* page_of(std::uint64_t address) const {
+    const std::uint64_t number = address / 4096;
+    const Slot& slot = recent_[number % recent_.size()];
+    return slot.number == number ? slot.page : find_page(number);
+  }
+  const Page* find_page(std::uint64_t number) const;
+  static Own what_is_missing(std::uint64_t address);
+  static Own may_be_writable(std::uint64_t address);
   void construct_shared();
   void construct_own(std::size_t w);
   void warm_up() const;
@@ -94,6 +122,8 @@ class Image {
   const LockSpec& lock_;
   const std::string path_;
   std::vector<Worker> workers_;
+  mutable std::unordered_map<std::uint64_t, Page> pages_;
+  mutable std::array<Slot, 64> recent_;
   Shared initial_;
   std::uint64_t object_ = 0;
   std::uint64_t fs_base_ = 0;

@@ -80,6 +80,15 @@ Interest KernelCall::interest() {
 }
 
 CallResult KernelCall::perform(unsigned woken, unsigned first) {
+  CallResult result = perform_known(woken, first);
+  // What the kernel then says is not known for every call.
+  if (memory_.fault().kind != Image::Own::kYes) {
+    return unknown("a system call with an address that is not mapped");
+  }
+  return result;
+}
+
+CallResult KernelCall::perform_known(unsigned woken, unsigned first) {
   if (only_yields(argument(kRax))) return yields();
   switch (argument(kRax)) {
     case SYS_gettid:
@@ -107,6 +116,8 @@ CallResult KernelCall::futex(unsigned woken, unsigned first) {
   switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET: {
+      if (address % 4 != 0) return returns(-EINVAL);
+      if (!memory_.readable(address, 4)) return returns(-EFAULT);
       const auto expected = static_cast<std::uint32_t>(argument(kRdx));
       if (memory_.read(address, 4) != expected) return returns(-EAGAIN);
       return sleeps(futex_channel(address, is_private ? channel::kPrivate : channel::kFutex),
@@ -196,7 +207,7 @@ void KernelCall::leave_robust_list(Wakes& wakes) {
   const std::uint64_t pending = memory_.read(head + 16, 8);
   std::uint64_t entry = memory_.read(head, 8);
   for (int limit = 0; (entry & ~1ull) != head && limit < 16; ++limit) {
-    if (!memory_.readable(entry & ~1ull)) break;  // The kernel, too, goes no further then.
+    if (!memory_.readable(entry & ~1ull, 8)) break;  // The kernel, too, goes no further then.
     const std::uint64_t next = memory_.read(entry & ~1ull, 8);
     if ((entry & ~1ull) != (pending & ~1ull)) handle(entry, false);
     entry = next;

@@ -87,6 +87,7 @@ class KernelCall {
 
  private:
   std::uint32_t futex_channel(std::uint64_t address, std::uint32_t kind) const;
+  CallResult perform_known(unsigned woken, unsigned first);
   CallResult futex(unsigned woken, unsigned first);
   CallResult lock_priority(std::uint64_t address, bool may_wait);
   CallResult unlock_priority(std::uint64_t address, unsigned first);

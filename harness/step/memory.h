@@ -19,9 +19,11 @@ class WorkerMemory final : public Bus {
       : image_(image), model_(model), local_(local), shared_(shared) {}
 
   std::uint64_t read(std::uint64_t address, unsigned size) override {
-    if (in_stack(address)) return load(local_.stack + (kStackBytes - (kStackTop - address)), size);
+    if (in_stack(address) && fits_in_stack(address, size))
+      return load(local_.stack + (kStackBytes - (kStackTop - address)), size);
     const std::uint32_t offset = image_.shared_offset(local_.worker, address);
-    if (offset != kNotShared) return read_shared(offset, size);
+    if (offset != kNotShared && offset + size <= kSharedBytes) return read_shared(offset, size);
+    if (!reaches_own(address, size, false)) return 0;
     const unsigned within = address % 8;
     if (within + size <= 8) return narrow(private_content(address - within) >> (8 * within), size);
     std::uint64_t value = 0;
@@ -32,23 +34,27 @@ class WorkerMemory final : public Bus {
     return value;
   }
 
-  /// Whether there are eight bytes to read.
-  bool readable(std::uint64_t address) const {
-    return in_stack(address) || image_.shared_offset(local_.worker, address) != kNotShared ||
-           image_.readable(address);
+  /// Whether there are `size` bytes to read.
+  bool readable(std::uint64_t address, unsigned size) const {
+    return (in_stack(address) && fits_in_stack(address, size)) ||
+           image_.shared_offset(local_.worker, address) != kNotShared ||
+           (image_.own(address, false) == Image::Own::kYes &&
+            image_.own(address + size - 1, false) == Image::Own::kYes);
   }
 
+  /// Writes nothing after a fault, so that the instruction that faults changes no memory.
   void write(std::uint64_t address, unsigned size, std::uint64_t value) override {
-    if (in_stack(address)) {
+    if (fault_.kind != Image::Own::kYes) return;
+    if (in_stack(address) && fits_in_stack(address, size)) {
       const auto depth = static_cast<std::uint32_t>(kStackTop - address);
       local_.stack_touched = std::max(local_.stack_touched, depth);
       std::memcpy(local_.stack + (kStackBytes - depth), &value, size);
       return;
     }
     const std::uint32_t offset = image_.shared_offset(local_.worker, address);
-    if (offset != kNotShared) {
+    if (offset != kNotShared && offset + size <= kSharedBytes) {
       write_shared(offset, size, value);
-    } else {
+    } else if (reaches_own(address, size, true)) {
       write_private(address, size, value);
     }
   }
@@ -68,10 +74,32 @@ class WorkerMemory final : public Bus {
     std::memcpy(shared_.bytes + offset, &value, 4);
   }
 
+  /// The first access that the memory does not allow (kNo: the processor faults), or that the model
+  /// does not know of; kYes: none.
+  struct Fault {
+    Image::Own kind = Image::Own::kYes;
+    bool writes = false;
+    std::uint64_t address = 0;
+  };
+  const Fault& fault() const { return fault_; }
+
   /// More private memory was written than a state can hold.
   bool overflowed() const { return overflowed_; }
 
  private:
+  /// Says in fault_ why not.
+  bool reaches_own(std::uint64_t address, unsigned size, bool writes) {
+    for (const std::uint64_t at : {address, address + size - 1}) {
+      const Image::Own own = image_.own(at, writes);
+      if (own == Image::Own::kYes) continue;
+      if (fault_.kind == Image::Own::kYes) fault_ = {own, writes, at};
+      return false;
+    }
+    return true;
+  }
+  static bool fits_in_stack(std::uint64_t address, unsigned size) {
+    return kStackTop - address >= size;
+  }
   static bool in_stack(std::uint64_t address) { return kStackTop - address - 1 < kStackBytes; }
   static std::uint64_t load(const std::uint8_t* from, unsigned size) {
     std::uint64_t value = 0;
@@ -146,6 +174,7 @@ class WorkerMemory final : public Bus {
   Local& local_;
   Shared& shared_;
   bool overflowed_ = false;
+  Fault fault_;
   std::uint64_t spill_ = 0;
 };
 

@@ -84,7 +84,7 @@ class NativeRun {
     }
     nobody_else_wakes();
     compare_memory();
-    if (state_.head.workers[w].phase == Phase::kInCall) compare_registers(w);
+    if (state_.head.workers[w].phase == Phase::kInCall && !event.faults) compare_registers(w);
     if (incident.kind == Incident::Kind::kUnknown) differ(incident.summary);
     ++report_.points;
   }
@@ -125,6 +125,10 @@ class NativeRun {
       if (sleeps && times_out_next(w)) expire_deadline(tracee);
       tracee.single_step(sleeps);
       ++report_.instructions;
+    }
+    if (event.faults) {
+      if (tracee.stop_signal() != SIGSEGV) differ("the machine does not fault");
+      return;
     }
     answer_clock(tracee, late);
     if (event.returned && tracee.registers().rip != kReturnAddress) {

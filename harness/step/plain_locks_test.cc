@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -90,6 +91,24 @@ void expect_accused(std::size_t i, const LockSpec& spec) {
   EXPECT_GT(again.of, 0u);
   std::printf("%-32s %-5s %-32s %s\n", spec.name.c_str(), last.rule.c_str(), last.scenario.c_str(),
               last.finding->evidence.back().c_str());
+}
+
+TEST(PlainLocks, AFaultIsToldWithItsAddressAndRealProcessesHaveIt) {
+  for (const LockSpec& spec : plain_specs()) {
+    const bool strays = spec.name == std::string("reads what is no address");
+    if (!strays && spec.name != std::string("jumps to where no code is")) continue;
+    StepDriver driver;
+    const std::vector<Result> results = driver.run(spec, request());
+    ASSERT_TRUE(!results.empty() && results.back().finding.has_value()) << spec.name;
+    const Finding& finding = *results.back().finding;
+    EXPECT_NE(finding.summary.find("SIGSEGV"), std::string::npos) << finding.summary;
+    EXPECT_NE(finding.summary.find(strays ? "0x5152535455565758" : "0x616263646000"),
+              std::string::npos)
+        << finding.summary;
+    EXPECT_EQ(finding.summary.find("stray_lock+") != std::string::npos, strays);
+    EXPECT_NE(finding.evidence[1].find("reproduced by real processes"), std::string::npos)
+        << finding.evidence[1];
+  }
 }
 
 void expect_clean(const LockSpec& spec) {

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <ctime>
 #include <optional>
 
+#include "harness/step/own_memory.h"
 #include "harness/step/symbols.h"
 
 namespace hobbs::step {
@@ -31,6 +33,21 @@ Move unknown(std::string what) {
   Move move;
   move.end = Move::End::kUnknown;
   move.unknown = std::move(what);
+  return move;
+}
+
+/// At `rip`: the processor faults, if the model knows the memory.
+Move faults(Move move, const WorkerMemory::Fault& fault, std::uint64_t rip) {
+  char where[64];
+  std::snprintf(where, sizeof where, "%#llx", static_cast<unsigned long long>(fault.address));
+  const std::string does = fault.address == rip ? "jumps to" : fault.writes ? "writes to" : "reads";
+  if (fault.kind == Image::Own::kUnmodelled) {
+    return unknown(does + " " + where + ", which is not modelled, at " + symbol_of(rip));
+  }
+  move.end = Move::End::kFaults;
+  move.unknown = does + " " + where;
+  move.unknown += ", where it has no such memory";
+  if (fault.address != rip) move.unknown += ", at " + symbol_of(rip);
   return move;
 }
 
@@ -244,7 +261,11 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
     }
     if (rip == throws_) return unknown("an exception, whose unwinding is not modelled");
     const Instruction* instruction = decoder_.at(rip);
-    if (instruction == nullptr) return unknown("undecoded code at " + symbol_of(rip));
+    if (instruction == nullptr) {
+      if (has_right(rip, kExecutable)) return unknown("undecoded code at " + symbol_of(rip));
+      ++move.instructions;
+      return faults(move, {Image::Own::kNo, false, rip}, rip);
+    }
     if (touches_shared_string(local, *instruction)) {
       return unknown("a string instruction on shared memory at " + symbol_of(rip));
     }
@@ -266,6 +287,10 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
     }
     ++move.instructions;
     const Step done = execute(local.cpu, memory, *instruction);
+    if (memory.fault().kind != Image::Own::kYes) {
+      local.cpu.rip = rip;
+      return faults(move, memory.fault(), rip);
+    }
     if (done == Step::kUnknown || memory.overflowed()) {
       return unknown(
           (memory.overflowed() ? "too much private memory written at " : "not modelled: ") +

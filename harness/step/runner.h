@@ -66,6 +66,7 @@ struct Move {
     kReturned,  // From the call, with `outcome`.
     kAsleep,    // On `channel`.
     kSpins,     // kGiveUp: this spin never ends of itself.
+    kFaults,    // Its process dies of SIGSEGV: `unknown` says how.
     kUnknown,   // `unknown` says what is not modelled.
   } end = End::kStopped;
   Outcome outcome = Outcome::kAcquired;

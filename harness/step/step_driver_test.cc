@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <string>
+
 #include "harness/step/subjects_for_test.h"
 
 namespace hobbs {
@@ -98,6 +101,35 @@ TEST(Step, SaysWhatItDoesNotModel) {
   ASSERT_EQ(results.size(), 1u);
   EXPECT_EQ(results[0].verdict, Verdict::kInconclusive);
   EXPECT_NE(results[0].reason.find("rdtsc"), std::string::npos) << results[0].reason;
+}
+
+/// The first page that the kernel maps for its clocks: the processor can read it, the model cannot.
+const volatile std::uint32_t* clock_page() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.ends_with("[vvar]")) {
+      return reinterpret_cast<const volatile std::uint32_t*>(std::stoull(line, nullptr, 16));
+    }
+  }
+  return nullptr;
+}
+
+TEST(Step, BlamesNobodyForMemoryThatItCannotModel) {
+  static const volatile std::uint32_t* const page = clock_page();
+  if (page == nullptr) GTEST_SKIP() << "this kernel has no such page";
+  struct LooksAtTheClockPage : FutexMutex {
+    void lock() {
+      if (*page == 0xffffffff) return;
+      FutexMutex::lock();
+    }
+  };
+  StepDriver driver;
+  const std::vector<Result> results =
+      driver.run(spec_of<LooksAtTheClockPage>("clock page"), request_for(std::chrono::seconds(5)));
+  ASSERT_FALSE(results.empty());
+  EXPECT_EQ(results[0].verdict, Verdict::kInconclusive);
+  EXPECT_NE(results[0].reason.find("which is not modelled, at "), std::string::npos)
+      << results[0].reason;
 }
 
 TEST(Step, ANamedSearchIsWhatIsRun) {

@@ -20,7 +20,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPatience{10000};
-constexpr std::size_t kStackMapping = 65536;
 constexpr int kSignal = SIGUSR1;  // Handled, and not restarting what it interrupts.
 constexpr int kHandlerInstructionsMax = 1000;
 

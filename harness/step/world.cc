@@ -248,6 +248,10 @@ Incident World::after_move(Head& head, Body& body, std::size_t w, const Move& mo
   Incident incident;
   switch (move.end) {
     case Move::End::kUnknown: return Incident::unknown(move.unknown);
+    case Move::End::kFaults:
+      event.faults = true;
+      return Incident::violation("LV-2", "worker " + std::to_string(w + 1) +
+                                             "'s process dies of SIGSEGV: it " + move.unknown);
     case Move::End::kAsleep:
       worker.phase = Phase::kAsleep;
       worker.channel = move.channel;

@@ -43,6 +43,7 @@ struct Event {
   bool returned = false;  // A call ended with `outcome`.
   Outcome outcome = Outcome::kAcquired;
   std::uint32_t instructions = 0;
+  bool faults = false;  // The last of them, as its process then does.
 };
 
 /// How a world reaches the parts of a state that are not in its head.

@@ -223,6 +223,16 @@ static void abandoning_unlock(void* lock) {
   struct node* heir = __atomic_load_n(&mine->next, __ATOMIC_ACQUIRE);
   if (heir != NULL) STORE(&heir->waits, 0);
 }
+/* Takes it for granted that the successor has linked itself. */
+static void trusting_queue_unlock(void* lock) {
+  struct queue* at = lock;
+  struct node* mine = node_of(at);
+  struct node* last = mine;
+  if (__atomic_compare_exchange_n(&at->tail, &last, NULL, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    return;
+  }
+  STORE(&__atomic_load_n(&mine->next, __ATOMIC_ACQUIRE)->waits, 0);
+}
 static void queue_unlock(void* lock) {
   struct queue* at = lock;
   struct node* mine = node_of(at);
@@ -233,6 +243,22 @@ static void queue_unlock(void* lock) {
   struct node* heir;
   while ((heir = __atomic_load_n(&mine->next, __ATOMIC_ACQUIRE)) == NULL) rest();
   STORE(&heir->waits, 0);
+}
+
+/* A test and set that, if it has to wait, follows what was never a pointer. */
+static void stray_lock(void* lock) {
+  word* at = lock;
+  while (SWAP(at, 1) != 0) {
+    const word* volatile nowhere = (const word*)0x5152535455565758;
+    if (*nowhere != 0) rest();
+  }
+}
+static void lost_lock(void* lock) {
+  word* at = lock;
+  while (SWAP(at, 1) != 0) {
+    void (*volatile nowhere)(void) = (void (*)(void))0x616263646000;
+    nowhere();
+  }
 }
 
 /* Readers and a writer: a reader looks for the writer, then counts itself. */
@@ -342,6 +368,9 @@ const struct plain_lock plain_locks[kPlainLocks] = {
           .lock_shared = gated_reader_lock, .unlock_shared = gated_reader_unlock),
     PLAIN("semaphore tells of one permit", "LV-1", "sc", semaphore_lock, quiet_semaphore_unlock,
           .permits = 2),
+    PLAIN("hands over to nobody", "LV-2", "sc", queue_lock, trusting_queue_unlock, .workers = 6),
+    PLAIN("reads what is no address", "LV-2", "sc", stray_lock, word_unlock, ),
+    PLAIN("jumps to where no code is", "LV-2", "sc", lost_lock, word_unlock, ),
     PLAIN("control: mutex", "", "", mutex_lock, mutex_unlock, .try_lock = mutex_try,
           .timed_lock = mutex_timed),
     PLAIN("control: ticket", "", "", ticket_lock, ticket_unlock, ),

@@ -21,7 +21,7 @@ struct plain_lock {
   void (*unlock_shared)(void* at);
 };
 
-enum { kPlainLocks = 20, kPlainLockBytes = 256 };
+enum { kPlainLocks = 23, kPlainLockBytes = 256 };
 
 /* Zeroed memory of kPlainLockBytes is a free lock. */
 extern const struct plain_lock plain_locks[kPlainLocks];
