@@ -189,9 +189,9 @@ class Campaigner {
  public:
   Campaigner(const LockSpec& lock, const Request& request)
       : lock_(lock), request_(request), families_(gang::families_of(lock)), seed_(request.seed) {
+    for (Family& family : families_) select_nemeses(family);
     std::erase_if(families_, [&](const Family& family) {
-      return !glob_match(request.scenarios, family.name) ||
-             !glob_match_any(request.rules, family.rules);
+      return family.nemeses.empty() || !glob_match_any(request.rules, family.rules);
     });
     for (const Family& family : families_)
       covered_.push_back({&family, {}, 0, 0, {}, {}, false, 0, 0});
@@ -224,6 +224,14 @@ class Campaigner {
   }
 
  private:
+  /// A scenario is asked for by its name, or with one nemesis alone: "burst/exclusion+churn".
+  void select_nemeses(Family& family) const {
+    if (glob_match(request_.scenarios, family.name)) return;
+    std::erase_if(family.nemeses, [&](Nemesis nemesis) {
+      return !glob_match(request_.scenarios, family.name + "+" + std::string(to_string(nemesis)));
+    });
+  }
+
   /// The first program of every family first, then the second; and all of them under some topology
   /// and nemesis before any under another: what comes early is wide.
   void plan() {

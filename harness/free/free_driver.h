@@ -14,6 +14,7 @@ class FreeDriver final : public Driver {
   std::string_view name() const override { return "free"; }
   std::string unfit(const LockSpec& lock) const override;
   std::vector<ScenarioInfo> scenarios(const LockSpec& lock) const override;
+  /// Of a scenario, `request.scenarios` may choose one nemesis alone: "burst/exclusion+churn".
   std::vector<Result> run(const LockSpec& lock, const Request& request) override;
   ReplayOutcome replay(const LockSpec& lock, std::string_view replay_json,
                        const Request& request) override;
