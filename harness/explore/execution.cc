@@ -171,6 +171,7 @@ template <MemoryModel kModel>
   if (memory_.exhausted()) [[unlikely]]
     stop_for_memory();
   if (!judge_.ends(w, step, outcome, now_ns_)) fail(judge_.broken());
+  judge_.settle(scene_.ready);
 }
 
 template <MemoryModel kModel>

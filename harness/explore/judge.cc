@@ -34,7 +34,7 @@ void Judge::begin(bool exact) {
   }
   locks_used_ = 1;
   n_ = 0;
-  seeking_ = deaths_ = maybe_took_ = 0;
+  unsettled_ = seeking_ = deaths_ = maybe_took_ = 0;
   timed_out_ = try_failed_ = false;
   events_ = 0;
 }
@@ -68,6 +68,17 @@ bool Judge::exclusive_waiting(int w) const {
     }
   }
   return false;
+}
+
+/// Those who wait although nobody can move inside a call have their place in the line.
+void Judge::settle_line(std::uint32_t ready) {
+  unsettled_ &= ~ready;
+  for (int w = 0; w < n_; ++w) {
+    if ((ready >> w & 1) != 0 && workers_[w].calling) return;
+  }
+  for (; unsettled_ != 0; unsettled_ &= unsettled_ - 1) {
+    overtaking_.waits(std::countr_zero(unsettled_));
+  }
 }
 
 /// Of a call that may fail: it needs an excuse, and a timed one has a deadline.

@@ -46,8 +46,13 @@ class Judge {
   /// The worker dies here; `pending`: inside a call.
   void dies(int w);
   /// w has written to memory in its call, and waits now.
-  void seen_waiting(int w) {
-    if (watches_order_) overtaking_.waits(w);
+  void waits_in_call(int w) {
+    if (watches_order_) unsettled_ |= 1u << w;
+  }
+  /// Somebody has come to rest, or left a call. `ready`: the workers that can move.
+  void settle(std::uint32_t ready) {
+    if (unsettled_ != 0) [[unlikely]]
+      settle_line(ready);
   }
   /// A futex wait of w was interrupted.
   void interrupted(int w) { workers_[w].signalled = true; }
@@ -92,6 +97,7 @@ class Judge {
   Call call_of(int w, Step step) const;
   bool exclusive_waiting(int w) const;
   bool fail(std::string rule, std::string text);
+  void settle_line(std::uint32_t ready);
   bool fail_order(int w, const Overtaking::Broken& broken);
   bool releases_unheld(int w);
   bool took_from_the_dead(int w, Outcome outcome);
@@ -110,7 +116,8 @@ class Judge {
   const LockSpec& lock_;
   Model model_;
   Overtaking overtaking_;
-  bool watches_order_ = false;  // Who passes whom can be judged, and matters.
+  bool watches_order_ = false;   // Who passes whom can be judged, and matters.
+  std::uint32_t unsettled_ = 0;  // Who waits, but perhaps for what another is just using.
   bool exact_ = true;
   int n_ = 0;
   int locks_used_ = 1;

@@ -195,9 +195,10 @@ class Scheduler : public Explorer {
   [[gnu::always_inline]] void block(int w, State state) {
     Worker& me = workers_[w];
     if (block_owner_ == w) leave_block();
-    if (me.in_call.wrote) judge_.seen_waiting(w);
+    if (me.in_call.wrote) judge_.waits_in_call(w);
     me.state = state;
     scene_.ready &= ~(1u << w);
+    judge_.settle(scene_.ready);
     if (alone_ == w) [[unlikely]]
       end_going_alone();
     leave_it_to_others();

@@ -164,10 +164,56 @@ class StreamFile : public LockFile<P> {
   std::FILE* log_;
 };
 
+/// First come, first served, from a queue whose guard serves whoever comes.
+template <class P>
+class GuardedQueue {
+ public:
+  static constexpr Claims claims{.fairness = Fairness::kFifo};
+  void lock() {
+    enter();
+    const bool free = !held_;
+    held_ = true;
+    if (!free) {
+      granted_[P::self()].store(0);
+      queue_[waiting_++] = P::self();
+    }
+    leave();
+    if (free) return;
+    while (granted_[P::self()].load() == 0) P::futex_wait(granted_[P::self()], 0);
+  }
+  void unlock() {
+    enter();
+    held_ = waiting_ != 0;
+    const std::uint32_t next = queue_[0];
+    if (held_) {
+      std::copy(queue_ + 1, queue_ + waiting_--, queue_);
+      granted_[next].store(1);
+    }
+    const bool wakes = held_;
+    leave();
+    if (wakes) P::futex_wake(granted_[next], 1);
+  }
+
+ private:
+  void enter() {
+    while (guard_.exchange(2) != 0) P::futex_wait(guard_, 2);
+  }
+  void leave() {
+    guard_.store(0);
+    P::futex_wake(guard_, 1);
+  }
+  typename P::template atomic<std::uint32_t> guard_{};
+  typename P::template atomic<std::uint32_t> granted_[65]{};
+  std::uint32_t queue_[64]{};
+  std::uint32_t waiting_ = 0;
+  bool held_ = false;
+};
+
 std::vector<LockSpec> healthy() {
   std::vector<LockSpec> list = reference_catalog();
   Claims may_fail = path_spec_of<RemovedFile>("removed").claims;
   may_fail.spurious_try_failure = true;  // Against a holder that is just removing the file.
+  list.push_back(spec_of<GuardedQueue>("guarded_queue"));
   list.push_back(path_spec_of<LockFile>("lock_file"));
   list.push_back(path_spec_of<KeptFile>("kept_file"));
   list.push_back(path_spec_of<FortifiedFile>("fortified_file"));

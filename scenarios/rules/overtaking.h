@@ -2,9 +2,10 @@
 //
 // A worker is passed by whoever gets the lock first although it called later: after the waiter was
 // *seen waiting*, which is to say after the waiter wrote to memory in its call, so that others can
-// know of it, and then had nothing to do but wait. From the call's begin alone nothing follows: who
-// has not run yet has no place in any queue. Calls of try_lock neither wait nor pass: a try takes
-// what is free.
+// know of it, and then had nothing to do but wait while nobody could move inside the lock. From the
+// call's begin alone nothing follows: who has not run yet has no place in any queue. Nor has one
+// who waits for a part of the lock that another is just using, such as the guard of the queue.
+// Calls of try_lock neither wait nor pass: a try takes what is free.
 //
 //   claim              broken when
 //   FIFO               a waiter is passed at all, unless by a reader who passes readers (FA-3)

@@ -328,6 +328,7 @@ void add_order(Collection& c, const Claims& claims) {
       "order", rule,
       {"lock unlock | lock work unlock lock unlock", "lock unlock | " + again,
        "lock unlock | " + again + " | lock work unlock", "lock unlock | " + again + " | " + again,
+       "lock work(5ms) unlock | timed(2ms) unlock | lock unlock | rest(1ms) lock unlock",
        "lock unlock | lock_shared work unlock lock_shared unlock",
        "lock unlock | lock_shared work unlock | lock_shared unlock",
        "lock unlock | lock_shared work unlock lock_shared unlock | lock_shared unlock",
