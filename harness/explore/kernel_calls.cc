@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdarg>
 
 #include "harness/explore/machine.h"
 
@@ -92,16 +91,14 @@ pid_t gettid() noexcept {
   if (current_machine != nullptr) current_machine->refuse_call(why_not(SYS_gettid));
   return static_cast<pid_t>(enter_kernel(SYS_gettid, {}));
 }
-long syscall(long number, ...) noexcept {
-  long arguments[6];
-  va_list list;
-  va_start(list, number);
-  for (long& argument : arguments) argument = va_arg(list, long);
-  va_end(list);
+/// syscall(2) itself. As if it always had all its arguments: those not passed are not looked at.
+long system_call(long number, long a1, long a2, long a3, long a4, long a5, long a6) noexcept
+    asm("syscall");
+long system_call(long number, long a1, long a2, long a3, long a4, long a5, long a6) noexcept {
   if (current_machine != nullptr && why_not(number) != nullptr) {
     current_machine->refuse_call(why_not(number));
   }
-  const long result = enter_kernel(number, arguments);
+  const long result = enter_kernel(number, {a1, a2, a3, a4, a5, a6});
   if (result >= 0 || result < -4095) return result;
   errno = static_cast<int>(-result);
   return -1;
