@@ -41,10 +41,10 @@ bool meetings_are_met(const Program& program) {
   return largest == 0 || (comers % largest == 0 && comers >= largest);
 }
 
-/// The strongest first: the first turn of all is the widest.
+/// In the order of their measured worth (see README): the first turn of all is the widest.
 std::vector<Nemesis> nemeses_of(const LockSpec& lock) {
   if (!lock.hooked.available()) return {Nemesis::kChurn, Nemesis::kNone};
-  return {Nemesis::kYields, Nemesis::kChurn, Nemesis::kDelays, Nemesis::kNone};
+  return {Nemesis::kYields, Nemesis::kDelays, Nemesis::kChurn, Nemesis::kNone};
 }
 
 constexpr std::size_t kProgramsOnPaths = 3;
