@@ -283,15 +283,18 @@ bool Judge::settle_owed(int decided, bool took) {
 }
 
 bool Judge::waits(int w, std::int64_t wait_deadline_ns) {
-  constexpr std::int64_t kSlackNs = 1'000'000;  // Rounding up to a clock tick is no lateness.
+  constexpr std::uint64_t kSlackNs = 1'000'000;  // Rounding up to a clock tick is no lateness.
   const Watched& me = workers_[w];
   if (!me.calling || me.step.verb != Verb::kTimed || wait_deadline_ns == INT64_MAX ||
-      wait_deadline_ns - kSlackNs <= me.deadline_ns) {
+      wait_deadline_ns <= me.deadline_ns) {
     return true;
   }
+  // Unsigned, as a lock may have computed any deadline.
+  const std::uint64_t late_ns =
+      static_cast<std::uint64_t>(wait_deadline_ns) - static_cast<std::uint64_t>(me.deadline_ns);
+  if (late_ns <= kSlackNs) return true;
   return fail("TO-2", call_name(me.step) + " of " + name(w) + " sleeps until " +
-                          std::to_string((wait_deadline_ns - me.deadline_ns) / 1000) +
-                          " us after its deadline");
+                          std::to_string(late_ns / 1000) + " us after its deadline");
 }
 
 void Judge::dies(int w) {

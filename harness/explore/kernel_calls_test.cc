@@ -55,7 +55,9 @@ template <class P>
 class WallTimeout : public Sleeping<P> {
  public:
   bool try_lock_until(typename P::time_point deadline) {
-    const auto until = std::chrono::system_clock::now() + (deadline - P::now());
+    constexpr std::chrono::hours kLongest{24 * 365};  // Clocks overflow at the greatest deadline.
+    const auto wait = std::min<std::chrono::nanoseconds>(deadline - P::now(), kLongest);
+    const auto until = std::chrono::system_clock::now() + wait;
     while (this->word_.exchange(2, std::memory_order_acquire) != 0) {
       const auto left = until - std::chrono::system_clock::now();
       if (left <= left.zero()) return false;
