@@ -64,6 +64,9 @@ struct ControlledPlatform {
   static time_point now() { return time_point(std::chrono::nanoseconds(controlled::now_ns())); }
   static void pause(Site site = Site::current()) { controlled::pause(site); }
   static void yield(Site site = Site::current()) { controlled::yield(site); }
+  static void fence(std::memory_order order, Site site = Site::current()) {
+    controlled::fence(order, site);
+  }
   static void file_point(Site site = Site::current()) { controlled::file_point(site); }
 
   static wait_result futex_wait(atomic<std::uint32_t>& word, std::uint32_t expected,

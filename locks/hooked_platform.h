@@ -51,6 +51,7 @@ struct HookedPlatform {
   static void yield() {
     around(HookPoint::kYield, [] { RealPlatform::yield(); });
   }
+  static void fence(std::memory_order order) { RealPlatform::fence(order); }
   static void file_point() {
     around(HookPoint::kFile, [] {});
   }

@@ -28,6 +28,7 @@
 //   futex_wait_private / futex_wake_private
 //                                    the same, keyed by address space: wrong in shared memory.
 //   file_point()                     a preemption and crash point between two file system calls.
+//   fence(order)                     std::atomic_thread_fence, which a model cannot see.
 //   spin_limit(wanted) -> uint32_t   how many looks a waiter that means to sleep shall take before;
 //                                    absent means `wanted`. A model says 0: looking again without
 //                                    a change only multiplies equal schedules.

@@ -56,6 +56,15 @@ struct RealPlatform {
     if (spins == 0) ::sched_yield();
   }
   static void yield() { ::sched_yield(); }
+  static void fence(std::memory_order order) {
+#if defined(__SANITIZE_THREAD__)
+    static std::atomic<int> meeting_place{0};  // ThreadSanitizer knows no fences.
+    meeting_place.fetch_add(0, std::memory_order_seq_cst);
+    static_cast<void>(order);
+#else
+    std::atomic_thread_fence(order);
+#endif
+  }
 
   static wait_result futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
                                 std::optional<time_point> deadline = std::nullopt) {

@@ -37,9 +37,10 @@ class FixedBranches {
 };
 
 /// Depth first over all choices: who moves (a switch away from a worker that could go on costs one
-/// preemption), which value a read takes, which weak compare-exchange fails for no reason and when
-/// the clock moves ahead (each costs one as well). begin() returns false when nothing is left.
-/// `Branches` keeps the choices of the current execution, and what is left of each.
+/// preemption), which value a read takes, which weak compare-exchange fails for no reason, who
+/// looks on in vain and when the clock moves ahead (each of these three costs one as well). begin()
+/// returns false when nothing is left. `Branches` keeps the choices of the current execution, and
+/// what is left of each.
 template <class Branches>
 class BoundedSearchOn final : public Strategy {
  public:
@@ -73,8 +74,11 @@ class BoundedSearchOn final : public Strategy {
   }
 
   int pick(const Scene&, Choice choice, int n) override {
-    if (choice != Choice::kWeak) return decide(static_cast<std::size_t>(n));
-    // A weak compare-exchange that fails for no reason again and again is no execution of interest.
+    if (choice != Choice::kWeak && choice != Choice::kPersist) {
+      return decide(static_cast<std::size_t>(n));
+    }
+    // A weak compare-exchange that fails for no reason again and again is no execution of interest;
+    // to go on looking while others could move is to preempt them.
     if (spent_ >= bound_) return 0;
     const int picked = decide(static_cast<std::size_t>(n));
     spent_ += picked;

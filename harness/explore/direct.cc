@@ -4,16 +4,31 @@
 
 namespace hobbs::explore {
 
+/// The run has lost its patience: whether it is in a circle, as it comes to where it was with
+/// nothing changed (or ends after all, or sleeps for ever).
+bool DirectMachine::comes_back() {
+  const std::uint64_t here = fibres_.fingerprint(fibre_);
+  for (int i = 0; i < kLongestRound && !finished_ && !sleeps_; ++i) {
+    fibres_.switch_to(fibre_);
+    if (fibres_.fingerprint(fibre_) == here) return true;
+  }
+  return finished_ || sleeps_;
+}
+
 // A little-endian machine: the low bytes of a 64-bit value come first.
 std::uint64_t DirectMachine::load(const void* cell, unsigned size, std::memory_order, Site) {
   lose_patience();
+  ++looks_;
   std::uint64_t value = 0;
   std::memcpy(&value, cell, size);
   return value;
 }
 
 void DirectMachine::write(void* cell, unsigned size, std::uint64_t value) {
-  if (std::memcmp(cell, &value, size) != 0) patience_ = kPatience;
+  if (std::memcmp(cell, &value, size) != 0) {
+    patience_ = kPatience;
+    looks_no_more();
+  }
   std::memcpy(cell, &value, size);
 }
 
@@ -42,7 +57,12 @@ bool DirectMachine::compare_exchange(void* cell, CompareExchange how, std::uint6
 WaitResult DirectMachine::futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
                                      bool, Site site) {
   if (load(word, 4, std::memory_order_seq_cst, site) != expected) return WaitResult::kMismatch;
-  if (deadline_ns == kNever) give_up();
+  looks_no_more();
+  if (deadline_ns == kNever) {
+    sleeps_ = true;
+    give_up();
+  }
+  napped_ = true;
   lose_patience();
   if (deadline_ns > now_ns_) now_ns_ = deadline_ns;
   return WaitResult::kTimedOut;
@@ -53,7 +73,10 @@ long DirectMachine::file_call(const FileCall& call) {
   const std::uint64_t before = files_.changes();
   const long result = call.perform(call, files_, kFirstOutsider + id_);
   if (files_.changes() != before) patience_ = kPatience;
-  if (result == FileSystem::kBlocks) give_up();
+  if (result == FileSystem::kBlocks) {
+    sleeps_ = true;
+    give_up();
+  }
   return result;
 }
 

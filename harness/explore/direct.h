@@ -4,6 +4,8 @@
 // probing it when all is over. Time moves when somebody waits for it.
 #pragma once
 
+#include <algorithm>
+
 #include "harness/explore/fibre.h"
 #include "harness/explore/machine.h"
 
@@ -22,7 +24,8 @@ class DirectMachine final : public Machine {
     id_ = id;
     now_ns_ = now_ns;
     patience_ = kPatience;
-    finished_ = false;
+    finished_ = paused_ = napped_ = sleeps_ = false;
+    looks_ = looks_in_vain_ = 0;
     struct Frame {
       DirectMachine* self;
       Job* job;
@@ -38,8 +41,12 @@ class DirectMachine final : public Machine {
         &frame);
     const MachineScope scope(*this);
     fibres_.switch_to(fibre_);
+    unsettled_ = patience_ <= 0 && !comes_back();
     return finished_;
   }
+
+  /// The last run did not come to its end, but it is not proven that it never would.
+  bool unsettled() const { return unsettled_; }
 
   std::uint64_t load(const void* cell, unsigned size, std::memory_order, Site) override;
   void store(void* cell, unsigned size, std::uint64_t value, std::memory_order, Site) override;
@@ -51,8 +58,11 @@ class DirectMachine final : public Machine {
   WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns, bool,
                         Site) override;
   int futex_wake(void*, int, bool, Site) override { return 0; }
-  void pause(Site) override { lose_patience(); }
-  void yield(Site) override { lose_patience(); }
+  void pause(Site) override {
+    paused_ = true;
+    lose_patience();
+  }
+  void yield(Site site) override { pause(site); }
   void file_point(Site) override {}
   std::uint32_t self() override { return id_; }
   std::uint32_t pid() override { return kFirstPid + id_; }
@@ -63,7 +73,19 @@ class DirectMachine final : public Machine {
     return process <= kFirstPid || process > kFirstPid + 64 || alive(process - kFirstPid, {});
   }
   void plain(unsigned, unsigned, bool, Site) override {}
+  void refuse_call(const char*) override {
+    if (!leaves_at_refused_calls_) return;
+    sleeps_ = true;
+    give_up();
+  }
 
+  /// In the last run: how many looks in a row, with pauses between, were in vain before the worker
+  /// did something else (0: it never tired of them); and whether it slept until some time.
+  int looks_in_vain() const { return looks_in_vain_; }
+  bool napped() const { return napped_; }
+
+  /// Whether a call that is not modelled, and may wait in the kernel, ends the run.
+  void leave_at_refused_calls(bool leaves) { leaves_at_refused_calls_ = leaves; }
   /// Bit i: worker id i is dead.
   void set_dead(std::uint64_t ids) { dead_ = ids; }
 
@@ -71,11 +93,19 @@ class DirectMachine final : public Machine {
   static constexpr std::uint32_t kFirstPid = 1000;
   static constexpr std::uint32_t kFirstOutsider = 3000;  // Processes that are no worker's.
   static constexpr int kPatience = 20'000;               // Operations in a row that change nothing.
+  static constexpr int kLongestRound = 1'000;            // Operations of a spin that it repeats.
   void give_up() { fibres_.switch_to(Fibres::kMain); }
+  bool comes_back();
   void lose_patience() {
     if (--patience_ <= 0) give_up();
   }
   void write(void* cell, unsigned size, std::uint64_t value);
+  /// It does something else than to look.
+  void looks_no_more() {
+    if (paused_) looks_in_vain_ = std::max(looks_in_vain_, looks_);
+    paused_ = false;
+    looks_ = 0;
+  }
 
   Fibres& fibres_;
   const int fibre_;
@@ -84,7 +114,13 @@ class DirectMachine final : public Machine {
   std::int64_t now_ns_ = 0;
   std::uint64_t dead_ = 0;
   int patience_ = 0;
+  int looks_ = 0, looks_in_vain_ = 0;
+  bool paused_ = false;  // Since it began to look.
+  bool napped_ = false;
+  bool sleeps_ = false;  // For ever.
   bool finished_ = false;
+  bool unsettled_ = false;
+  bool leaves_at_refused_calls_ = false;
 };
 
 }  // namespace hobbs::explore

@@ -10,6 +10,10 @@ namespace hobbs::explore {
 namespace {
 
 constexpr std::byte kPoison{0xdb};
+constexpr const char* kUnsettledProbe =
+    "when all was over somebody looked again and again in vain, each time in another state: "
+    "whether "
+    "it would have got the lock is not known";
 constexpr std::size_t kProbers = 2;
 constexpr std::size_t kArenaAlignment = 4096;
 
@@ -42,6 +46,34 @@ Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
   const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
   arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
   memory_.attach(arena_, arena_bytes_);
+  learn_habits();
+}
+
+/// Lets one worker hold the lock and another wait for it, who is alone in the world.
+template <MemoryModel kModel>
+void Execution<kModel>::learn_habits() {
+  if (on_path() || lock_.claims.max_workers < 2) return;
+  using Call = Outcome (*)(void*);
+  const std::pair<Call, Call> meetings[] = {{ops().acquire, ops().acquire},
+                                            {ops().acquire, ops().acquire_shared},
+                                            {ops().acquire_shared, ops().acquire}};
+  thread_image_.save(pristine_image_.data());
+  for (const auto& [held, wanted] : meetings) {
+    if (held == nullptr || wanted == nullptr) continue;
+    std::memset(arena_, 0, arena_bytes_);
+    const auto alone = [this](std::uint32_t id, Call call) {
+      return direct_.run(id, kStartNs, [this, call] { call(lock_at(0)); });
+    };
+    direct_.run(1, kStartNs, [this] { ops().construct(lock_at(0), nullptr); });
+    direct_.leave_at_refused_calls(true);
+    const bool holds = alone(2, held);
+    if (holds) alone(1, wanted);
+    direct_.leave_at_refused_calls(false);
+    if (!holds) continue;
+    habits_.looks = std::max(habits_.looks, direct_.looks_in_vain());
+    habits_.naps |= direct_.napped();
+  }
+  thread_image_.restore(pristine_image_.data());
 }
 
 template <MemoryModel kModel>
@@ -71,17 +103,16 @@ std::string Execution<kModel>::load(const Program& program) {
   }
   preset_broken_ = {};
   good_ends_.fill(0);
-  prepare(program);
-  return "";
+  return prepare(program) ? "" : "whether its preset pairs come to an end is not known";
 }
 
-/// Makes the snapshot that every execution starts from.
+/// Makes the snapshot that every execution starts from; false if that may take for ever.
 template <MemoryModel kModel>
-void Execution<kModel>::prepare(const Program& program) {
+bool Execution<kModel>::prepare(const Program& program) {
   std::memset(arena_, 0, arena_bytes_);
   files_.reset();
   thread_image_.save(pristine_image_.data());
-  if (on_path()) return;  // Each worker makes its own objects.
+  if (on_path()) return true;  // Each worker makes its own objects.
   direct_.set_dead(0);
   direct_.run(1, kStartNs, [this] {
     for (int l = 0; l < n_locks_; ++l) ops().construct(lock_at(static_cast<unsigned>(l)), nullptr);
@@ -95,12 +126,14 @@ void Execution<kModel>::prepare(const Program& program) {
       ops().release(lock_at(0));
     }
   });
+  if (!done && direct_.unsettled()) return false;
   if (!done) {
     preset_broken_ = {"LV-2", "a worker that is alone gets stuck in pair " +
                                   std::to_string(pair + 1) + " of lock() and unlock()"};
   }
   snapshot_.assign(arena_, arena_ + bytes);
   thread_image_.restore(pristine_image_.data());
+  return true;
 }
 
 template <MemoryModel kModel>
@@ -158,6 +191,7 @@ template <MemoryModel kModel>
 template <MemoryModel kModel>
 [[gnu::always_inline]] inline void Execution<kModel>::ends(int w, Step step, Outcome outcome) {
   progressed();
+  forgets_the_time(w);
   if (step.verb == Verb::kTimed) {
     workers_[w].call_deadline_ns = controlled::kNever;
     update_clock();
@@ -335,6 +369,7 @@ void Execution<kModel>::probe() {
   for (std::uint32_t i = 0; i < permits; ++i) {
     const Got got = take_as(first);
     if (got == Got::kYes || (got == Got::kNo && lock_.claims.spurious_try_failure)) continue;
+    if (direct_.unsettled()) return note(Ending::Kind::kUnsettled, "", kUnsettledProbe);
     return note(Ending::Kind::kBroken, rule_of_residue(),
                 "all workers are done and nobody holds the lock, but it cannot be taken" +
                     (permits > 1 ? " " + std::to_string(permits) + " times" : std::string()));

@@ -110,7 +110,8 @@ class Execution final : public Machine, public Scheduler {
   [[noreturn]] void fail_changed(int w);
   void check_destroyed(std::size_t offset);
   std::string unrunnable(const Program& program) const;
-  void prepare(const Program& program);
+  void learn_habits();
+  bool prepare(const Program& program);
   void probe();
   bool known_good_end();
   enum class Got : std::uint8_t { kYes, kNo, kWaits };

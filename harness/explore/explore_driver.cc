@@ -67,6 +67,11 @@ Result finding_result(const LockSpec& lock, const Catch& caught, const std::stri
   finding.evidence.push_back("memory model " + explore::to_string(caught.model) + ", " +
                              std::to_string(caught.preemptions) + " preemptions, found after " +
                              std::to_string(caught.executions) + " executions");
+  if (caught.broken.rule == "MM-1") {
+    finding.evidence.push_back(
+        "a std::atomic_thread_fence cannot be seen here: a lock that has one is to call its "
+        "platform's fence()");
+  }
   finding.failed = static_cast<std::uint64_t>(again);
   finding.of = kReplays;
   finding.replay_json = to_json(replay);
@@ -85,6 +90,9 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
   } else if (2 * covered.cut > covered.executions) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "most executions were cut by the limit of steps";
+  } else if (!covered.unsettled.empty()) {
+    result.verdict = Verdict::kInconclusive;
+    result.reason = covered.unsettled;
   } else {
     result.reason = std::to_string(covered.executions) + " executions of " +
                     std::to_string(covered.programs) + " programs";

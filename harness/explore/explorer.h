@@ -30,6 +30,8 @@ struct Ending {
     kStuck,    // Nothing moves, and the specification allows that (a reader behind a waiting
                // writer): nothing learnt.
     kLimit,    // Too many steps.
+    kUnsettled,  // A worker looked again and again in ever new states: whether that would have
+                 // ended is not known. See `broken.text`.
     kVoid,     // The lock turned out to use thread-local variables: nothing of this execution
                // counts, and from the next on each worker has its own.
     kRefused,  // The lock does what cannot be modelled: see `broken.text`.

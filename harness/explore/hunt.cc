@@ -135,6 +135,7 @@ Stretch hunt(Explorer& explorer, const Program& program, MemoryModel model, Topo
     ++stretch.executions;
     operations += explorer.operations();
     if (ending.kind == Ending::Kind::kLimit) ++stretch.cut;
+    if (ending.kind == Ending::Kind::kUnsettled) stretch.unsettled = ending.broken.text;
     if (ending.kind == Ending::Kind::kRefused) {
       stretch.refused = ending.broken.text;
       break;

@@ -25,9 +25,10 @@ struct Catch {
 /// What a stretch of executions of one program came to.
 struct Stretch {
   std::uint64_t executions = 0;
-  std::uint64_t cut = 0;         // Ended by the step limit.
-  bool exhausted = false;        // The strategy has nothing left.
-  std::string refused;           // The lock does what cannot be modelled.
+  std::uint64_t cut = 0;   // Ended by the step limit.
+  bool exhausted = false;  // The strategy has nothing left.
+  std::string refused;     // The lock does what cannot be modelled.
+  std::string unsettled;   // Why it is not known how one of them would have gone on.
   std::optional<Catch> caught;
 };
 

@@ -8,10 +8,10 @@
 //        reads it from there; read-modify-writes, seq_cst stores and seq_cst fences drain first.
 //   c11  C++20 without load buffering and out-of-thin-air: each word has its modification order;
 //        a read may take any value that its worker does not know to be overwritten, and a store may
-//        be placed before newer ones that its worker does not know of. seq_cst follows RC11: its
-//        constraints are kept in one view that seq_cst fences join both ways, seq_cst stores raise
-//        and seq_cst accesses respect. Executions only ever add edges that point forward in time,
-//        which is why a read never sees a store that comes later (load buffering is not modelled).
+//        be placed before newer ones that its worker does not know of. seq_cst: one view that
+//        seq_cst fences join both ways, and that seq_cst accesses respect and raise, loads by what
+//        they have read, whoever wrote it ([atomics.order]/4). Edges only point forward in time,
+//        so a read never sees a store that comes later (load buffering is not modelled).
 // Nothing here decides: callers choose among `choices()`.
 #pragma once
 
@@ -144,7 +144,7 @@ class Memory {
   void begin_block() { block_start_ = next_message_; }
   void end_block() { block_start_ = nullptr; }
 
-  /// Messages or clock ticks are about to run out.
+  /// Messages or ticks are about to run out.
   bool exhausted() const { return next_message_ > &messages_[kMaxMessages - 64] || tick_limit_; }
 
  private:
@@ -418,6 +418,8 @@ inline std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_orde
     const Message& m = *l.history[index];
     learn(worker, m, order);
     raise(worker, word, index);
+    Lane& last = sc_.lane[lane_of(word)];
+    if (order == std::memory_order_seq_cst && last < index) last = static_cast<Lane>(index);
     return m.value;
   }
   if constexpr (kBuffers) {
@@ -473,9 +475,7 @@ void Memory<kModel>::squeeze_in(Location& l, int word, int at, Message& message)
     if (known.has_published) shift(known.published);
   }
   shift(sc_);
-  for (Message* m = messages_.get(); m != next_message_; ++m) {
-    shift(m->view);
-  }
+  for (Message* m = messages_.get(); m != next_message_; ++m) shift(m->view);
 }
 
 template <MemoryModel kModel>

@@ -133,6 +133,28 @@ struct IndependentReadsSeqCst : Litmus<P, IndependentReadsSeqCst<P>> {
 };
 
 template <class P>
+struct IndependentReadsOfReleases : Litmus<P, IndependentReadsOfReleases<P>> {
+  // What a seq_cst load has seen, no later one of that order may miss, whoever wrote it.
+  bool run(std::uint32_t me) {
+    if (me == 1) this->x.store(1, kRelease);
+    if (me == 2) this->y.store(1, kRelease);
+    if (me == 3) return this->x.load(kSeqCst) == 1 && this->y.load(kSeqCst) == 0;
+    if (me == 4) return this->y.load(kSeqCst) == 1 && this->x.load(kSeqCst) == 0;
+    return false;
+  }
+};
+
+template <class P>
+struct ReadToWrite : Litmus<P, ReadToWrite<P>> {
+  bool run(std::uint32_t me) {
+    if (me == 1) this->x.store(1, kRelease);
+    if (me == 2) return this->x.load(kSeqCst) == 1 && this->y.load(kSeqCst) == 0;
+    if (me == 3) this->y.store(1, kSeqCst);
+    return me == 3 && this->x.load(kSeqCst) == 0;
+  }
+};
+
+template <class P>
 struct ReleaseSequence : Litmus<P, ReleaseSequence<P>> {
   // The update carries the release on.
   bool run(std::uint32_t me) {
@@ -210,6 +232,9 @@ std::vector<Row> rows() {
       {"IndependentReads", spec_of<IndependentReads>("iriw"), four, false, false, true},
       {"IndependentReadsSeqCst", spec_of<IndependentReadsSeqCst>("iriw_sc"), four, false, false,
        false},
+      {"IndependentReadsOfReleases", spec_of<IndependentReadsOfReleases>("iriw_sc_reads"), four,
+       false, false, false},
+      {"ReadToWrite", spec_of<ReadToWrite>("rwc"), three, false, false, false},
       {"ReleaseSequence", spec_of<ReleaseSequence>("rs"), three, false, false, false},
       {"BrokenReleaseSequence", spec_of<BrokenReleaseSequence>("rs_broken"), three, false, false,
        true},

@@ -273,7 +273,7 @@ bool Execution<kModel>::alive(std::uint32_t id, Site site) {
 
 template <MemoryModel kModel>
 std::int64_t Execution<kModel>::now_ns() {
-  looked_at_environment(me());
+  asks_the_time(me());
   return now_ns_;
 }
 

@@ -137,6 +137,7 @@ bool Plan::note(const Job& job, Stretch&& stretch) {
   Coverage& covered = coverage(job.program->family);
   covered.executions += stretch.executions;
   covered.cut += stretch.cut;
+  if (!stretch.unsettled.empty()) covered.unsettled = stretch.unsettled;
   if (!stretch.refused.empty()) outcome_.refused = stretch.refused;
   if (stretch.caught) {
     stretch.caught->executions = covered.executions;

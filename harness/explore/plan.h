@@ -27,6 +27,7 @@ struct Coverage {
   std::uint32_t exhausted = 0;  // ... all executions were judged ...
   std::uint64_t all_executions = 0;  // ... which are so many.
   std::string not_exhausted;         // Why some were not.
+  std::string unsettled;             // Not empty: how some executions would have gone on.
   bool exhaustive = false;           // That all were was asked for.
   std::int64_t duration_ns = 0;
 };

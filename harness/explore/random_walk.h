@@ -22,6 +22,7 @@ class RandomWalk final : public Strategy {
     wakes_left_ = (weather >> 1 & 3) == 0 ? 2 : 0;
     fresh_ = (weather >> 3 & 3) == 0;
     placing_ = (weather >> 5 & 7) == 0;
+    patient_ = (weather >> 8 & 1) == 0;
     return true;
   }
 
@@ -47,6 +48,7 @@ class RandomWalk final : public Strategy {
       case Choice::kPlace:
         return placing_ && random_.one_in(2) ? static_cast<int>(random_.below(n)) : 0;
       case Choice::kWeak: return random_.one_in(8) ? 1 : 0;
+      case Choice::kPersist: return patient_ || random_.one_in(2) ? 0 : 1;
       case Choice::kNone: break;
     }
     return 0;
@@ -80,6 +82,7 @@ class RandomWalk final : public Strategy {
   int wakes_left_ = 0;
   bool fresh_ = false;
   bool placing_ = false;
+  bool patient_ = false;  // Waits for others when it has looked in vain.
 };
 
 /// A random walk with at most so many preemptions, at steps that are drawn evenly below `horizon`.

@@ -17,6 +17,7 @@ std::string_view name_of(const Move& move) {
     case Choice::kStale: return "stale";
     case Choice::kPlace: return "place";
     case Choice::kWeak: return "weak";
+    case Choice::kPersist: return "persist";
     case Choice::kNone: break;
   }
   return "";
@@ -46,8 +47,8 @@ bool parse_event(std::string_view text, Move& move) {
     move.choice = Choice::kStale;
   } else if (text == "place") {
     move.choice = Choice::kPlace;
-  } else if (text == "weak") {
-    move.choice = Choice::kWeak;
+  } else if (text == "weak" || text == "persist") {
+    move.choice = text == "weak" ? Choice::kWeak : Choice::kPersist;
     move.amount = 1;
   } else if (text == "drain") {
     move.kind = Move::Kind::kDrain;
@@ -75,8 +76,7 @@ bool parse_token(std::string_view token, Schedule& schedule) {
   int count = 1;
   if (split != std::string_view::npos) {
     const std::string_view rest = token.substr(split + 1);
-    if (token[split] == 'x' ? !parse_number(rest, 1, 1'000'000, count)
-                            : !parse_event(rest, move)) {
+    if (token[split] == 'x' ? !parse_number(rest, 1, 1'000'000, count) : !parse_event(rest, move)) {
       return false;
     }
   }

@@ -1,12 +1,13 @@
 // Schedules: who moved when, as data and as text that a person can read and edit.
 //
-//     1x5 2x3 1:stale(-1) 1:drain time 2:wake 1
+//     1x5 2x3 1:stale(-1) 1:drain time 2:wake 2:persist 1
 //
-// reads: worker 1 makes five steps, worker 2 three; worker 1 makes a step whose read takes the value
-// one older than the newest; worker 1's oldest buffered store drains to memory; the clock moves to
-// the next deadline; worker 2 is woken from its futex wait for no reason; worker 1 steps again. A
-// step is one Platform operation (or one point of the program outside the lock). Workers are
-// numbered from 1 in the order of the program, forked ones after them.
+// reads: worker 1 makes five steps, worker 2 three; worker 1 makes a step whose read takes the
+// value one older than the newest; worker 1's oldest buffered store drains to memory; the clock
+// moves to the next deadline; worker 2 is woken from its futex wait for no reason; then it looks at
+// a word in vain and goes on looking until it has had enough; worker 1 steps again. A step is one
+// Platform operation (or one point of the program outside the lock). Workers are numbered from 1 in
+// the order of the program, forked ones after them.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,10 @@ namespace hobbs::explore {
 /// What a step chose among, if it had a choice.
 enum class Choice : std::uint8_t {
   kNone,
-  kStale,  // A read: how many values back from the newest.
-  kPlace,  // A store: before how many newer values of the modification order it goes.
-  kWeak,   // A weak compare-exchange that failed although the value was the expected one.
+  kStale,    // A read: how many values back from the newest.
+  kPlace,    // A store: before how many newer values of the modification order it goes.
+  kWeak,     // A weak compare-exchange that failed although the value was the expected one.
+  kPersist,  // A worker that has looked in vain: it looks on, until it does something else.
 };
 
 struct Move {

@@ -5,6 +5,15 @@
 #include <cstring>
 
 namespace hobbs::explore {
+namespace {
+
+std::string looks_for_ever(int w, int times) {
+  return "worker " + std::to_string(w + 1) + " looked " + std::to_string(times) +
+         " times in vain, each time in another state: whether it ever gives up is not known";
+}
+
+}  // namespace
+
 Scheduler::Scheduler(const LockSpec& lock, Topology topology, Fibres::Entry entry)
     : lock_(lock),
       topology_(topology),
@@ -38,6 +47,8 @@ void Scheduler::begin(Strategy& strategy) {
   met_ = 0;
   stalled_time_moves_ = time_moves_since_call_ = 0;
   block_owner_ = alone_ = -1;
+  persists_ = false;
+  clock_watchers_ = 0;
   now_ns_ = kStartNs;
   begin_memory(n_workers_);
   judge_.begin(exact_);
@@ -179,6 +190,16 @@ int Scheduler::start_next() {
 /// over.
 int Scheduler::choose_among_all() {
   if (starting_) return start_next();
+  if (persists_) {
+    const Pending::Kind next = scene_.pending[alone_].kind;
+    // To try the lock may be the end of a spin; if it led back into it, it is a look as well.
+    bool& tries = workers_[alone_].in_call.tries;
+    const bool looks = next == Pending::Kind::kLoad || next == Pending::Kind::kAsk ||
+                       (next == Pending::Kind::kUpdate && tries);
+    tries |= next == Pending::Kind::kUpdate;
+    if (looks && ++steps_alone_ <= 2 * habits_.looks) return scene_.current = alone_;
+    end_going_alone();
+  }
   if (alone_ >= 0) {
     if (scene_.ready == 1u << alone_ && scene_.drains == 0 && ++steps_alone_ < kMostStepsAlone) {
       scene_.yielded &= ~scene_.ready;
@@ -302,7 +323,7 @@ std::int64_t Scheduler::next_deadline() const {
 }
 
 void Scheduler::update_clock() {
-  scene_.clock = next_deadline() != controlled::kNever;
+  scene_.clock = clock_watchers_ != 0 || next_deadline() != controlled::kNever;
   settle();
 }
 
@@ -310,7 +331,7 @@ void Scheduler::update_clock() {
 bool Scheduler::advance_clock(bool forced) {
   std::int64_t next = next_deadline();
   if (next == controlled::kNever) {
-    bool watched = false;
+    bool watched = !forced && clock_watchers_ != 0;
     for (int w = 0; w < n_workers_; ++w) {
       watched |=
           workers_[w].state == State::kPaused && (workers_[w].look.reads & kEnvironment) != 0;
@@ -339,9 +360,11 @@ bool Scheduler::advance_clock(bool forced) {
 /// Nobody can move: makes somebody able to, or ends the execution.
 bool Scheduler::unstick() {
   if (go_on_alone()) return true;
+  if (over_) return false;
   // A sleeper that could have the lock, with nobody left who would wake it, would be saved only by
-  // its own deadline: its wakeup is lost all the same.
-  if (!judge_.anybody_died()) {
+  // its own deadline: its wakeup is lost all the same. (Who looks again from time to time would
+  // have done so without that deadline too.)
+  if (!judge_.anybody_died() && !habits_.naps) {
     std::uint32_t lost = 0;
     bool polls = false;
     for (int w = 0; w < n_workers_; ++w) {
@@ -368,9 +391,13 @@ bool Scheduler::go_on_alone() {
     Worker& me = workers_[w];
     if (me.state != State::kPaused || me.in_call.hopeless) continue;
     const std::uint64_t hash = fibres_.fingerprint(w);
-    if (hash == me.in_call.pause_hash || ++me.in_call.fruitless > kFruitlessLimit) {
+    if (hash == me.in_call.pause_hash) {
       me.in_call.hopeless = true;
       continue;
+    }
+    if (++me.in_call.fruitless > kFruitlessLimit) {
+      note(Ending::Kind::kUnsettled, "", looks_for_ever(w, kFruitlessLimit));
+      return false;
     }
     me.in_call.pause_hash = hash;
     alone_ = w;
@@ -381,6 +408,19 @@ bool Scheduler::go_on_alone() {
     return true;
   }
   return false;
+}
+
+/// w has looked in vain: whether it goes on looking although others could move.
+bool Scheduler::looks_on(int w) {
+  const Choice made = next_move_[-1].move.choice;
+  const bool may_choose = made == Choice::kNone || made == Choice::kPersist;
+  if (!persists_ && alone_ < 0 && may_choose && pick(Choice::kPersist, 2) != 0) {
+    alone_ = w;
+    persists_ = true;
+    steps_alone_ = 0;
+    settle();
+  }
+  return persists_;
 }
 
 void Scheduler::end_stuck() {
@@ -461,6 +501,7 @@ int Scheduler::add_worker(int parent) {
 }
 
 void Scheduler::die(int w) {
+  if (alone_ >= 0) end_going_alone();
   const auto end_of = [this](int u) {
     at_death(u);
     wake(u);

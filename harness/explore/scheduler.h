@@ -84,7 +84,8 @@ class Scheduler : public Explorer {
       int fruitless = 0;             // how often that was of no use,
       bool hopeless = false;         // and that it will come back to the same pause for ever.
       bool wrote = false;            // Something: others can know of it.
-      bool padding[2] = {};
+      bool tries = false;            // Its spin tries the lock.
+      bool padding = false;
     } in_call;
   };
   static_assert(sizeof(Worker) == 128);
@@ -182,13 +183,26 @@ class Scheduler : public Explorer {
     if (me.look.changed || me.look.stale) {
       scene_.yielded |= 1u << w;
       decide();
-    } else {
+    } else if (habits_.looks == 0 || !looks_on(w)) {
       block(w, State::kPaused);
     }
     new_look(w, fresh);
   }
   /// A call of the lock has come to its end.
   void progressed() { time_moves_since_call_ = 0; }
+  /// An untimed call of w asks what time it is: the clock may move on meanwhile.
+  void asks_the_time(int w) {
+    looked_at_environment(w);
+    if (workers_[w].call_deadline_ns != controlled::kNever || (clock_watchers_ >> w & 1) != 0)
+      return;
+    clock_watchers_ |= 1u << w;
+    update_clock();
+  }
+  void forgets_the_time(int w) {
+    if ((clock_watchers_ >> w & 1) == 0) return;
+    clock_watchers_ &= ~(1u << w);
+    update_clock();
+  }
   /// Until woken, interrupted or (if that ever comes) the deadline.
   void sleep(int w, const void* futex, bool is_private, std::int64_t deadline_ns);
   /// The worker leaves the ready ones in this state; comes back when made ready again.
@@ -253,8 +267,15 @@ class Scheduler : public Explorer {
   }
   bool told() const { return events_ != nullptr; }
 
+  /// What somebody does who waits for this lock and whom nobody helps.
+  struct Habits {
+    int looks = 0;      // Looks so often in vain, then does something else; 0: looks for ever.
+    bool naps = false;  // Sleeps until a time of its own choice and looks again.
+  };
+
   const LockSpec& lock_;
   const Topology topology_;
+  Habits habits_;
   Program program_;
   Judge judge_;
   Fibres fibres_;
@@ -275,9 +296,9 @@ class Scheduler : public Explorer {
   static constexpr std::uint64_t kImageCheckPeriod = 64;
   static constexpr std::uint32_t kIdleLimit =
       100;  // Operations that changed nothing: an unmarked spin.
-  static constexpr int kMostStepsAlone = 1000;   // Then it is the strategy's and the step limit's.
-  static constexpr int kFruitlessLimit = 5000;   // Longer than any bounded spin met.
-  static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
+  static constexpr int kMostStepsAlone = 1000;  // Then it is the strategy's and the step limit's.
+  static constexpr int kFruitlessLimit = 100'000;  // Then nobody knows whether it ends.
+  static constexpr int kStalledTimeMoves = 200;    // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
 
   void begin(Strategy& strategy);
@@ -323,8 +344,10 @@ class Scheduler : public Explorer {
   bool go_on_alone();
   void end_going_alone() {
     alone_ = -1;
+    persists_ = false;
     settle();
   }
+  bool looks_on(int w);
   bool advance_clock(bool forced);
   std::int64_t next_deadline() const;
   void end_stuck();
@@ -354,6 +377,9 @@ class Scheduler : public Explorer {
   // schedule, since how often somebody must look again before it is given up may differ.
   int alone_ = -1;
   int steps_alone_ = 0;
+  // It does so while others could move, and only as long as it does nothing but look. That was
+  // somebody's choice.
+  bool persists_ = false;
   Strategy* strategy_ = nullptr;
   Random* even_ = nullptr;                // The strategy's, if it draws its steps evenly;
   const MoveMade* even_until_ = nullptr;  // and how far nothing else is to be asked: see settle().
@@ -366,6 +392,7 @@ class Scheduler : public Explorer {
   int met_ = 0;
   int stalled_time_moves_ = 0;
   int time_moves_since_call_ = 0;
+  std::uint32_t clock_watchers_ = 0;  // Whose untimed call has asked for the time.
   std::array<std::vector<std::byte>, kMaxFibres> images_;
   std::uint64_t executions_ = 0;
 };

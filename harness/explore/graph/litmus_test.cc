@@ -47,6 +47,7 @@ constexpr Case kCases[] = {
     {"IRIW", "x=1:rel | y=1:rel | x:acq y:acq | y:acq x:acq", "||1 0|1 0; 1 1", "c11"},
     {"IRIW, seq_cst", "x=1:sc | y=1:sc | x:sc y:sc | y:sc x:sc", "||1 0|1 0; 1 1", ""},
     {"IRIW, seq_cst reads", "x=1:rel | y=1:rel | x:sc y:sc | y:sc x:sc", "||1 0|1 0; 1 1", ""},
+    {"RWC, seq_cst but one store", "x=1:rel | x:sc y:sc | y=1:sc x:sc", "|1 0|0; 1 1", ""},
     {"IRIW, fences", "x=1:rlx | y=1:rlx | x:rlx F:sc y:rlx | y:rlx F:sc x:rlx", "||1 0|1 0; 1 1",
      ""},
     {"CoRR", "x=1:rlx | x:rlx x:rlx", "|1 0; 1", ""},

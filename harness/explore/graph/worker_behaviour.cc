@@ -5,7 +5,10 @@
 namespace hobbs::explore::graph {
 namespace {
 
-constexpr int kMostRounds = 5000;  // Longer than any bounded spin met; after that: for ever.
+constexpr int kMostRounds = 100'000;  // Of a spin in ever new states: it may end after that.
+
+constexpr const char* kSpinsLong =
+    "a worker spins on and on in ever new states: whether it ends is not known";
 
 bool same(const Request& a, const Request& b) {
   return a.ask == b.ask && a.operation == b.operation && a.size == b.size &&
@@ -48,6 +51,7 @@ void WorkerBehaviour::wait_out_pauses() {
     ++pauses_;
     worker_.go_on();
   }
+  if (worker_.state() == LoneWorker::State::kPauses) worker_.give_up(kSpinsLong);
 }
 
 void WorkerBehaviour::give(std::uint64_t value) {
@@ -242,6 +246,7 @@ WorkerBehaviour::Spin WorkerBehaviour::repeat(std::size_t from) {
       return Spin::kEnded;
     }
   }
+  worker_.give_up(kSpinsLong);
   return Spin::kForEver;
 }
 

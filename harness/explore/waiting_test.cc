@@ -1,0 +1,216 @@
+// How waiters wait: spins that have an end, sleeps that have one, clocks that are looked at. Each
+// habit in a healthy lock, which is not accused, and in a broken one, which is.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "harness/explore/explore_driver.h"
+#include "locks/spec_of.h"
+
+namespace hobbs {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::vector<Result> explore(const LockSpec& lock, std::chrono::milliseconds budget) {
+  Request request;
+  request.until = std::chrono::steady_clock::now() + budget;
+  return ExploreDriver().run(lock, request);
+}
+
+std::string reasons(const std::vector<Result>& results) {
+  std::string text;
+  for (const Result& result : results) {
+    text += "\n" + result.scenario + ": " + result.reason;
+    if (result.finding) text += result.finding->summary;
+  }
+  return text;
+}
+
+void expect_healthy(const LockSpec& lock) {
+  const auto results = explore(lock, 2s);
+  EXPECT_FALSE(results.empty());
+  for (const Result& result : results) {
+    EXPECT_EQ(result.verdict, Verdict::kPass) << lock.name << reasons({result});
+  }
+}
+
+void expect_caught(const LockSpec& lock, const std::string& rule) {
+  const auto results = explore(lock, 60s);
+  const auto found = std::ranges::find(results, Verdict::kFail, &Result::verdict);
+  ASSERT_TRUE(found != results.end()) << lock.name << ": " << reasons(results);
+  EXPECT_EQ(found->rule, rule) << found->finding->summary;
+  EXPECT_EQ(found->finding->failed, found->finding->of);
+}
+
+/// A futex mutex whose waiters look at the word a number of times before they sleep; without
+/// `kAnnounces` nobody wakes them.
+template <class P, int kLooks, bool kAnnounces>
+class LooksThenSleeps {
+ public:
+  void lock() {
+    for (int i = 0; i < kLooks; ++i) {
+      if (word_.load(std::memory_order_relaxed) == 0 && take()) return;
+      P::pause();
+    }
+    while (kAnnounces ? word_.exchange(2, std::memory_order_acquire) != 0 : !take()) {
+      P::futex_wait(word_, kAnnounces ? 2 : 1);
+    }
+  }
+  void unlock() {
+    if (word_.exchange(0, std::memory_order_release) == 2) P::futex_wake(word_, 1);
+  }
+
+ private:
+  bool take() {
+    std::uint32_t free = 0;
+    return word_.compare_exchange_strong(free, 1, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+class TenLooks : public LooksThenSleeps<P, 10, true> {};
+template <class P>
+class TenLooksUnannounced : public LooksThenSleeps<P, 10, false> {};
+template <class P>
+class ThousandLooksUnannounced : public LooksThenSleeps<P, 1000, false> {};
+
+TEST(BoundedSpins, ThatEndInAnAnnouncedSleepAreHealthy) {
+  expect_healthy(spec_of<TenLooks>("ten_looks"));
+}
+
+TEST(BoundedSpins, AreFollowedToTheirEnd) {
+  expect_caught(spec_of<TenLooksUnannounced>("ten_looks_unannounced"), "LV-1");
+  expect_caught(spec_of<ThousandLooksUnannounced>("thousand_looks_unannounced"), "LV-1");
+}
+
+/// Waits on a hint that is never taken back, so long that it could be for ever, then for the lock.
+template <class P, int kLooks>
+class Hint {
+ public:
+  void lock() {
+    for (int i = 0; i < kLooks && hint_.load(std::memory_order_relaxed) != 0; ++i) P::pause();
+    while (word_.exchange(1, std::memory_order_acquire) != 0) P::pause();
+    hint_.store(1, std::memory_order_relaxed);
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{}, hint_{};
+};
+template <class P>
+class LongHint : public Hint<P, 6'000> {};
+template <class P>
+class EndlessHint : public Hint<P, 1'000'000> {};
+
+TEST(LongSpins, ThatEndAreHealthy) { expect_healthy(spec_of<LongHint>("long_hint")); }
+
+TEST(LongSpins, WhoseEndIsNotReachedAreNeitherPassedNorAccused) {
+  const auto results = explore(spec_of<EndlessHint>("endless_hint"), 10s);
+  EXPECT_EQ(std::ranges::count(results, Verdict::kFail, &Result::verdict), 0) << reasons(results);
+  EXPECT_GT(std::ranges::count(results, Verdict::kInconclusive, &Result::verdict), 0);
+}
+
+/// Wakes nobody: waiters look again after a while, or by their deadline.
+template <class P, int kNapUs>
+class Naps {
+ public:
+  void lock() {
+    while (!try_lock()) nap(P::now() + std::chrono::microseconds(kNapUs));
+  }
+  bool try_lock() { return word_.exchange(1, std::memory_order_acquire) == 0; }
+  bool try_lock_until(typename P::time_point deadline) {
+    while (!try_lock()) {
+      if (P::now() >= deadline) return false;
+      nap(std::min(deadline, P::now() + std::chrono::microseconds(kNapUs)));
+    }
+    return true;
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+
+ private:
+  void nap(typename P::time_point until) { P::futex_wait(never_, 0, until); }
+  typename P::template atomic<std::uint32_t> word_{}, never_{};
+};
+template <class P>
+class ShortNaps : public Naps<P, 50> {};
+template <class P>
+class LongNaps : public Naps<P, 10'000> {};
+
+TEST(Naps, AreNoLostWakeups) {
+  expect_healthy(spec_of<ShortNaps>("short_naps"));
+  expect_healthy(spec_of<LongNaps>("long_naps"));
+}
+
+/// Looks at the clock although nobody has given it a deadline.
+template <class P, bool kTakesOver>
+class Lease {
+ public:
+  void lock() {
+    const auto until = P::now() + std::chrono::microseconds(50);
+    while (word_.exchange(1, std::memory_order_acquire) != 0) {
+      if (P::now() < until) {
+        P::pause();
+      } else if (kTakesOver) {
+        return;  // The holder is taken for dead.
+      } else {
+        P::yield();
+      }
+    }
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+class Patience : public Lease<P, false> {};
+template <class P>
+class Takeover : public Lease<P, true> {};
+
+TEST(Clocks, MoveOnWhileSomebodyAsksForTheTime) {
+  expect_healthy(spec_of<Patience>("patience"));
+  expect_caught(spec_of<Takeover>("takeover"), "ME-1");
+}
+
+/// Has its orders in fences.
+template <class P>
+class Fenced {
+ public:
+  void lock() {
+    while (word_.exchange(1, std::memory_order_relaxed) != 0) P::pause();
+    P::fence(std::memory_order_acquire);
+  }
+  void unlock() {
+    P::fence(std::memory_order_release);
+    word_.store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+};
+/// Without the one of its release.
+template <class P>
+class HalfFenced {
+ public:
+  void lock() {
+    while (word_.exchange(1, std::memory_order_relaxed) != 0) P::pause();
+    P::fence(std::memory_order_acquire);
+  }
+  void unlock() { word_.store(0, std::memory_order_relaxed); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+};
+
+TEST(Fences, OfThePlatformAreSeen) {
+  expect_healthy(spec_of<Fenced>("fenced"));
+  expect_caught(spec_of<HalfFenced>("half_fenced"), "MM-1");
+}
+
+}  // namespace
+}  // namespace hobbs
