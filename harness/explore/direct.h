@@ -35,6 +35,7 @@ class DirectMachine final : public Machine {
         [](void* argument) {
           Frame& f = *static_cast<Frame*>(argument);
           (*f.job)();
+          f.self->looks_no_more();
           f.self->finished_ = true;
           f.self->fibres_.switch_to(Fibres::kMain);
         },
