@@ -120,8 +120,10 @@ void add_search(CLI::App& app, Options& o) {
   app.add_option("--preemptions", o.preemptions, "Preemption bound")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000));
-  app.add_option("--strategy", o.strategy, "Search strategy: random, pct, bounded or exhaustive")
-      ->check(CLI::IsMember({"random", "pct", "bounded", "exhaustive"}));
+  std::vector<std::string> strategies{"random", "pct", "bounded", "exhaustive"};
+  if (app.get_name() == "step") strategies.push_back("native");
+  app.add_option("--strategy", o.strategy, "Search strategy")
+      ->check(CLI::IsMember(std::move(strategies)));
 }
 
 void add_bench(CLI::App& app, Options& o) {

@@ -256,6 +256,7 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
       return move;
     }
     if (is_clock(rip)) {
+      move.bits |= WorkerHead::kAskedTime;
       tell_the_time(local, memory, (input.bits & WorkerHead::kTimedOut) != 0);
       continue;
     }

@@ -47,7 +47,7 @@ struct Input {
     kKill,
   } kind = Kind::kRun;
   CallKind call = CallKind::kAcquire;  // kBegin.
-  std::uint8_t bits = 0;               // WorkerHead's kPaused, kNews and kTimedOut, as before.
+  std::uint8_t bits = 0;               // WorkerHead's kPaused, kNews, kTimedOut, kAskedTime.
   std::uint8_t woken = 0;              // By what Pending said it would wake.
   std::uint8_t first = 0;              // 1 + the first sleeper on Pending's channel; 0: nobody.
   bool mortal = false;                 // It may yet be killed.

@@ -18,7 +18,8 @@
 namespace hobbs::step {
 
 inline constexpr std::size_t kMaxStepWorkers = 5;
-inline constexpr std::size_t kSharedBytes = 8192;  // The largest lock object.
+inline constexpr std::size_t kMaxStepsPerWorker = 255;  // What WorkerHead::step counts.
+inline constexpr std::size_t kSharedBytes = 8192;       // The largest lock object.
 inline constexpr std::size_t kStackBytes = 4096;
 inline constexpr std::size_t kStoreBufferEntries = 16;
 inline constexpr std::size_t kPrivateWords = 48;
@@ -75,9 +76,10 @@ struct WorkerHead {
     kPaused = 2,       // At least once in this call.
     kNews = 4,         // Since its last pause others have changed memory.
     kAlone = 8,        // Nobody else has moved or held since this call began.
-    kTimedOut = 16,    // A deadline passed during this call.
+    kTimedOut = 16,    // A deadline, or any time that it may wait for, passed during this call.
     kSignalled = 32,   // A signal struck during this call.
     kMayTimeOut = 64,  // The sleep has a deadline.
+    kAskedTime = 128,  // In this call: what it compares the time with may come to pass.
   };
   std::uint32_t channel = 0;  // What a sleeper sleeps on.
   Phase phase = Phase::kBetween;

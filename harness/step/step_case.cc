@@ -28,7 +28,8 @@ std::string read_options(const LockSpec& lock, const ReplayCase& replay, Memory&
     return "step runs at most " + std::to_string(kMaxStepWorkers) + " workers";
   }
   if (!World::can_run(lock, replay.program)) {
-    return "step runs lock, try, timed, unlock and conversions, where the lock has them";
+    return "step runs at most " + std::to_string(kMaxStepsPerWorker) +
+           " of lock, try, timed, unlock and conversions, where the lock has them";
   }
   return "";
 }

@@ -42,12 +42,30 @@ bool can_run_natively(const StepCase& one) {
          one.lock.home != Home::kPath;
 }
 
+/// Why what was asked for cannot be searched; empty if it can.
+std::string refusal(const Request& request) {
+  constexpr std::size_t kMostAcquisitions = step::kMaxStepsPerWorker / 2;
+  if (request.memory == "c11") return "step runs machine code: its memory models are sc and tso";
+  if (request.workers > step::kMaxStepWorkers) {
+    return "step runs at most " + std::to_string(step::kMaxStepWorkers) + " workers, not " +
+           std::to_string(request.workers);
+  }
+  if (request.acquisitions > kMostAcquisitions) {
+    return "step runs at most " + std::to_string(kMostAcquisitions) +
+           " acquisitions of each worker, not " + std::to_string(request.acquisitions);
+  }
+  if (request.preemptions >= 0 && !request.strategy.empty() && request.strategy != "bounded" &&
+      request.strategy != "native") {
+    return "--preemptions bounds --strategy bounded only, not " + request.strategy;
+  }
+  return "";
+}
+
 std::vector<StepCase> chosen_cases(const LockSpec& lock, const Request& request) {
   const int preemptions = request.strategy == "bounded" && request.preemptions < 0
                               ? kPreemptionsIfBounded
                               : request.preemptions;
   std::vector<StepCase> chosen;
-  if (request.memory == "c11") return chosen;
   for (const NamedProgram& program :
        step::step_programs(lock, request.workers, request.acquisitions, request.kills)) {
     for (const Memory memory : memories(request)) {
@@ -93,6 +111,17 @@ std::vector<ScenarioInfo> StepDriver::scenarios(const LockSpec& lock) const {
 std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request) {
   have_been_multithreaded();
   std::vector<Result> results;
+  if (std::string why = refusal(request); !why.empty()) {
+    Result result;
+    result.lock = lock.name;
+    result.scenario = "binary";
+    result.driver = "step";
+    result.topology = "processes";
+    result.verdict = Verdict::kSkipped;
+    result.reason = std::move(why);
+    results.push_back(std::move(result));
+    return results;
+  }
   const std::vector<StepCase> cases = chosen_cases(lock, request);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const auto now = std::chrono::steady_clock::now();

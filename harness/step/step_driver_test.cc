@@ -103,6 +103,25 @@ TEST(Step, SaysWhatItDoesNotModel) {
   EXPECT_NE(results[0].reason.find("rdtsc"), std::string::npos) << results[0].reason;
 }
 
+/// Waits for a while of its own choice; what then, is its weakness or not.
+template <bool kTakesOver>
+struct AsksTheTime {
+  std::atomic<std::uint32_t> word{0};
+  void lock() {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+    while (word.exchange(1) != 0) {
+      if (kTakesOver && std::chrono::steady_clock::now() >= until) return;
+      ::sched_yield();
+    }
+  }
+  void unlock() { word.store(0); }
+};
+
+TEST(Step, LetsTimePassForWhoeverAsksForIt) {
+  EXPECT_EQ(accusation(spec_of<AsksTheTime<false>>("asks the time")), "");
+  EXPECT_EQ(accusation(spec_of<AsksTheTime<true>>("takes over")).substr(0, 4), "ME-1");
+}
+
 /// The first page that the kernel maps for its clocks: the processor can read it, the model cannot.
 const volatile std::uint32_t* clock_page() {
   std::ifstream maps("/proc/self/maps");
@@ -147,6 +166,42 @@ TEST(Step, ANamedSearchIsWhatIsRun) {
   EXPECT_FALSE(results[0].complete) << "a bound leaves schedules out";
   EXPECT_NE(results[0].reason.find("at most 1 preemptions"), std::string::npos)
       << results[0].reason;
+}
+
+TEST(Step, SearchesLongProgramsToTheirEndOrRefusesThem) {
+  StepDriver driver;
+  Request request = request_for(std::chrono::seconds(60));
+  request.workers = 1;
+  request.acquisitions = 127;
+  request.memory = "sc";
+  const LockSpec lock = spec_of<FutexMutex>("our futex mutex");
+  std::vector<Result> results = driver.run(lock, request);
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].verdict, Verdict::kPass) << results[0].reason;
+  request.acquisitions = 128;
+  results = driver.run(lock, request);
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].verdict, Verdict::kSkipped);
+  EXPECT_EQ(results[0].reason, "step runs at most 127 acquisitions of each worker, not 128");
+}
+
+TEST(Step, RefusesWhatItWouldNotSearchAsNamed) {
+  StepDriver driver;
+  const LockSpec lock = spec_of<FutexMutex>("our futex mutex");
+  const auto reason = [&](auto change) {
+    Request request = request_for(std::chrono::seconds(5));
+    change(request);
+    const std::vector<Result> results = driver.run(lock, request);
+    return results.size() == 1 && results[0].verdict == Verdict::kSkipped ? results[0].reason : "";
+  };
+  EXPECT_EQ(reason([](Request& r) { r.workers = 20; }), "step runs at most 5 workers, not 20");
+  EXPECT_EQ(reason([](Request& r) { r.memory = "c11"; }),
+            "step runs machine code: its memory models are sc and tso");
+  EXPECT_EQ(reason([](Request& r) {
+              r.preemptions = 1;
+              r.strategy = "random";
+            }),
+            "--preemptions bounds --strategy bounded only, not random");
 }
 
 TEST(Step, ANamedStrategyDrawsSchedules) {

@@ -21,7 +21,7 @@ std::string describe(World& world, const State& state, const Transition& transit
       return "its store of " + std::to_string(store.value) + " to lock+" +
              std::to_string(store.offset) + " becomes visible";
     }
-    case Kind::kTimeOut: return "its deadline passes while it sleeps";
+    case Kind::kTimeOut: return "its deadline passes";
     case Kind::kSignal: return "a signal ends its sleep";
     case Kind::kSpurious: return "its sleep ends for no reason";
     case Kind::kKill:

@@ -9,7 +9,8 @@ namespace {
 
 using Kind = Transition::Kind;
 
-constexpr std::uint8_t kOwnBits = WorkerHead::kPaused | WorkerHead::kNews | WorkerHead::kTimedOut;
+constexpr std::uint8_t kOwnBits =
+    WorkerHead::kPaused | WorkerHead::kNews | WorkerHead::kTimedOut | WorkerHead::kAskedTime;
 
 /// 1 + the worker that has slept longest on a channel; 0 if nobody sleeps there.
 unsigned first_sleeper(const Head& head, std::uint32_t where) {
@@ -130,6 +131,10 @@ void World::enabled(const Head& head, Body& body, std::vector<Transition>& trans
     } else if (may_run(head, body, w)) {
       transitions.push_back({Kind::kRun, w});
     }
+    const bool watches_time = worker.phase == Phase::kInCall &&
+                              worker.has(WorkerHead::kAskedTime) &&
+                              !worker.has(WorkerHead::kTimedOut);
+    if (watches_time) transitions.push_back({Kind::kTimeOut, w});
     // A worker that has not begun, or is between programs, dies as uninterestingly as it lives.
     const bool in_contact = worker.phase != Phase::kBetween || worker.holds();
     if (head.kills_left > 0 && in_contact) transitions.push_back({Kind::kKill, w});
@@ -159,9 +164,11 @@ Incident World::step(Head& head, Body& body, const Transition& transition, Event
   }
   switch (transition.kind) {
     case Kind::kTimeOut:
+      worker.set(WorkerHead::kTimedOut);
+      worker.set(WorkerHead::kSpinning, false);
+      if (worker.phase != Phase::kAsleep) return {};
       end_sleep(head, body, w,
                 (worker.channel & channel::kKind) == channel::kSemaphore ? -EAGAIN : -ETIMEDOUT);
-      worker.set(WorkerHead::kTimedOut);
       return {};
     case Kind::kSignal:
       --head.signals_left;
@@ -242,7 +249,8 @@ Incident World::begin(Head& head, Body& body, std::size_t w, Event& event) const
 Incident World::after_move(Head& head, Body& body, std::size_t w, const Move& move, bool changed,
                            Event& event) const {
   WorkerHead& worker = head.workers[w];
-  constexpr std::uint8_t kMoved = WorkerHead::kSpinning | WorkerHead::kPaused | WorkerHead::kNews;
+  constexpr std::uint8_t kMoved =
+      WorkerHead::kSpinning | WorkerHead::kPaused | WorkerHead::kNews | WorkerHead::kAskedTime;
   worker.bits = static_cast<std::uint8_t>((worker.bits & ~kMoved) | (move.bits & kMoved));
   event.instructions = move.instructions;
   Incident incident;

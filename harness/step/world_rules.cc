@@ -31,6 +31,7 @@ bool converts(Verb verb) {
 
 bool World::can_run(const LockSpec& lock, const Program& program) {
   for (const auto& steps : program.workers) {
+    if (steps.size() > kMaxStepsPerWorker) return false;
     for (const hobbs::Step& step : steps) {
       if (step.verb == Verb::kRelease) continue;
       if (!acquires(step.verb) && !converts(step.verb)) return false;
