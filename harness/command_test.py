@@ -106,6 +106,9 @@ class Words(CommandTest):
     def test_what_selects_nothing_names_what_is_near(self):
         self.expect_sentence(NOTHING_RAN, "near: good", "verify", "--locks", "goood")
         self.expect_sentence(NOTHING_RAN, "no driver matches 'fre'", "verify", "--drivers", "fre")
+        self.expect_sentence(NOTHING_RAN, "near: good", "verify", "--locks", "good,goood")
+        self.expect_sentence(NOTHING_RAN, "no driver matches 'x'", "verify", "--drivers", "*,x")
+        self.expect_sentence(NOTHING_RAN, "no rule matches 'NOPE-9'", "verify", "--rules", "NOPE-9")
         self.expect_sentence(NOTHING_RAN, "no scenario", "verify", "--locks", "good",
                              "--scenarios", "zzz")
         code, out, _ = self.run_hobbs("verify", "--locks", "unfit")

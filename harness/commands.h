@@ -43,8 +43,13 @@ int doctor_command(const Options& options);
 /// main_with() over other drivers than this version's own: what the tests drive.
 int main_with(int argc, char** argv, const Catalog& catalog, const Drivers& drivers);
 
+/// Each pattern of the list must match one of these names: who misspells one would test less than
+/// he thinks. Throws NothingToRun, naming the `kind` of thing and near matches.
+void check_each(std::string_view kind, const std::string& globs,
+                const std::vector<std::string>& names);
+
 /// The locks whose names match, other libraries' (LockSpec::peer) only `with_peers`; throws
-/// NothingToRun, naming near matches, if none does.
+/// NothingToRun, naming near matches, unless each pattern matches one.
 Catalog choose_locks(const Catalog& catalog, const std::string& globs, bool with_peers);
 
 }  // namespace hobbs

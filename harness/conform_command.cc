@@ -40,12 +40,9 @@ std::vector<ConformanceCase> choose_cases(std::vector<ConformanceCase> cases,
   for (const ConformanceCase& one : cases) {
     if (std::find(names.begin(), names.end(), one.lock) == names.end()) names.push_back(one.lock);
   }
+  check_each("lock of the cases", locks, names);
   std::erase_if(cases, [&](const ConformanceCase& one) { return !glob_match(locks, one.lock); });
-  if (!cases.empty()) return cases;
-  const std::vector<std::string> near = near_matches(locks, names);
-  throw NothingToRun(fmt::format("no case is for a lock that matches '{}'{}", locks,
-                                 near.empty() ? "" : "; near: ") +
-                     fmt::format("{}", fmt::join(near, ", ")));
+  return cases;
 }
 
 /// The locks that random calls can be made on: the seeds', and those of the program's own agent.

@@ -17,9 +17,13 @@
 #include "harness/output.h"
 #include "harness/report_sink.h"
 #include "reports/store.h"
+#include "scenarios/rules/catalog.h"
+#include "scenarios/rules/catalog.h"
 
 namespace hobbs {
 namespace {
+
+constexpr std::size_t kFewNames = 8;  // That an error can list.
 
 using std::chrono::milliseconds;
 
@@ -66,22 +70,13 @@ CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers
 
 /// Exit 4 in one sentence that says what was near.
 [[noreturn]] void nothing_selected(const CampaignPlan& plan) {
-  std::vector<std::string> drivers;
   std::vector<std::string> scenarios;
   for (const DriverEntry& entry : *plan.drivers) {
-    drivers.emplace_back(entry.driver->name());
-    if (!glob_match(plan.driver_globs, drivers.back())) continue;
+    if (!glob_match(plan.driver_globs, entry.driver->name())) continue;
     for (const LockSpec& lock : *plan.locks) {
       if (!entry.driver->unfit(lock).empty()) continue;
       for (const ScenarioInfo& info : entry.driver->scenarios(lock)) scenarios.push_back(info.name);
     }
-  }
-  const bool any_driver = std::any_of(drivers.begin(), drivers.end(), [&](const std::string& name) {
-    return glob_match(plan.driver_globs, name);
-  });
-  if (!any_driver) {
-    throw NothingToRun(fmt::format("no driver matches '{}'; this version has: {}",
-                                   plan.driver_globs, fmt::join(drivers, ", ")));
   }
   std::sort(scenarios.begin(), scenarios.end());
   scenarios.erase(std::unique(scenarios.begin(), scenarios.end()), scenarios.end());
@@ -93,20 +88,34 @@ CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers
 
 }  // namespace
 
+void check_each(std::string_view kind, const std::string& globs,
+                const std::vector<std::string>& names) {
+  for (const std::string& glob : split_commas(globs)) {
+    const bool any = std::any_of(names.begin(), names.end(),
+                                 [&](const std::string& name) { return glob_match(glob, name); });
+    if (any) continue;
+    const std::vector<std::string> near = near_matches(glob, names);
+    throw NothingToRun(fmt::format(
+        "no {} matches '{}'; {}", kind, glob,
+        near.empty() ? fmt::format("there are {}", names.size() <= kFewNames
+                                                       ? fmt::to_string(fmt::join(names, ", "))
+                                                       : fmt::to_string(names.size()))
+                     : fmt::format("near: {}", fmt::join(near, ", "))));
+  }
+}
+
 Catalog choose_locks(const Catalog& catalog, const std::string& globs, bool with_peers) {
   Catalog chosen;
   std::copy_if(catalog.begin(), catalog.end(), std::back_inserter(chosen),
                [&](const LockSpec& lock) {
                  return (with_peers || !lock.peer) && glob_match(globs, lock.name);
                });
-  if (!chosen.empty()) return chosen;
   if (catalog.empty()) throw NothingToRun("this program was given no locks");
   std::vector<std::string> names;
   for (const LockSpec& lock : catalog) names.push_back(lock.name);
-  const std::vector<std::string> near = near_matches(globs, names);
-  throw NothingToRun(
-      near.empty() ? fmt::format("no lock matches '{}'; `list` shows all {}", globs, names.size())
-                   : fmt::format("no lock matches '{}'; near: {}", globs, fmt::join(near, ", ")));
+  check_each("lock", globs, names);
+  if (chosen.empty()) throw NothingToRun("all locks that match are of other libraries: name them");
+  return chosen;
 }
 
 void check_store(const std::string& file) {
@@ -124,6 +133,12 @@ int run_command(const Options& options, const Catalog& catalog, const Drivers& d
                 const std::string& program) {
   const Catalog locks = choose_locks(catalog, options.locks, options.locks_named);
   CampaignPlan plan = plan_of(options, locks, drivers);
+  std::vector<std::string> names;
+  for (const DriverEntry& entry : drivers) names.emplace_back(entry.driver->name());
+  check_each("driver", plan.driver_globs, names);
+  names.clear();
+  for (const Rule& rule : all_rules()) names.emplace_back(rule.id);
+  check_each("rule", plan.request.rules, names);
   std::vector<Result> skipped;
   if (plan_slices(plan, skipped).empty() && skipped.empty()) {
     if (plan.shard < plan.seeds) nothing_selected(plan);

@@ -96,6 +96,9 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
   } else {
     result.reason = std::to_string(covered.executions) + " executions of " +
                     std::to_string(covered.programs) + " programs";
+    if (covered.cut > 0) {
+      result.reason += ", " + std::to_string(covered.cut) + " of them cut by the limit of steps";
+    }
     result.complete = covered.exhausted == covered.pairs;
     if (covered.exhausted > 0) {
       result.reason += "; all executions of " +
@@ -187,7 +190,7 @@ std::vector<Result> ExploreDriver::run(const LockSpec& lock, const Request& requ
     results.push_back(coverage_result(lock, family, covered));
     if (outcome.refused.empty()) continue;
     results.back().verdict = Verdict::kSkipped;
-    results.back().reason = "cannot be modelled: " + outcome.refused;
+    results.back().reason = "cannot be run: " + outcome.refused;
   }
   if (outcome.caught) {
     const auto now = explore::Clock::now();

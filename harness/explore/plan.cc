@@ -59,7 +59,32 @@ Plan::Plan(const LockSpec& lock, const Request& request)
   make_jobs();
 }
 
+/// Why what was asked for by name cannot be run as it was named; empty if it can.
+std::string Plan::refusal() const {
+  const bool bounded = request_.strategy.empty() || request_.strategy == "bounded";
+  if (request_.preemptions >= 0 && !bounded) {
+    return "--preemptions bounds --strategy bounded only, not " + request_.strategy;
+  }
+  if (request_.kills == 0) return "";
+  if (lock_.claims.crash == CrashBehaviour::kStuck) {
+    return "the lock promises nothing for the case that a worker dies";
+  }
+  if (request_.preemptions >= 0 || request_.strategy == "bounded") {
+    return "a bounded search kills nobody";
+  }
+  const bool named = request_.workers != 0 || request_.acquisitions != 0;
+  if (named && request_.kills > (request_.workers == 0 ? 2 : request_.workers)) {
+    return "more deaths than workers";
+  }
+  return "";
+}
+
 void Plan::make_jobs() {
+  outcome_.refused = refusal();
+  if (!outcome_.refused.empty()) {
+    coverage("named");
+    return;
+  }
   if (request_.workers != 0 || request_.acquisitions != 0) {
     ControlledProgram named;
     named.family = "named";
@@ -70,14 +95,18 @@ void Plan::make_jobs() {
       named.program.faults.push_back({Fault::Kind::kKillProcess, static_cast<std::uint8_t>(k), 1});
     }
     named.kills = request_.kills > 0;
-    if (named.kills && lock_.claims.crash == CrashBehaviour::kStuck) {
+    if (named.kills) named.rules += ",CR-1,CR-3,CR-5,CR-6,CR-7,CR-8";
+    outcome_.refused = explorer(MemoryModel::kSc, named.topology).load(named.program);
+    if (!outcome_.refused.empty()) {
       coverage(named.family).rules = named.rules;
-      outcome_.refused = "the lock promises nothing for the case that a worker dies";
       return;
     }
     programs_.push_back(std::move(named));
   } else {
     programs_ = controlled_programs(lock_);
+  }
+  if (request_.kills > 0) {
+    std::erase_if(programs_, [](const ControlledProgram& program) { return !program.kills; });
   }
   std::erase_if(programs_, [this](const ControlledProgram& program) {
     return !glob_match(request_.scenarios, "controlled/" + program.family) ||

@@ -54,6 +54,7 @@ class Plan {
     bool exhaustible = true;  // ... or it is of no use to try again ...
     bool sleeps = false;      // ... and it waits on a futex.
   };
+  std::string refusal() const;
   void make_jobs();
   bool waits_for_itself(const ControlledProgram& program);
   bool out_of_time(std::uint32_t round) const;

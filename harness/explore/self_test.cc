@@ -15,6 +15,9 @@
 
 #include "harness/explore/explore_driver.h"
 #include "locks/mutants/gallery.h"
+#include "locks/reference/mcs_lock.h"
+#include "locks/reference/peterson_lock.h"
+#include "locks/reference/robust_mutex.h"
 #include "locks/spec_of.h"
 
 // What read() becomes where the compiler does not know how large its buffer is.
@@ -271,6 +274,27 @@ TEST(Deadlines, TheGreatestIsNoneThatHasPassed) {
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->rule, "TO-9") << found->finding->summary;
   EXPECT_EQ(found->finding->failed, found->finding->of);
+}
+
+TEST(Refusal, IsOfWhatCannotBeRunAsNamed) {
+  const auto reason = [](const LockSpec& lock, auto change) {
+    Request asked = request(std::chrono::seconds(20));
+    change(asked);
+    const std::vector<Result> results = ExploreDriver().run(lock, asked);
+    return results.size() == 1 && results[0].verdict == Verdict::kSkipped ? results[0].reason : "";
+  };
+  EXPECT_EQ(reason(spec_of<McsLock>("mcs"), [](Request& r) { r.workers = 9; }),
+            "cannot be run: explore runs 1 to 8 workers");
+  EXPECT_EQ(reason(spec_of<PetersonLock>("peterson"), [](Request& r) { r.workers = 3; }),
+            "cannot be run: the lock is made for fewer workers");
+  EXPECT_EQ(reason(spec_of<McsLock>("mcs"), [](Request& r) { r.kills = 1; }),
+            "cannot be run: the lock promises nothing for the case that a worker dies");
+  EXPECT_EQ(
+      reason(spec_of<RobustMutex>("robust_mutex"), [](Request& r) { r.workers = 2, r.kills = 3; }),
+      "cannot be run: more deaths than workers");
+  EXPECT_EQ(
+      reason(spec_of<McsLock>("mcs"), [](Request& r) { r.preemptions = 1, r.strategy = "random"; }),
+      "cannot be run: --preemptions bounds --strategy bounded only, not random");
 }
 
 TEST(Refusal, NamesTheFileCallThatIsNotModelled) {

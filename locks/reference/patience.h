@@ -28,11 +28,11 @@ struct Patience {
 /// takes infinity for EINVAL as well: here it is what it says).
 template <class P>
 Patience process_patience(bool block, std::optional<Seconds> timeout) {
-  if (timeout && std::isnan(timeout->count())) {
-    throw LockError(LockErrorKind::kBadArgument, "the timeout is not a number");
-  }
   if (!block) return Patience::none();
   if (!timeout) return Patience::forever();
+  if (std::isnan(timeout->count())) {
+    throw LockError(LockErrorKind::kBadArgument, "the timeout is not a number");
+  }
   if (timeout->count() <= 0) return Patience::none();
   return Patience::until(deadline_after<P>(*timeout));
 }

@@ -39,6 +39,8 @@ using SleepFunction = std::function<void(Seconds)>;
 
 /// The default: goes on after a signal, unless that shall end the wait (interrupt.h).
 inline void sleep_through_signals(Seconds duration) {
+  constexpr Seconds kCentury{3.2e9};  // What time_t and the kernel can surely be told.
+  duration = std::min(duration, kCentury);
   const double whole = std::floor(duration.count());
   timespec left{.tv_sec = static_cast<time_t>(whole),
                 .tv_nsec = static_cast<long>((duration.count() - whole) * 1e9)};

@@ -124,6 +124,7 @@ TEST(ProcessLock, TreatsTimeoutsAsDocumented) {
     EXPECT_FALSE(lock.acquire(true, Seconds(seconds)));
   }
   EXPECT_FALSE(lock.acquire(false, Seconds(1000)));
+  EXPECT_FALSE(lock.acquire(false, Seconds(std::nan("")))) << "ignored";
   EXPECT_LT(RealPlatform::now() - start, 500s) << "tries do not wait";
   EXPECT_EQ(refusal([&] { lock.acquire(true, Seconds(std::nan(""))); }),
             LockErrorKind::kBadArgument);

@@ -209,7 +209,12 @@ void add_readers(Collection& c, Fairness fairness) {
        "lock work unlock | lock work unlock | lock_shared work unlock | lock_shared work unlock",
        "lock_shared meet(3) work unlock | lock_shared meet(3) work unlock | lock_shared meet(3) "
        "work unlock",
-       "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock"});
+       "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock",
+       // As many readers at once as a count of two bits does not hold, one of them let out again.
+       "lock_shared meet(4) unlock | lock_shared meet(4) unlock | lock_shared meet(4) unlock | "
+       "lock_shared meet(4) unlock | try work unlock",
+       "lock_shared meet(5) unlock | lock_shared meet(5) unlock | lock_shared meet(5) unlock | "
+       "lock_shared meet(5) unlock | lock_shared meet(5) unlock | try work unlock"});
   if (fairness == Fairness::kReaderPreference) {  // Writers that wait are nothing to a reader.
     c.add_all("readers", kReaders,
               {"lock_shared meet(2) unlock | lock unlock | lock_shared meet(2) unlock",
@@ -223,6 +228,7 @@ void add_readers(Collection& c, Fairness fairness) {
        "lock_shared work unlock | lock work unlock | try work unlock",
        "lock work unlock | lock_shared work unlock | try_shared work unlock",
        "lock_shared meet(2) unlock | try_shared meet(2) unlock",
+       "lock downgrade meet(2) meet(2) unlock | meet(2) try_shared meet(2) unlock",
        "repeat=2: lock_shared work unlock | lock work unlock | try work unlock",
        "lock work unlock | lock_shared work unlock | try work unlock | lock_shared work "
        "unlock",
