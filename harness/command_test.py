@@ -93,7 +93,8 @@ class Words(CommandTest):
         self.expect_sentence(USAGE, "--strategy", "explore", "--strategy", "luck")
         self.expect_sentence(USAGE, "fd:77.*Bad file descriptor", "agent", "fd:77")
         self.expect_sentence(USAGE, "--memory", "explore", "--memory", "imaginary")
-        self.expect_sentence(USAGE, "verify --lock", "step", "--lock", "exec:true")
+        for command in ("step", "explore", "stress", "bench"):
+            self.expect_sentence(USAGE, "verify --lock", command, "--lock", "exec:true")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")
         self.expect_sentence(USAGE, "file|FILE", "replay")
 
@@ -130,6 +131,11 @@ class Files(CommandTest):
         broken = self.file("[X-1] th.Lock | broken\nA L.acquire( -> true\n")
         self.expect_sentence(USAGE, r"\b2\b", "conform", "--cases", broken)
         self.expect_sentence(USAGE, "line 1", "conform", "--cases", self.file("\1\2 nonsense\n"))
+
+    def test_compare_of_neither_results_nor_programs(self):
+        for text in ("{}", "[]", ""):
+            self.expect_sentence(USAGE, "neither a result .* nor a program", "compare",
+                                 self.file(text), self.file(text))
 
     def test_corrupt_replay_files(self):
         good = self.replay_file()

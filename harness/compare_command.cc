@@ -1,5 +1,6 @@
 // compare: two programs run now in pairs, or two results; a table and an exit code for CI.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <optional>
 #include <stdexcept>
@@ -39,7 +40,11 @@ Side side_of(const std::string& argument) {
   Side side{argument, ""};
   const FileText file = read_file(argument);
   if (!file.error.empty()) throw UsageError(file.error);
-  if (is_bench_json(file.text)) side.text = file.text;
+  if (is_bench_json(file.text)) {
+    side.text = file.text;
+  } else if (access(argument.c_str(), X_OK) != 0) {
+    throw UsageError(argument + " is neither a result of `bench --format json` nor a program");
+  }
   return side;
 }
 

@@ -89,11 +89,11 @@ int verify_agent_command(const Options& options, const std::string& program) {
   if (!options.lock.starts_with("exec:")) {
     throw UsageError("--lock takes exec:COMMAND; the locks of this program are chosen by --locks");
   }
-  if (options.command == "step") {
-    throw UsageError(
-        "step needs the lock's machine code in its own process, and an agent has it in another; "
-        "verify --lock '" +
-        options.lock + "' judges its calls");
+  if (options.command != "verify") {
+    throw UsageError(options.command +
+                     " needs the lock's code in its own processes, and an agent has it in another; "
+                     "verify --lock '" +
+                     options.lock + "' judges its calls");
   }
   Options conform = options;
   conform.agent = options.lock;

@@ -177,7 +177,7 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
     if (name == "explore" || name == "step" || name == "verify" || name == "crash") {
       add_search(*sub, o);
     }
-    if (name == "step") {
+    if (name != "verify") {
       sub->add_option("--lock", o.lock, "Refused, with the reason and what to run instead")
           ->type_name("exec:COMMAND");
     }

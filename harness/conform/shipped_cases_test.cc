@@ -37,11 +37,16 @@ void expect_no_failure(const std::vector<Result>& results) {
   for (const auto& [reason, rules] : why) std::printf("%s:%s\n", reason.c_str(), rules.c_str());
 }
 
-std::size_t passes(const std::vector<Result>& results, const std::string& lock) {
-  return static_cast<std::size_t>(
-      std::count_if(results.begin(), results.end(), [&](const Result& result) {
-        return result.lock == lock && result.verdict == Verdict::kPass;
-      }));
+/// A loaded machine may leave a case open here and there; else all of these locks' pass, but for so
+/// many that are skipped.
+void expect_passes(const std::vector<Result>& results, const std::string& locks,
+                   std::size_t skipped) {
+  std::map<Verdict, std::size_t> count;
+  for (const Result& result : results) {
+    if (result.lock.starts_with(locks)) ++count[result.verdict];
+  }
+  EXPECT_GT(count[Verdict::kPass], 9 * count[Verdict::kInconclusive]) << locks;
+  EXPECT_EQ(count[Verdict::kSkipped], skipped) << locks;
 }
 
 TEST(ShippedCasesTest, CoverEveryLockOfTheSeedsUnderNamesOfTheirOwn) {
@@ -81,8 +86,8 @@ TEST(ShippedCasesTest, PythonsOwnLocksKeepTheirPromises) {
   options.differences = shipped_differences();
   const std::vector<Result> results = run(options);
   expect_no_failure(results);
-  EXPECT_GT(passes(results, "mp.Lock"), 0U);
-  EXPECT_GT(passes(results, "th.Lock"), 0U);
+  for (const char* locks : {"th.", "fa."}) expect_passes(results, locks, 0);
+  expect_passes(results, "mp.", 1);  // The hazard below.
 }
 
 TEST(ShippedCasesTest, TheCppLocksKeepTheirPromises) {
@@ -91,8 +96,7 @@ TEST(ShippedCasesTest, TheCppLocksKeepTheirPromises) {
   options.differences = shipped_differences();
   const std::vector<Result> results = run(options);
   expect_no_failure(results);
-  EXPECT_GT(passes(results, "mp.Lock"), 0U);
-  EXPECT_GT(passes(results, "th.Lock"), 0U);
+  for (const char* locks : {"th.", "mp.", "fa.", "mpu."}) expect_passes(results, locks, 0);
 }
 
 /// The other way round: what the table excuses is really there.

@@ -47,12 +47,19 @@ class FileHold {
     return result.acquired;
   }
 
-  /// Whether it was held in that mode, by this process; if so, no more.
+  /// Whether it was held in that mode, by this process; if so, no more. If the system refuses it
+  /// is held on, and the error is logged and thrown.
   bool drop(Mode mode) {
     {
       const std::lock_guard<std::mutex> guard(mutex_);
       if (!holds(mode)) return false;
-      file_.unlock();
+      try {
+        file_.unlock();
+      } catch (const LockError&) {
+        if (log_)
+          log_(kErrorLevel, "Could not unlock the acquired lock opened on `" + file_.path() + "`");
+        throw;
+      }
       holder_ = 0;
       file_point<P>();
       file_.close();

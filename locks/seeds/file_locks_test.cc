@@ -132,6 +132,28 @@ TEST_F(FileLocks, FoldersAreMadeTheFileStaysAndItsContentToo) {
   for (const auto& line : lines) EXPECT_EQ(line.first, kTraceLevel);
 }
 
+TEST_F(FileLocks, WhatTheSystemRefusesToUnlockIsHeldOnAndLogged) {
+  std::vector<std::pair<int, std::string>> lines;
+  Lock lock(path_, {},
+            [&](int level, const std::string& line) { lines.emplace_back(level, line); });
+  lock.lock();
+  lock.with_file([](LockFile& file) { file.close(); });
+  EXPECT_EQ(refusal([&] { lock.release(); }), LockErrorKind::kNotOpen);
+  EXPECT_TRUE(lock.acquired());
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[1].first, kErrorLevel);
+  EXPECT_EQ(lines[1].second, "Could not unlock the acquired lock opened on `" + path_ + "`");
+}
+
+TEST(BackOff, SleepsLongerThanAClockCanSay) {
+  const auto sleeper = [] {
+    ::ualarm(50'000, 0);  // Ends the process if it is still asleep.
+    sleep_through_signals(Seconds(1e300));
+    return 0;
+  };
+  EXPECT_EQ(wait_for(fork_worker(2, sleeper)), -1);
+}
+
 TEST_F(FileLocks, PathsThatCannotBeOpenedSayWhy) {
   const auto error_of = [](const std::string& path) {
     try {

@@ -108,7 +108,12 @@ class BasicSharedLock : public TimedLockable<BasicSharedLock<P, reentrant>, P>,
       return true;
     }
     if (!(exclusive ? lock_.take(patience) : lock_.take_shared(patience))) return false;
-    hold_.set((exclusive ? kExclusiveBit : 0) | 1);
+    try {
+      hold_.set((exclusive ? kExclusiveBit : 0) | 1);
+    } catch (...) {  // No memory to remember it by.
+      exclusive ? lock_.unlock() : lock_.unlock_shared();
+      throw;
+    }
     return true;
   }
   void deepen(std::uint32_t hold, bool exclusive) {
