@@ -5,6 +5,7 @@
 #include "harness/explore/plan.h"
 #include "harness/explore/story.h"
 #include "reports/replay_case.h"
+#include "scenarios/suites/small_programs.h"
 
 namespace hobbs {
 namespace {
@@ -101,12 +102,12 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
     }
     result.complete = covered.exhausted == covered.pairs;
     if (covered.exhausted > 0) {
-      result.reason += "; all executions of " +
-                       (result.complete ? "these programs under each memory model"
-                                        : std::to_string(covered.exhausted) + " of " +
-                                              std::to_string(covered.pairs) +
-                                              " programs under a memory model") +
-                       ": " + std::to_string(covered.all_executions);
+      result.reason +=
+          "; all executions of " +
+          (result.complete ? "these programs under each memory model"
+                           : std::to_string(covered.exhausted) + " of " +
+                                 std::to_string(covered.pairs) + " programs under a memory model") +
+          ": " + std::to_string(covered.all_executions);
     }
     if (covered.exhaustive && !result.complete) {
       result.verdict = Verdict::kInconclusive;
@@ -169,12 +170,17 @@ std::string ExploreDriver::unfit(const LockSpec& lock) const {
 
 std::vector<ScenarioInfo> ExploreDriver::scenarios(const LockSpec& lock) const {
   std::vector<ScenarioInfo> list;
+  if (const std::vector<Program> small = small_programs(lock); !small.empty()) {
+    list.push_back({"controlled/enumerated", small_program_rules(lock),
+                    "interleavings of all " + std::to_string(small.size()) + " small programs"});
+  }
   for (const ControlledProgram& program : controlled_programs(lock)) {
     const std::string name = "controlled/" + program.family;
     const bool known = std::any_of(list.begin(), list.end(),
                                    [&name](const ScenarioInfo& info) { return info.name == name; });
     if (!known) {
-      list.push_back({name, program.rules, "interleavings such as of: " + to_text(program.program)});
+      list.push_back(
+          {name, program.rules, "interleavings such as of: " + to_text(program.program)});
     }
   }
   return list;

@@ -167,6 +167,7 @@ bool Judge::ends_without(int w, Outcome outcome, std::int64_t now_ns) {
   const Step& step = workers_[w].step;
   Window& window = windows_[step.lock][static_cast<unsigned>(w)];
   --window.open;
+  if (upgrading(step.verb)) window.exclusive = false;
   if (watches_order_) overtaking_.gives_up(w);
   if (!check_failure(w, outcome, now_ns)) return false;
   if (step.verb != Verb::kTry) return true;

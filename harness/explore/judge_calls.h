@@ -49,6 +49,7 @@ constexpr bool releasing(Verb verb) {
         overtaking_.calls(w, step.lock, step.mode, step.verb == Verb::kTimed);
       }
     }
+    if (upgrading(step.verb)) window.exclusive = true;  // As long as it lasts, at least.
     if (step.verb != Verb::kAcquire) begins_to_seek(w, now_ns, deadline_ns);
     if (seeking_ != 0) [[unlikely]]
       let_others_look_for_excuses(w);
@@ -90,6 +91,7 @@ constexpr bool releasing(Verb verb) {
     return true;
   }
   if (releasing(step.verb) && window.open > 0) --window.open;
+  if (step.verb == Verb::kDowngrade) window.exclusive = false;
   return (outcome == Outcome::kReleased && step.verb != Verb::kMisuse) || check_release(w, outcome);
 }
 

@@ -8,6 +8,7 @@
 #include "harness/explore/guided.h"
 #include "harness/explore/random_walk.h"
 #include "harness/glob.h"
+#include "scenarios/suites/small_programs.h"
 
 namespace hobbs::explore {
 namespace {
@@ -21,6 +22,12 @@ constexpr std::uint64_t kFirstFew = 32;
 constexpr std::chrono::milliseconds kShrinkTime{1500};
 constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at first.
 constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
+
+constexpr const char* kEnumerated = "enumerated";
+constexpr std::uint64_t kSmallExecutions = 16;  // Of each small program in the first pass.
+constexpr std::uint64_t kSmallPasses = 6;       // Are enough if nothing else is left to do.
+constexpr int kSmallShare = 4;                  // Of the time of all others, one part in so many.
+constexpr std::chrono::milliseconds kSmallShareMin{20};
 
 constexpr std::chrono::milliseconds kFirstRound{250};  // Of the processor's time.
 constexpr std::chrono::milliseconds kOverstay{1000};
@@ -135,6 +142,51 @@ void Plan::make_jobs() {
       }
     }
   }
+  enumerate();
+}
+
+/// All small programs, unless other ones were asked for.
+void Plan::enumerate() {
+  const bool named = request_.workers != 0 || request_.acquisitions != 0 || request_.kills != 0;
+  if (named || !request_.strategy.empty() || request_.preemptions >= 0 ||
+      !glob_match(request_.scenarios, std::string("controlled/") + kEnumerated) ||
+      !glob_match_any(request_.rules, small_program_rules(lock_))) {
+    return;
+  }
+  small_ = small_programs(lock_);
+  if (small_.empty()) return;
+  small_models_ = models_of(request_.memory);
+  Coverage& covered = coverage(kEnumerated);
+  covered.rules = small_program_rules(lock_);
+  covered.programs = static_cast<std::uint32_t>(small_.size());
+  covered.pairs = covered.programs * static_cast<std::uint32_t>(small_models_.size());
+}
+
+/// Some executions of one small program after the other under each memory model, for so long;
+/// true if the plan is over.
+bool Plan::run_enumerated(Clock::duration share) {
+  if (small_.empty()) return false;
+  const auto start = Clock::now();
+  const auto until =
+      std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
+  const Topology topology = lock_.claims.process_shared ? Topology::kFork : Topology::kThreads;
+  bool over = false;
+  while (!over && Clock::now() < until) {
+    const Program& program = small_[small_next_ / small_models_.size()];
+    const MemoryModel model = small_models_[small_next_ % small_models_.size()];
+    if (++small_next_ == small_.size() * small_models_.size()) {
+      small_next_ = 0;
+      ++small_passes_;
+    }
+    Explorer& explorer = this->explorer(model, topology);
+    if (!explorer.load(program).empty()) continue;
+    RandomWalk walk(++seed_);
+    over = note(kEnumerated,
+                hunt(explorer, program, model, topology, walk,
+                     kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16), until));
+  }
+  coverage(kEnumerated).duration_ns += (Clock::now() - start).count();
+  return over;
 }
 
 /// Whether the first worker alone sleeps for ever, in every execution in which nothing wakes it.
@@ -162,8 +214,8 @@ Explorer& Plan::explorer(MemoryModel model, Topology topology) {
 }
 
 /// Keeps the books; true if the plan is over.
-bool Plan::note(const Job& job, Stretch&& stretch) {
-  Coverage& covered = coverage(job.program->family);
+bool Plan::note(const std::string& family, Stretch&& stretch) {
+  Coverage& covered = coverage(family);
   covered.executions += stretch.executions;
   covered.cut += stretch.cut;
   if (!stretch.unsettled.empty()) covered.unsettled = stretch.unsettled;
@@ -171,7 +223,7 @@ bool Plan::note(const Job& job, Stretch&& stretch) {
   if (stretch.caught) {
     stretch.caught->executions = covered.executions;
     outcome_.caught = std::move(stretch.caught);
-    outcome_.caught_family = job.program->family;
+    outcome_.caught_family = family;
   }
   return outcome_.caught || !outcome_.refused.empty();
 }
@@ -191,7 +243,7 @@ bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology, strategy,
                          executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
-  return note(job, std::move(stretch));
+  return note(job.program->family, std::move(stretch));
 }
 
 /// Kills the workers of the program's faults at point after point, until they survive their steps.
@@ -218,12 +270,12 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
       return event.kind == Event::Kind::kDeath;
     });
     done += first.executions;
-    over = note(job, std::move(first));
+    over = note(job.program->family, std::move(first));
     if (!over && died) {
       Stretch more = hunt(explorer, program, job.model, job.program->topology, walk,
                           kExecutionsPerKillPoint, hunt_until_);
       done += more.executions;
-      over = note(job, std::move(more));
+      over = note(job.program->family, std::move(more));
     }
     job.kill_point = died && job.kill_point < kKillPointsMax ? job.kill_point + 1 : 1;
   }
@@ -281,7 +333,7 @@ bool Plan::search_systematically() {
       coverage(job.program->family).duration_ns += (Clock::now() - start).count();
       all = all && stretch.exhausted;
       if (stretch.exhausted) ++searched[job.program->family];
-      if (note(job, std::move(stretch))) return true;
+      if (note(job.program->family, std::move(stretch))) return true;
     }
     for (const auto& [family, count] : searched) {
       Coverage& covered = coverage(family);
@@ -317,7 +369,7 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
   Stretch stretch;
   stretch.executions = found.executions;
   stretch.caught = std::move(found.caught);
-  return note(job, std::move(stretch));
+  return note(job.program->family, std::move(stretch));
 }
 
 /// All executions of every program, as far as that takes no longer than `slice` for one.
@@ -338,7 +390,7 @@ bool Plan::nothing_left() const {
 }
 
 PlanOutcome Plan::run() {
-  if (jobs_.empty()) return std::move(outcome_);
+  if (jobs_.empty() && small_.empty()) return std::move(outcome_);
   if (request_.strategy == "bounded" || request_.preemptions >= 0) {
     search_systematically();
     return std::move(outcome_);
@@ -349,12 +401,16 @@ PlanOutcome Plan::run() {
     while (std::any_of(jobs_.begin(), jobs_.end(), tries) && !exhaust(exhaustion)) exhaustion *= 8;
     return std::move(outcome_);
   }
+  const auto start = Clock::now();
   std::uint64_t slice = kFirstSlice;
   for (std::uint32_t number = 0;; ++number) {
     request_.progress("explore " + lock_.name + ", round " + std::to_string(number + 1));
     if (round(number, slice)) break;
+    if (number > 0 && run_enumerated((Clock::now() - start) / kSmallShare)) break;
+    if (Clock::now() >= hunt_until_) break;
     if (request_.strategy.empty() && number % 2 == kRoundOfExhaustion) {
-      if (exhaust(exhaustion) || nothing_left()) break;
+      if (exhaust(exhaustion)) break;
+      if (nothing_left() && (small_.empty() || small_passes_ >= kSmallPasses)) break;
       exhaustion *= 2;
     }
     if (number == 2 && search_systematically()) break;

@@ -65,7 +65,9 @@ class Plan {
   bool exhaust(Clock::duration slice);
   bool exhaust_job(Job& job, Clock::time_point until);
   bool nothing_left() const;
-  bool note(const Job& job, Stretch&& stretch);
+  bool note(const std::string& family, Stretch&& stretch);
+  void enumerate();
+  bool run_enumerated(Clock::duration share);
   Explorer& explorer(MemoryModel model, Topology topology);
   Coverage& coverage(const std::string& family);
 
@@ -75,6 +77,10 @@ class Plan {
   std::chrono::nanoseconds first_round_until_;  // By processor_time().
   std::vector<ControlledProgram> programs_;
   std::vector<Job> jobs_;
+  std::vector<Program> small_;  // All small programs: each gets a few executions at a time ...
+  std::vector<MemoryModel> small_models_;
+  std::size_t small_next_ = 0;      // ... from this one on, ...
+  std::uint64_t small_passes_ = 0;  // ... so often before.
   std::map<std::pair<MemoryModel, Topology>, std::unique_ptr<Explorer>> explorers_;
   PlanOutcome outcome_;
   std::uint64_t seed_;

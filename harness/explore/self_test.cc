@@ -276,6 +276,19 @@ TEST(Deadlines, TheGreatestIsNoneThatHasPassed) {
   EXPECT_EQ(found->finding->failed, found->finding->of);
 }
 
+TEST(Enumerated, SmallProgramsFindWhatTheyHold) {
+  for (const auto& mutant : mutants::gallery()) {
+    if (mutant.lock.name != "split_test_and_set") continue;
+    Request asked = request(std::chrono::seconds(30));
+    asked.scenarios = "controlled/enumerated";
+    const std::vector<Result> results = ExploreDriver().run(mutant.lock, asked);
+    const Result* const found = finding_of(results);
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found->scenario, "controlled/enumerated");
+    EXPECT_EQ(found->finding->failed, found->finding->of);
+  }
+}
+
 TEST(Refusal, IsOfWhatCannotBeRunAsNamed) {
   const auto reason = [](const LockSpec& lock, auto change) {
     Request asked = request(std::chrono::seconds(20));

@@ -212,9 +212,9 @@ void add_readers(Collection& c, Fairness fairness) {
        "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock",
        // As many readers at once as a count of two bits does not hold, one of them let out again.
        "lock_shared meet(4) unlock | lock_shared meet(4) unlock | lock_shared meet(4) unlock | "
-       "lock_shared meet(4) unlock | try work unlock",
+       "lock_shared meet(4) unlock | lock work unlock",
        "lock_shared meet(5) unlock | lock_shared meet(5) unlock | lock_shared meet(5) unlock | "
-       "lock_shared meet(5) unlock | lock_shared meet(5) unlock | try work unlock"});
+       "lock_shared meet(5) unlock | lock_shared meet(5) unlock | lock work unlock"});
   if (fairness == Fairness::kReaderPreference) {  // Writers that wait are nothing to a reader.
     c.add_all("readers", kReaders,
               {"lock_shared meet(2) unlock | lock unlock | lock_shared meet(2) unlock",
