@@ -9,6 +9,20 @@ namespace {
 
 constexpr std::uint64_t kReplayRuns = 5;
 
+/// What is said twice in a replay file must be said alike; empty, or one sentence.
+std::string contradiction(const ReplayCase& replay, const std::vector<ConformanceCase>& cases) {
+  if (cases.size() != 1) return "the option 'case' of a replay is one case";
+  const ConformanceCase& one = cases.front();
+  if (one.lock != replay.lock || one.id != replay.rule) {
+    return "lock and rule are '" + replay.lock + "' and '" + replay.rule + "', but its case is '" +
+           one.id + "' of '" + one.lock + "'";
+  }
+  if (!replay.program.workers.empty()) {
+    return "the calls of a conformance replay are those of the option 'case', not of 'program'";
+  }
+  return "";
+}
+
 class CaseDriver : public Driver {
  public:
   CaseDriver(std::vector<ConformanceCase> cases, CaseOptions options)
@@ -41,7 +55,7 @@ class CaseDriver : public Driver {
     CaseOptions options = options_for(request);
     options.agent = agent->second;
     options.confirmations = 0;
-    outcome.error = file.error;
+    outcome.error = file.error.empty() ? contradiction(replay, file.cases) : file.error;
     for (std::uint64_t i = 0; outcome.error.empty() && i < kReplayRuns; ++i) {
       CaseResults run = run_cases(file.cases, options);
       outcome.error = run.error;

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "harness/conform/agent_command.h"
+#include "harness/conform/case_driver.h"
 #include "harness/conform/run_cases.h"
+#include "reports/replay_case.h"
 #include "scenarios/cases/differences.h"
 #include "scenarios/cases/shipped.h"
 
@@ -97,6 +99,28 @@ TEST(ShippedCasesTest, TheCppLocksKeepTheirPromises) {
   const std::vector<Result> results = run(options);
   expect_no_failure(results);
   for (const char* locks : {"th.", "mp.", "fa.", "mpu."}) expect_passes(results, locks, 0);
+}
+
+TEST(ShippedCasesTest, AReplayThatContradictsItsCaseIsRefused) {
+  const auto error_of = [](auto change) {
+    const ConformanceCase one = shipped().front();
+    ReplayCase replay;
+    replay.lock = one.lock;
+    replay.driver = "conform";
+    replay.scenario = "cases";
+    replay.rule = one.id;
+    replay.options = {{"agent", "cpp"}, {"case", to_text(one)}};
+    change(replay);
+    CaseOptions options;
+    options.cpp_agent = "harness/agent/agent";
+    return case_driver({}, options)->replay(agent_subject("cpp"), to_json(replay), {}).error;
+  };
+  EXPECT_EQ(error_of([](ReplayCase&) {}), "");
+  EXPECT_NE(error_of([](ReplayCase& replay) { replay.lock = "nosuch"; }), "");
+  EXPECT_NE(error_of([](ReplayCase& replay) { replay.rule = "X-1"; }), "");
+  EXPECT_NE(
+      error_of([](ReplayCase& replay) { replay.program = parse_program("lock unlock").program; }),
+      "");
 }
 
 /// The other way round: what the table excuses is really there.
