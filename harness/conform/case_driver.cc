@@ -1,5 +1,6 @@
 #include "harness/conform/case_driver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "reports/replay_case.h"
@@ -17,7 +18,9 @@ std::string contradiction(const ReplayCase& replay, const std::vector<Conformanc
     return "lock and rule are '" + replay.lock + "' and '" + replay.rule + "', but its case is '" +
            one.id + "' of '" + one.lock + "'";
   }
-  if (!replay.program.workers.empty()) {
+  const auto& workers = replay.program.workers;
+  if (std::any_of(workers.begin(), workers.end(),
+                  [](const auto& steps) { return !steps.empty(); })) {
     return "the calls of a conformance replay are those of the option 'case', not of 'program'";
   }
   return "";

@@ -162,8 +162,8 @@ void Plan::enumerate() {
   covered.pairs = covered.programs * static_cast<std::uint32_t>(small_models_.size());
 }
 
-/// Some executions of one small program after the other under each memory model, for so long;
-/// true if the plan is over.
+/// Some executions of one small program after the other under each memory model, for so long,
+/// of one at least; true if the plan is over.
 bool Plan::run_enumerated(Clock::duration share) {
   if (small_.empty()) return false;
   const auto start = Clock::now();
@@ -171,7 +171,7 @@ bool Plan::run_enumerated(Clock::duration share) {
       std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
   const Topology topology = lock_.claims.process_shared ? Topology::kFork : Topology::kThreads;
   bool over = false;
-  while (!over && Clock::now() < until) {
+  do {
     const Program& program = small_[small_next_ / small_models_.size()];
     const MemoryModel model = small_models_[small_next_ % small_models_.size()];
     if (++small_next_ == small_.size() * small_models_.size()) {
@@ -184,7 +184,7 @@ bool Plan::run_enumerated(Clock::duration share) {
     over = note(kEnumerated,
                 hunt(explorer, program, model, topology, walk,
                      kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16), until));
-  }
+  } while (!over && Clock::now() < until);
   coverage(kEnumerated).duration_ns += (Clock::now() - start).count();
   return over;
 }
@@ -416,6 +416,8 @@ PlanOutcome Plan::run() {
     if (number == 2 && search_systematically()) break;
     slice = std::min(2 * slice, kSliceMax);
   }
+  const bool found = outcome_.caught || !outcome_.refused.empty();
+  if (!found && !small_.empty() && coverage(kEnumerated).executions == 0) run_enumerated({});
   return std::move(outcome_);
 }
 

@@ -360,7 +360,6 @@ bool Scheduler::advance_clock(bool forced) {
 /// Nobody can move: makes somebody able to, or ends the execution.
 bool Scheduler::unstick() {
   if (go_on_alone()) return true;
-  if (over_) return false;
   // A sleeper that could have the lock, with nobody left who would wake it, would be saved only by
   // its own deadline: its wakeup is lost all the same. (Who looks again from time to time would
   // have done so without that deadline too.)
@@ -396,8 +395,8 @@ bool Scheduler::go_on_alone() {
       continue;
     }
     if (++me.in_call.fruitless > kFruitlessLimit) {
-      note(Ending::Kind::kUnsettled, "", looks_for_ever(w, kFruitlessLimit));
-      return false;
+      me.in_call.hopeless = me.in_call.unproven = true;
+      continue;
     }
     me.in_call.pause_hash = hash;
     alone_ = w;
@@ -428,6 +427,9 @@ void Scheduler::end_stuck() {
   for (int w = 0; w < n_workers_; ++w) {
     if (workers_[w].state == State::kMeeting) meeting |= 1u << w;
     if (judge_.inside(w)) blocked |= 1u << w;
+    if (workers_[w].state == State::kPaused && workers_[w].in_call.unproven) {
+      return note(Ending::Kind::kUnsettled, "", looks_for_ever(w, kFruitlessLimit));
+    }
   }
   if (!judge_.nothing_moves(blocked, meeting)) {
     note(Ending::Kind::kBroken, judge_.broken().rule, judge_.broken().text);

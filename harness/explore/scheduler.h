@@ -85,7 +85,7 @@ class Scheduler : public Explorer {
       bool hopeless = false;         // and that it will come back to the same pause for ever.
       bool wrote = false;            // Something: others can know of it.
       bool tries = false;            // Its spin tries the lock.
-      bool padding = false;
+      bool unproven = false;         // Hopeless by a limit: it might have ended after that.
     } in_call;
   };
   static_assert(sizeof(Worker) == 128);
@@ -296,9 +296,9 @@ class Scheduler : public Explorer {
   static constexpr std::uint64_t kImageCheckPeriod = 64;
   static constexpr std::uint32_t kIdleLimit =
       100;  // Operations that changed nothing: an unmarked spin.
-  static constexpr int kMostStepsAlone = 1000;  // Then it is the strategy's and the step limit's.
-  static constexpr int kFruitlessLimit = 100'000;  // Then nobody knows whether it ends.
-  static constexpr int kStalledTimeMoves = 200;    // Deadlines that came and changed nothing.
+  static constexpr int kMostStepsAlone = 1000;    // Then it is the strategy's and the step limit's.
+  static constexpr int kFruitlessLimit = 10'000;  // Then nobody knows whether it ends.
+  static constexpr int kStalledTimeMoves = 200;   // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
 
   void begin(Strategy& strategy);
@@ -355,7 +355,7 @@ class Scheduler : public Explorer {
   void notice(int w) {
     Worker& me = workers_[w];
     me.look.changed = true;
-    me.in_call.hopeless = false;
+    me.in_call.hopeless = me.in_call.unproven = false;
     me.in_call.fruitless = 0;
     const bool paused = me.state == State::kPaused;
     me.state = paused ? State::kReady : me.state;
