@@ -26,7 +26,7 @@ std::uint64_t DirectMachine::load(const void* cell, unsigned size, std::memory_o
 
 void DirectMachine::write(void* cell, unsigned size, std::uint64_t value) {
   if (std::memcmp(cell, &value, size) != 0) {
-    patience_ = kPatience;
+    if (!only_looks_) patience_ = kPatience;
     looks_no_more();
   }
   std::memcpy(cell, &value, size);

@@ -75,7 +75,7 @@ class DirectMachine final : public Machine {
   }
   void plain(unsigned, unsigned, bool, Site) override {}
   void refuse_call(const char*) override {
-    if (!leaves_at_refused_calls_) return;
+    if (!only_looks_) return;
     sleeps_ = true;
     give_up();
   }
@@ -85,8 +85,9 @@ class DirectMachine final : public Machine {
   int looks_in_vain() const { return looks_in_vain_; }
   bool napped() const { return napped_; }
 
-  /// Whether a call that is not modelled, and may wait in the kernel, ends the run.
-  void leave_at_refused_calls(bool leaves) { leaves_at_refused_calls_ = leaves; }
+  /// Whether runs only look what somebody does: they end after so many operations whatever those
+  /// change, and at a call that is not modelled, which may wait in the kernel.
+  void only_look(bool looks) { only_looks_ = looks; }
   /// Bit i: worker id i is dead.
   void set_dead(std::uint64_t ids) { dead_ = ids; }
 
@@ -121,7 +122,7 @@ class DirectMachine final : public Machine {
   bool sleeps_ = false;  // For ever.
   bool finished_ = false;
   bool unsettled_ = false;
-  bool leaves_at_refused_calls_ = false;
+  bool only_looks_ = false;
 };
 
 }  // namespace hobbs::explore

@@ -65,10 +65,10 @@ void Execution<kModel>::learn_habits() {
       return direct_.run(id, kStartNs, [this, call] { call(lock_at(0)); });
     };
     direct_.run(1, kStartNs, [this] { ops().construct(lock_at(0), nullptr); });
-    direct_.leave_at_refused_calls(true);
+    direct_.only_look(true);
     const bool holds = alone(2, held);
     if (holds) alone(1, wanted);
-    direct_.leave_at_refused_calls(false);
+    direct_.only_look(false);
     if (!holds) continue;
     habits_.looks = std::max(habits_.looks, direct_.looks_in_vain());
     habits_.naps |= direct_.napped();

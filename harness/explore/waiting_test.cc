@@ -192,6 +192,30 @@ TEST(Clocks, MoveOnWhileSomebodyAsksForTheTime) {
   expect_caught(spec_of<Takeover>("takeover"), "ME-1");
 }
 
+/// Takes its mark back whenever it is not let in, so that its waiting never comes to rest.
+template <class P>
+class Wavers {
+ public:
+  void lock() {
+    for (const std::uint32_t me = P::self() % 2;;) {
+      mark_[me].store(1);
+      if (mark_[1 - me].load() == 0) return;
+      mark_[me].store(0);
+      P::futex_wait(mark_[1 - me], 1, P::now() + std::chrono::milliseconds(3));
+    }
+  }
+  void unlock() {
+    mark_[P::self() % 2].store(0);
+    P::futex_wake(mark_[P::self() % 2], 1);
+  }
+  static constexpr int max_workers = 2;
+
+ private:
+  typename P::template atomic<std::uint32_t> mark_[2]{};
+};
+
+TEST(Naps, OfThoseWhoWaverAreHealthyToo) { expect_healthy(spec_of<Wavers>("wavers")); }
+
 /// Has its orders in fences.
 template <class P>
 class Fenced {
