@@ -424,17 +424,18 @@ bool Scheduler::looks_on(int w) {
 
 void Scheduler::end_stuck() {
   std::uint32_t blocked = 0, meeting = 0;
+  int unproven = -1;  // Who might have gone on after all.
   for (int w = 0; w < n_workers_; ++w) {
     if (workers_[w].state == State::kMeeting) meeting |= 1u << w;
     if (judge_.inside(w)) blocked |= 1u << w;
-    if (workers_[w].state == State::kPaused && workers_[w].in_call.unproven) {
-      return note(Ending::Kind::kUnsettled, "", looks_for_ever(w, kFruitlessLimit));
-    }
+    if (workers_[w].state == State::kPaused && workers_[w].in_call.unproven) unproven = w;
   }
-  if (!judge_.nothing_moves(blocked, meeting)) {
-    note(Ending::Kind::kBroken, judge_.broken().rule, judge_.broken().text);
-  } else {
+  if (judge_.nothing_moves(blocked, meeting)) {
     note(Ending::Kind::kStuck, "", "nothing moves any more, which the specification allows");
+  } else if (unproven >= 0) {
+    note(Ending::Kind::kUnsettled, "", looks_for_ever(unproven, kFruitlessLimit));
+  } else {
+    note(Ending::Kind::kBroken, judge_.broken().rule, judge_.broken().text);
   }
 }
 

@@ -296,9 +296,9 @@ class Scheduler : public Explorer {
   static constexpr std::uint64_t kImageCheckPeriod = 64;
   static constexpr std::uint32_t kIdleLimit =
       100;  // Operations that changed nothing: an unmarked spin.
-  static constexpr int kMostStepsAlone = 1000;    // Then it is the strategy's and the step limit's.
-  static constexpr int kFruitlessLimit = 10'000;  // Then nobody knows whether it ends.
-  static constexpr int kStalledTimeMoves = 200;   // Deadlines that came and changed nothing.
+  static constexpr int kMostStepsAlone = 1000;   // Then it is the strategy's and the step limit's.
+  static constexpr int kFruitlessLimit = 5'000;  // Then nobody knows whether it ends.
+  static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
 
   void begin(Strategy& strategy);

@@ -118,7 +118,7 @@ class Hint {
   typename P::template atomic<std::uint32_t> word_{}, hint_{};
 };
 template <class P>
-class LongHint : public Hint<P, 6'000> {};
+class LongHint : public Hint<P, 4'000> {};
 template <class P>
 class EndlessHint : public Hint<P, 1'000'000> {};
 

@@ -5,7 +5,7 @@
 namespace hobbs::explore::graph {
 namespace {
 
-constexpr int kMostRounds = 10'000;  // Of a spin in ever new states: it may end after that.
+constexpr int kMostRounds = 5'000;  // Of a spin in ever new states: it may end after that.
 
 constexpr const char* kSpinsLong =
     "a worker spins on and on in ever new states: whether it ends is not known";
