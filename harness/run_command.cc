@@ -18,7 +18,6 @@
 #include "harness/report_sink.h"
 #include "reports/store.h"
 #include "scenarios/rules/catalog.h"
-#include "scenarios/rules/catalog.h"
 
 namespace hobbs {
 namespace {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness/bench/crash_recovery.h"
+#include "harness/lock_file.h"
 #include "reports/statistics.h"
 
 namespace hobbs::bench {
@@ -205,7 +206,10 @@ std::string Bench::next_path() { return fmt::format("{}/lock-{}", directory_, ++
 bool Bench::run(Measurement& into, Orders orders, const Workload& workload,
                 std::chrono::nanoseconds round) {
   into.error = gang_for(workload).run(orders, workload.processes, workload.threads, round);
-  if (orders.home == Home::kPath) unlink(orders.path);
+  if (orders.home == Home::kPath) {
+    remove_what_it_names(orders.path);  // Its worker may have been killed.
+    unlink(orders.path);
+  }
   if (!into.error.empty()) return false;
   const Totals totals = totals_of(*arena_, tsc_);
   into.error = broken_by(totals);
