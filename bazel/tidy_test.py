@@ -51,7 +51,7 @@ CASES = [
     ("harness/BUILD", 'cc_test(name = "b", srcs = ["b.cc", "b_test.cc"], flaky = True)\n', "flaky"),
     ("harness/b.cc", "// TO" "DO: later\n", "unfinished"),
     ("README.md", "See /wo" "rk/main.\n", "machine"),
-    ("README.md", "See /dev/shm and https://example.org/work/x.\n", None),
+    ("README.md", "See /dev/shm and https://example.org/wo" "rk/x.\n", None),
     ("harness/b.cc", "int x;  \n", "blanks"),
     ("harness/b.cc", "int x;\r\n", "blanks"),
     ("harness/b.cc", "int\tx;\n", "tabs"),

@@ -93,6 +93,9 @@ class Words(CommandTest):
         self.expect_sentence(USAGE, "--strategy", "explore", "--strategy", "luck")
         self.expect_sentence(USAGE, "fd:77.*Bad file descriptor", "agent", "fd:77")
         self.expect_sentence(USAGE, "--memory", "explore", "--memory", "imaginary")
+        for command in ("step", "explore"):
+            self.expect_sentence(USAGE, "--preemptions bounds --strategy bounded only, not random",
+                                 command, "--preemptions", "1", "--strategy", "random")
         for command in ("step", "explore", "stress", "bench"):
             self.expect_sentence(USAGE, "verify --lock", command, "--lock", "exec:true")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")

@@ -43,7 +43,17 @@ milliseconds default_budget(std::size_t locks, std::uint64_t seeds) {
                                 kBudgetPerLock * static_cast<std::int64_t>(locks * seeds));
 }
 
+/// Throws UsageError for options that contradict each other.
+void check_search(const Options& options) {
+  const std::string& strategy = options.strategy;
+  const bool bounded = strategy.empty() || strategy == "bounded" || strategy == "native";
+  if (options.preemptions >= 0 && !bounded) {
+    throw UsageError("--preemptions bounds --strategy bounded only, not " + strategy);
+  }
+}
+
 CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers& drivers) {
+  check_search(options);
   CampaignPlan plan;
   plan.locks = &locks;
   plan.drivers = &drivers;

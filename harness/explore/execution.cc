@@ -12,8 +12,7 @@ namespace {
 constexpr std::byte kPoison{0xdb};
 constexpr const char* kUnsettledProbe =
     "when all was over somebody looked again and again in vain, each time in another state: "
-    "whether "
-    "it would have got the lock is not known";
+    "whether it would have got the lock is not known";
 constexpr std::size_t kProbers = 2;
 constexpr std::size_t kArenaAlignment = 4096;
 

@@ -41,7 +41,7 @@ TEST_P(OfRandomWalks, FindingsLoseTheSwitchesThatTheyDoNotNeed) {
   const LockSpec lock =
       mutant("double_takeover");  // Too large for all executions with few of them.
   const Catch best = smallest(lock, "lock die | lock work unlock | lock work unlock", GetParam());
-  // The walks of forty seeds have 7 to 18 of them, and 4 or 5 after shrinking.
+  // The walks of 28 seeds had 7 to 18 of them, and 4 or 5 after shrinking.
   EXPECT_LE(best.preemptions, 6) << to_text(best.schedule);
 }
 

@@ -68,10 +68,6 @@ Plan::Plan(const LockSpec& lock, const Request& request)
 
 /// Why what was asked for by name cannot be run as it was named; empty if it can.
 std::string Plan::refusal() const {
-  const bool bounded = request_.strategy.empty() || request_.strategy == "bounded";
-  if (request_.preemptions >= 0 && !bounded) {
-    return "--preemptions bounds --strategy bounded only, not " + request_.strategy;
-  }
   if (request_.kills == 0) return "";
   if (lock_.claims.crash == CrashBehaviour::kStuck) {
     return "the lock promises nothing for the case that a worker dies";

@@ -54,10 +54,6 @@ std::string refusal(const Request& request) {
     return "step runs at most " + std::to_string(kMostAcquisitions) +
            " acquisitions of each worker, not " + std::to_string(request.acquisitions);
   }
-  if (request.preemptions >= 0 && !request.strategy.empty() && request.strategy != "bounded" &&
-      request.strategy != "native") {
-    return "--preemptions bounds --strategy bounded only, not " + request.strategy;
-  }
   return "";
 }
 

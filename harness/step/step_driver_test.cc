@@ -197,11 +197,6 @@ TEST(Step, RefusesWhatItWouldNotSearchAsNamed) {
   EXPECT_EQ(reason([](Request& r) { r.workers = 20; }), "step runs at most 5 workers, not 20");
   EXPECT_EQ(reason([](Request& r) { r.memory = "c11"; }),
             "step runs machine code: its memory models are sc and tso");
-  EXPECT_EQ(reason([](Request& r) {
-              r.preemptions = 1;
-              r.strategy = "random";
-            }),
-            "--preemptions bounds --strategy bounded only, not random");
 }
 
 TEST(Step, ANamedStrategyDrawsSchedules) {

@@ -175,7 +175,7 @@ TEST(Html, NeedsNothingElseAndEscapesEverything) {
 
 TEST(Text, TheReplayLineEndsEachFailure) {
   const std::string text = render_text(testing::sample_run(), {});
-  const std::size_t fail = text.find("FAIL  test_then_set");
+  const std::size_t fail = text.find("FAIL  a_spin_lock");
   ASSERT_NE(fail, std::string::npos);
   const std::string block = text.substr(fail, text.find("\n\nFAIL  rw lock") - fail);
   EXPECT_EQ(block.rfind("  replay:    hobbs replay"), block.rfind('\n') + 1) << block;

@@ -24,18 +24,18 @@ Finding ordered_finding() {
   finding.program = "lock work unlock | lock work unlock";
   finding.schedule = "1 1 2 2 1 2";
   finding.history = {
-      {1, "load state = 0", "test_then_set.h:12", -1, -1, false},
-      {2, "load state = 0", "test_then_set.h:12", -1, -1, false},
-      {1, "store state 0 -> 1, which worker 2 no longer sees", "test_then_set.h:13", -1, -1, true},
+      {1, "load state = 0", "a_spin_lock.h:12", -1, -1, false},
+      {2, "load state = 0", "a_spin_lock.h:12", -1, -1, false},
+      {1, "store state 0 -> 1, which worker 2 no longer sees", "a_spin_lock.h:13", -1, -1, true},
       {1, "enters", "", -1, -1, false},
-      {2, "store state 1 -> 1", "test_then_set.h:13", -1, -1, true},
+      {2, "store state 1 -> 1", "a_spin_lock.h:13", -1, -1, true},
       {2, "enters", "", -1, -1, true},
   };
   finding.evidence = {"the witness held (1, 1) when worker 2 entered"};
   finding.failed = 20;
   finding.of = 20;
   finding.replay_json = "{}";
-  finding.replay = "hobbs replay hobbs-out/test_then_set.explore.ME-1.json";
+  finding.replay = "hobbs replay hobbs-out/a_spin_lock.explore.ME-1.json";
   return finding;
 }
 
@@ -70,9 +70,9 @@ Run sample_run() {
   run.results.back().complete = true;
   run.results.push_back(
       result("ticket", "free", "ME-1,ME-2", Verdict::kPass, "contended: 41 % of acquisitions"));
-  run.results.push_back(result("test_then_set", "explore", "ME-1", Verdict::kFail, ""));
+  run.results.push_back(result("a_spin_lock", "explore", "ME-1", Verdict::kFail, ""));
   run.results.back().finding = ordered_finding();
-  run.results.push_back(result("test_then_set", "free", "*", Verdict::kSkipped,
+  run.results.push_back(result("a_spin_lock", "free", "*", Verdict::kSkipped,
                                "not run: the lock had a finding already"));
   run.results.push_back(result("rw lock", "free", "RW-1", Verdict::kFail, ""));
   run.results.back().finding = timed_finding();

@@ -1,0 +1,97 @@
+// What only certain programs show: a broken lock for each, and a healthy one that passes it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "harness/explore/explore_driver.h"
+#include "locks/reference/reader_preferring_lock.h"
+#include "locks/spec_of.h"
+
+namespace hobbs {
+namespace {
+
+/// The first finding's rule in this scenario; empty if there is none, "?" if it was not run.
+std::string accusation(const LockSpec& lock, const std::string& scenario) {
+  Request request;
+  request.scenarios = scenario;
+  request.until = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  const auto results = ExploreDriver().run(lock, request);
+  const auto found = std::ranges::find(results, Verdict::kFail, &Result::verdict);
+  if (found != results.end()) return found->rule;
+  const bool passed = !results.empty() && results[0].verdict == Verdict::kPass;
+  return passed ? "" : "?";
+}
+
+/// A readers-writer lock that counts its readers modulo `kReaders`, and whose downgrade, unless it
+/// `kOpens`, keeps the readers out.
+template <class P, std::uint32_t kReaders, bool kOpens>
+class Counting {
+ public:
+  void lock() {
+    for (std::uint32_t free = 0; !take(free, kWriter); free = 0) P::pause();
+  }
+  bool try_lock() {
+    std::uint32_t free = 0;
+    return take(free, kWriter);
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+  void lock_shared() {
+    while (!try_lock_shared()) P::pause();
+  }
+  bool try_lock_shared() {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    while ((seen & (kWriter | kClosed)) == 0) {
+      if (take(seen, (seen + 1) % kReaders)) return true;
+    }
+    return false;
+  }
+  void unlock_shared() {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(seen, left_by(seen), std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+    }
+  }
+  void downgrade() { word_.store(kOpens ? 1 : 1 | kClosed, std::memory_order_release); }
+
+ private:
+  static constexpr std::uint32_t kWriter = 1u << 31, kClosed = 1u << 30;
+  static std::uint32_t left_by(std::uint32_t seen) {
+    return ((seen & ~kClosed) + kReaders - 1) % kReaders;
+  }
+  bool take(std::uint32_t& expected, std::uint32_t wanted) {
+    return word_.compare_exchange_strong(expected, wanted, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+class ManyReaders : public Counting<P, 1000, true> {};
+template <class P>
+class ThreeReaders : public Counting<P, 4, true> {};
+template <class P>
+class FourReaders : public Counting<P, 5, true> {};
+template <class P>
+class ClosedDowngrade : public Counting<P, 1000, false> {};
+
+TEST(Programs, HaveMoreReadersThanANarrowCountHolds) {
+  EXPECT_EQ(accusation(spec_of<ManyReaders>("many_readers"), "controlled/readers"), "");
+  EXPECT_EQ(accusation(spec_of<ThreeReaders>("three_readers"), "controlled/readers"), "RW-1");
+  EXPECT_EQ(accusation(spec_of<FourReaders>("four_readers"), "controlled/readers"), "RW-1");
+}
+
+TEST(Programs, TryToReadBehindADowngrade) {
+  EXPECT_EQ(accusation(spec_of<ManyReaders>("many_readers"), "controlled/readers-try"), "");
+  EXPECT_EQ(accusation(spec_of<ClosedDowngrade>("closed_downgrade"), "controlled/readers-try"),
+            "TR-2");
+}
+
+/// A try that fails beside an upgrade has its reason in that.
+TEST(Programs, TryToReadBesideAnUpgrade) {
+  EXPECT_EQ(accusation(spec_of<ReaderPreferringLock>("rw"), "controlled/enumerated"), "");
+}
+
+}  // namespace
+}  // namespace hobbs
