@@ -32,8 +32,9 @@ struct Request {
   std::uint32_t acquisitions = 0;
   std::uint32_t kills = 0;
   std::int32_t preemptions = -1;
+  std::int32_t delays = -1;
   std::string memory;    // sc, tso, c11.
-  std::string strategy;  // random, pct, pos, exhaustive, ...
+  std::string strategy;  // random, pct, pos, bounded, delay, exhaustive, native.
   std::function<void(std::string_view)> progress = [](std::string_view) {};  // One short line.
   // Optional: a result told here is kept even if the driver is ended before run() returns, which
   // returns it again.

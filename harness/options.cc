@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "harness/exit_code.h"
+#include "harness/explore/strategies.h"
 #include "harness/glob.h"
 #include "reports/render/reporter.h"
 #include "reports/replay_case.h"
@@ -120,8 +121,17 @@ void add_search(CLI::App& app, Options& o) {
   app.add_option("--preemptions", o.preemptions, "Preemption bound")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000));
-  std::vector<std::string> strategies{"random", "pct", "bounded", "exhaustive"};
+  std::vector<std::string> strategies{"bounded", "exhaustive"};
+  for (const explore::DrawnStrategy& drawn : explore::drawn_strategies()) {
+    strategies.emplace_back(drawn.name);
+  }
   if (app.get_name() == "step") strategies.push_back("native");
+  if (app.get_name() == "explore") {
+    strategies.push_back("delay");
+    app.add_option("--delays", o.delays, "Delay bound")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1'000'000));
+  }
   app.add_option("--strategy", o.strategy, "Search strategy")
       ->check(CLI::IsMember(std::move(strategies)));
 }

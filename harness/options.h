@@ -35,6 +35,7 @@ struct Options {
   std::uint32_t acquisitions = 0;
   std::uint32_t kills = 0;
   std::int32_t preemptions = -1;
+  std::int32_t delays = -1;
   std::string memory;
   std::string strategy;
   // conform and agent.

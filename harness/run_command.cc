@@ -50,6 +50,12 @@ void check_search(const Options& options) {
   if (options.preemptions >= 0 && !bounded) {
     throw UsageError("--preemptions bounds --strategy bounded only, not " + strategy);
   }
+  if (options.delays >= 0 && !strategy.empty() && strategy != "delay") {
+    throw UsageError("--delays bounds --strategy delay only, not " + strategy);
+  }
+  if (options.delays >= 0 && options.preemptions >= 0) {
+    throw UsageError("--delays and --preemptions bound different searches: name one of them");
+  }
 }
 
 CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers& drivers) {
@@ -71,6 +77,7 @@ CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers
   request.acquisitions = options.acquisitions;
   request.kills = options.kills;
   request.preemptions = options.preemptions;
+  request.delays = options.delays;
   request.memory = options.memory;
   request.strategy = options.strategy;
   obey_bazel(plan, options);

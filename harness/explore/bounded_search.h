@@ -1,5 +1,5 @@
-// Every execution with at most so many preemptions, one after the other (Musuvathi and Qadeer,
-// PLDI 2007): known lock bugs need three at most.
+// Every execution with at most so many preemptions (Musuvathi and Qadeer, PLDI 2007: known lock
+// bugs need three at most) or delays (Emmi, Qadeer and Rakamaric, POPL 2011), one after the other.
 #pragma once
 
 #include <algorithm>
@@ -36,15 +36,21 @@ class FixedBranches {
   std::size_t size_ = 0;
 };
 
-/// Depth first over all choices: who moves (a switch away from a worker that could go on costs one
-/// preemption), which value a read takes, which weak compare-exchange fails for no reason, who
-/// looks on in vain and when the clock moves ahead (each of these three costs one as well). begin()
-/// returns false when nothing is left. `Branches` keeps the choices of the current execution, and
-/// what is left of each.
+/// What a bound counts. Preemptions: switches away from a worker that could go on; who follows one
+/// that cannot is free. Delays: workers take turns, each for as long as it can go on, and to pass
+/// over the one whose turn it is costs one each time. With many workers there are far fewer
+/// executions within a bound of delays.
+enum class Bounds : std::uint8_t { kPreemptions, kDelays };
+
+/// Depth first over all choices: who moves (at the cost that `bounds` says), which value a read
+/// takes, which weak compare-exchange fails for no reason, who looks on in vain and when the clock
+/// moves ahead (each of these three costs one as well). begin() returns false when nothing is left.
+/// `Branches` keeps the choices of the current execution, and what is left of each.
 template <class Branches>
 class BoundedSearchOn final : public Strategy {
  public:
-  explicit BoundedSearchOn(int preemptions) : bound_(preemptions) {}
+  explicit BoundedSearchOn(int bound, Bounds bounds = Bounds::kPreemptions)
+      : bound_(bound), bounds_(bounds) {}
 
   bool begin() override {
     if (started_ && !backtrack()) return false;
@@ -56,14 +62,7 @@ class BoundedSearchOn final : public Strategy {
 
   Move next(const Scene& scene) override {
     n_options_ = 0;
-    const int usual = scene.ready != 0 ? ordinary(scene) : -1;
-    const bool free_switch = usual != scene.current;  // The current one cannot, or will not, go on.
-    if (usual >= 0) add(Move::Kind::kStep, usual, 0);
-    for (int w = 0; w < scene.workers; ++w) {
-      if (w == usual || !scene.is_ready(w)) continue;
-      const bool stands_back = (scene.yielded >> w & 1) != 0;
-      if (!stands_back) add(Move::Kind::kStep, w, free_switch ? 0 : 1);
-    }
+    if (scene.ready != 0) bounds_ == Bounds::kDelays ? add_turns(scene) : add_switches(scene);
     for (int w = 0; w < scene.workers; ++w) {
       if ((scene.drains >> w & 1) != 0) add(Move::Kind::kDrain, w, 0);
     }
@@ -94,6 +93,27 @@ class BoundedSearchOn final : public Strategy {
     Move move;
     int cost;
   };
+  void add_switches(const Scene& scene) {
+    const int usual = ordinary(scene);
+    const bool free_switch = usual != scene.current;  // The current one cannot, or will not, go on.
+    add(Move::Kind::kStep, usual, 0);
+    for (int w = 0; w < scene.workers; ++w) {
+      if (w == usual || !scene.is_ready(w)) continue;
+      const bool stands_back = (scene.yielded >> w & 1) != 0;
+      if (!stands_back) add(Move::Kind::kStep, w, free_switch ? 0 : 1);
+    }
+  }
+  /// Whoever stands back for others has no turn as long as there are any.
+  void add_turns(const Scene& scene) {
+    const std::uint32_t eager = scene.ready & ~scene.yielded;
+    const std::uint32_t among = eager != 0 ? eager : scene.ready;
+    const int first = std::max(scene.current, 0);
+    int delays = 0;
+    for (int i = 0; i < scene.workers; ++i) {
+      const int w = (first + i) % scene.workers;
+      if ((among >> w & 1) != 0) add(Move::Kind::kStep, w, delays++);
+    }
+  }
   void add(Move::Kind kind, int worker, int cost) {
     if (spent_ + cost > bound_) return;
     Move move;
@@ -121,6 +141,7 @@ class BoundedSearchOn final : public Strategy {
   }
 
   const int bound_;
+  const Bounds bounds_;
   Branches branches_;
   std::array<Option, 2 * kMaxFibres + 1> options_;  // Steps, drains and the time.
   std::size_t n_options_ = 0;

@@ -1,6 +1,7 @@
-// How fast explore is: executions a second of each strategy, and the time to exhaust, for three
-// small programs that other tools have published figures for. All by the processor's time, so that
-// a loaded machine says the same.
+// How fast explore is, for three small programs that other tools have published figures for:
+// executions a second of each strategy that draws, how many executions have at most two preemptions
+// and at most two delays and how long they take, and the same for all executions. All by the
+// processor's time, so that a loaded machine says the same.
 //
 //     bazel run -c opt //harness/explore:explore_bench            the whole table
 //     bazel run -c opt //harness/explore:explore_bench -- 50      50 ms a cell
@@ -13,10 +14,11 @@
 #include <string>
 #include <thread>
 
+#include "harness/explore/bounded_search.h"
 #include "harness/explore/explorer.h"
 #include "harness/explore/graph/exhaust.h"
-#include "harness/explore/guided.h"
 #include "harness/explore/random_walk.h"
+#include "harness/explore/strategies.h"
 #include "locks/reference/mcs_lock.h"
 #include "locks/reference/test_and_test_and_set_lock.h"
 #include "locks/reference/ticket_lock.h"
@@ -29,6 +31,7 @@ namespace {
 constexpr int kDefaultCellMs = 300;
 constexpr std::uint64_t kBatch = 256;
 constexpr std::uint64_t kSeed = 1;
+constexpr int kBound = 2;
 
 double processor_s() {
   timespec now;
@@ -74,14 +77,38 @@ double speed_of_two(const Case& test, MemoryModel model, double cell_s) {
   return speeds[0] + speeds[1];
 }
 
+struct Searched {
+  std::uint64_t executions = 0;
+  bool all = false;
+  double s = 0;
+};
+
+/// All executions within the bound, or as many as there is time for.
+Searched search_within(Explorer& explorer, Bounds bounds, int bound, double most_s) {
+  BoundedSearch search(bound, bounds);
+  Searched searched;
+  const double start = processor_s();
+  while (searched.all = !search.begin(), !searched.all && searched.s < most_s) {
+    if (explorer.run(search).kind == Ending::Kind::kBroken) std::abort();
+    if (++searched.executions % kBatch == 0) searched.s = processor_s() - start;
+  }
+  searched.s = processor_s() - start;
+  return searched;
+}
+
 void measure(const Case& test, MemoryModel model, const char* model_name, double cell_s) {
   const auto explorer = Explorer::create(test.lock, model, Topology::kFork);
   if (!explorer->load(test.program).empty()) std::abort();
-  RandomWalk walk(kSeed);
-  Priorities priorities(kSeed, 3);
-  const double random = speed(*explorer, walk, cell_s);
-  const double two = speed_of_two(test, model, cell_s);
-  const double pct = speed(*explorer, priorities, cell_s);
+  std::printf("%-14s %-4s", test.name, model_name);
+  for (const DrawnStrategy& drawn : drawn_strategies()) {
+    std::printf(" %9.0f", speed(*explorer, *drawn.make(kSeed, 1), cell_s));
+  }
+  std::printf(" %9.0f", speed_of_two(test, model, cell_s));
+  for (const Bounds bounds : {Bounds::kPreemptions, Bounds::kDelays}) {
+    const Searched all = search_within(*explorer, bounds, kBound, cell_s);
+    std::printf(" %7llu%s in %8.2f", static_cast<unsigned long long>(all.executions),
+                all.all ? " " : "+", 1e3 * all.s);
+  }
   const auto search = [&] {
     return graph::exhaust(test.lock, test.program, model, Topology::kFork, *explorer,
                           Clock::now() + std::chrono::minutes(1));
@@ -92,8 +119,7 @@ void measure(const Case& test, MemoryModel model, const char* model_name, double
   double now = start;
   for (; now - start < cell_s; now = processor_s(), ++times) all = search();
   const double each_s = (now - start) / times;
-  std::printf("%-22s %-4s %10.0f %10.0f %10.0f %12llu%s %11.3f ms %9.2f us\n", test.name,
-              model_name, random, two, pct, static_cast<unsigned long long>(all.executions),
+  std::printf(" %7llu%s in %9.3f %8.2f us\n", static_cast<unsigned long long>(all.executions),
               all.complete ? " " : "+", 1e3 * each_s,
               1e6 * each_s / static_cast<double>(all.executions));
 }
@@ -103,10 +129,14 @@ int bench(double cell_s) {
       {"a ticket 2x2", spec_of<TicketLock>("ticket"), plain_program(2, 2)},
       {"b ttas 3x1", spec_of<TestAndTestAndSetLock>("ttas"), plain_program(3, 1)},
       {"c mcs 2x2", spec_of<McsLock>("mcs"), plain_program(2, 2)},
-      {"  ttas 5x1", spec_of<TestAndTestAndSetLock>("ttas"), plain_program(5, 1)},
+      {"ttas 5x1", spec_of<TestAndTestAndSetLock>("ttas"), plain_program(5, 1)},
   };
-  std::printf("%-22s %-4s %10s %10s %10s %13s %14s %12s\n", "program", "", "random/s", "2 threads",
-              "pct/s", "exhausted", "in", "an execution");
+  std::printf("executions a second; executions and ms; executions, ms, and what one takes\n%-19s",
+              "");
+  for (const DrawnStrategy& drawn : drawn_strategies()) {
+    std::printf(" %7.*s/s", static_cast<int>(drawn.name.size()), drawn.name.data());
+  }
+  std::printf(" %9s %20s %20s %21s\n", "2 threads", "<= 2 preemptions", "<= 2 delays", "all");
   for (const Case& test : cases) {
     measure(test, MemoryModel::kSc, "sc", cell_s);
     measure(test, MemoryModel::kTso, "tso", cell_s);

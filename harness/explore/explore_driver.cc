@@ -5,6 +5,7 @@
 #include "harness/explore/plan.h"
 #include "harness/explore/story.h"
 #include "reports/replay_case.h"
+#include "scenarios/suites/drawn_programs.h"
 #include "scenarios/suites/small_programs.h"
 
 namespace hobbs {
@@ -113,10 +114,11 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
       result.verdict = Verdict::kInconclusive;
       result.reason += "; of others not all: " + covered.not_exhausted;
     }
-    if (covered.preemptions >= 0 && !result.complete) {
-      result.reason += "; all executions with at most " + std::to_string(covered.preemptions) +
-                       " preemptions of " + std::to_string(covered.searched) +
-                       " programs under a memory model";
+    if (covered.bound >= 0 && !result.complete) {
+      const bool delays = covered.bounds == explore::Bounds::kDelays;
+      result.reason += "; all executions with at most " + std::to_string(covered.bound) +
+                       (delays ? " delays of " : " preemptions of ") +
+                       std::to_string(covered.searched) + " programs under a memory model";
     }
   }
   return result;
@@ -173,6 +175,10 @@ std::vector<ScenarioInfo> ExploreDriver::scenarios(const LockSpec& lock) const {
   if (const std::vector<Program> small = small_programs(lock); !small.empty()) {
     list.push_back({"controlled/enumerated", small_program_rules(lock),
                     "interleavings of all " + std::to_string(small.size()) + " small programs"});
+  }
+  if (const Program drawn = drawn_program(lock, 1); !drawn.workers.empty()) {
+    list.push_back({"controlled/drawn", small_program_rules(lock),
+                    "interleavings of programs drawn at random, such as: " + to_text(drawn)});
   }
   for (const ControlledProgram& program : controlled_programs(lock)) {
     const std::string name = "controlled/" + program.family;

@@ -5,9 +5,10 @@
 
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/graph/exhaust.h"
-#include "harness/explore/guided.h"
 #include "harness/explore/random_walk.h"
+#include "harness/explore/strategies.h"
 #include "harness/glob.h"
+#include "scenarios/suites/drawn_programs.h"
 #include "scenarios/suites/small_programs.h"
 
 namespace hobbs::explore {
@@ -24,10 +25,13 @@ constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at firs
 constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
 
 constexpr const char* kEnumerated = "enumerated";
+constexpr const char* kDrawn = "drawn";
 constexpr std::uint64_t kSmallExecutions = 16;  // Of each small program in the first pass.
 constexpr std::uint64_t kSmallPasses = 6;       // Are enough if nothing else is left to do.
 constexpr int kSmallShare = 4;                  // Of the time of all others, one part in so many.
 constexpr std::chrono::milliseconds kSmallShareMin{20};
+constexpr std::uint64_t kDrawnExecutions = 64;  // Of each drawn program.
+constexpr std::uint64_t kDrawnEnough = 400;     // Programs if nothing else is left to do.
 
 constexpr std::chrono::milliseconds kFirstRound{250};  // Of the processor's time.
 constexpr std::chrono::milliseconds kOverstay{1000};
@@ -66,13 +70,19 @@ Plan::Plan(const LockSpec& lock, const Request& request)
   make_jobs();
 }
 
+/// What a search of a given kind, within a bound, is called.
+bool Plan::is_bounded() const {
+  return request_.preemptions >= 0 || request_.delays >= 0 || request_.strategy == "bounded" ||
+         request_.strategy == "delay";
+}
+
 /// Why what was asked for by name cannot be run as it was named; empty if it can.
 std::string Plan::refusal() const {
   if (request_.kills == 0) return "";
   if (lock_.claims.crash == CrashBehaviour::kStuck) {
     return "the lock promises nothing for the case that a worker dies";
   }
-  if (request_.preemptions >= 0 || request_.strategy == "bounded") {
+  if (is_bounded()) {
     return "a bounded search kills nobody";
   }
   const bool named = request_.workers != 0 || request_.acquisitions != 0;
@@ -138,50 +148,78 @@ void Plan::make_jobs() {
       }
     }
   }
-  enumerate();
+  add_walked_programs();
 }
 
-/// All small programs, unless other ones were asked for.
-void Plan::enumerate() {
+/// All small programs, and drawn ones, unless other ones were asked for.
+void Plan::add_walked_programs() {
   const bool named = request_.workers != 0 || request_.acquisitions != 0 || request_.kills != 0;
-  if (named || !request_.strategy.empty() || request_.preemptions >= 0 ||
-      !glob_match(request_.scenarios, std::string("controlled/") + kEnumerated) ||
-      !glob_match_any(request_.rules, small_program_rules(lock_))) {
-    return;
+  const bool ends = is_bounded() || request_.strategy == "exhaustive";
+  if (named || ends || !glob_match_any(request_.rules, small_program_rules(lock_))) return;
+  const auto wanted = [this](const char* family) {
+    return glob_match(request_.scenarios, std::string("controlled/") + family);
+  };
+  // The order of system calls is one for all: there is nothing weak about files.
+  walked_models_ =
+      lock_.home == Home::kPath ? std::vector{MemoryModel::kSc} : models_of(request_.memory);
+  if (wanted(kEnumerated)) small_ = small_programs(lock_);
+  if (!small_.empty()) {
+    Coverage& covered = coverage(kEnumerated);
+    covered.rules = small_program_rules(lock_);
+    covered.programs = static_cast<std::uint32_t>(small_.size());
+    covered.pairs = covered.programs * static_cast<std::uint32_t>(walked_models_.size());
   }
-  small_ = small_programs(lock_);
-  if (small_.empty()) return;
-  small_models_ = models_of(request_.memory);
-  Coverage& covered = coverage(kEnumerated);
-  covered.rules = small_program_rules(lock_);
-  covered.programs = static_cast<std::uint32_t>(small_.size());
-  covered.pairs = covered.programs * static_cast<std::uint32_t>(small_models_.size());
+  draws_ = wanted(kDrawn) && !drawn_program(lock_, 0).workers.empty();
+  if (draws_) coverage(kDrawn).rules = small_program_rules(lock_);
 }
 
-/// Some executions of one small program after the other under each memory model, for so long,
-/// of one at least; true if the plan is over.
+/// Some executions of one program; true if the plan is over.
+bool Plan::walk_one(const char* family, const Program& program, MemoryModel model,
+                    std::uint64_t executions, Clock::time_point until) {
+  const Topology topology = lock_.claims.process_shared ? Topology::kFork : Topology::kThreads;
+  Explorer& explorer = this->explorer(model, topology);
+  if (!explorer.load(program).empty()) return false;
+  const auto strategy = strategy_for(++walked_);
+  return note(family, hunt(explorer, program, model, topology, *strategy, executions, until));
+}
+
+/// One small program after the other under each memory model, for so long, of one at least; true
+/// if the plan is over.
 bool Plan::run_enumerated(Clock::duration share) {
   if (small_.empty()) return false;
   const auto start = Clock::now();
   const auto until =
       std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
-  const Topology topology = lock_.claims.process_shared ? Topology::kFork : Topology::kThreads;
   bool over = false;
   do {
-    const Program& program = small_[small_next_ / small_models_.size()];
-    const MemoryModel model = small_models_[small_next_ % small_models_.size()];
-    if (++small_next_ == small_.size() * small_models_.size()) {
+    const Program& program = small_[small_next_ / walked_models_.size()];
+    const MemoryModel model = walked_models_[small_next_ % walked_models_.size()];
+    if (++small_next_ == small_.size() * walked_models_.size()) {
       small_next_ = 0;
       ++small_passes_;
     }
-    Explorer& explorer = this->explorer(model, topology);
-    if (!explorer.load(program).empty()) continue;
-    RandomWalk walk(++seed_);
-    over = note(kEnumerated,
-                hunt(explorer, program, model, topology, walk,
-                     kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16), until));
+    over = walk_one(kEnumerated, program, model,
+                    kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16), until);
   } while (!over && Clock::now() < until);
   coverage(kEnumerated).duration_ns += (Clock::now() - start).count();
+  return over;
+}
+
+/// The same for programs each drawn anew.
+bool Plan::run_drawn(Clock::duration share) {
+  if (!draws_) return false;
+  const auto start = Clock::now();
+  const auto until =
+      std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
+  bool over = false;
+  do {
+    const Program program = drawn_program(lock_, seed_ + ++drawn_);
+    ++coverage(kDrawn).programs;
+    ++coverage(kDrawn).pairs;
+    const MemoryModel model = walked_models_[drawn_ % walked_models_.size()];
+    over = walk_one(kDrawn, program, model, kDrawnExecutions, until);
+  } while (!over && Clock::now() < until);
+  coverage(kDrawn).duration_ns += (Clock::now() - start).count();
   return over;
 }
 
@@ -224,6 +262,12 @@ bool Plan::note(const std::string& family, Stretch&& stretch) {
   return outcome_.caught || !outcome_.refused.empty();
 }
 
+/// The one that was asked for, or all in turn.
+std::unique_ptr<Strategy> Plan::strategy_for(std::uint32_t round) {
+  const DrawnStrategy* const named = drawn_strategy(request_.strategy);
+  return named != nullptr ? named->make(++seed_, round) : strategy_in_turn(++seed_, round);
+}
+
 bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   const auto start = Clock::now();
   // Programs with long executions must not eat the others' time.
@@ -231,13 +275,8 @@ bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
                                  static_cast<std::int64_t>(2 * jobs_.size());
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   if (!explorer.load(job.program->program).empty()) return false;
-  // Strategies find different bugs: the random walk most, priorities the rare deep ones.
-  const bool prioritised = request_.strategy.empty() ? number % 3 == 2 : request_.strategy == "pct";
-  RandomWalk walk(++seed_);
-  Priorities priorities(++seed_, 2 + static_cast<int>(number % 4));
-  Strategy& strategy = prioritised ? static_cast<Strategy&>(priorities) : walk;
-  Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology, strategy,
-                         executions, until);
+  Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
+                         *strategy_for(number), executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
   return note(job.program->family, std::move(stretch));
 }
@@ -308,9 +347,12 @@ bool Plan::round(std::uint32_t number, std::uint64_t executions) {
   return false;
 }
 
-/// All executions of the programs with 0, then 1, then 2 preemptions, within a slice of time each.
+/// All executions of the programs with 0, then 1, then 2 preemptions (or delays, if those were
+/// asked for), within a slice of time each.
 bool Plan::search_systematically() {
-  const int only = request_.preemptions;
+  const bool by_delays = request_.delays >= 0 || request_.strategy == "delay";
+  const Bounds bounds = by_delays ? Bounds::kDelays : Bounds::kPreemptions;
+  const int only = by_delays ? request_.delays : request_.preemptions;
   const int highest = only >= 0 ? only : 2;
   for (int bound = only >= 0 ? only : 0; bound <= highest; ++bound) {
     bool all = true;
@@ -321,7 +363,7 @@ bool Plan::search_systematically() {
       if (start >= hunt_until_) return false;
       Explorer& explorer = this->explorer(job.model, job.program->topology);
       if (!explorer.load(job.program->program).empty()) continue;
-      BoundedSearch search(bound);
+      BoundedSearch search(bound, bounds);
       const auto slice = only >= 0 ? Clock::duration::max() : (hunt_until_ - start) / 16;
       const auto until = only >= 0 ? hunt_until_ : std::min(hunt_until_, start + slice);
       Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
@@ -333,7 +375,8 @@ bool Plan::search_systematically() {
     }
     for (const auto& [family, count] : searched) {
       Coverage& covered = coverage(family);
-      covered.preemptions = bound;
+      covered.bound = bound;
+      covered.bounds = bounds;
       covered.searched = count;
     }
     if (!all) return false;
@@ -379,15 +422,18 @@ bool Plan::exhaust(Clock::duration slice) {
   return false;
 }
 
-/// Whether all executions were judged. (A futex wait that ends for no reason is not among them.)
+/// Whether all executions of the programs were judged, and enough of those that are only walked.
+/// (A futex wait that ends for no reason is not among all executions.)
 bool Plan::nothing_left() const {
+  if (!small_.empty() && small_passes_ < kSmallPasses) return false;
+  if (draws_ && drawn_ < kDrawnEnough) return false;
   return std::all_of(jobs_.begin(), jobs_.end(),
                      [](const Job& job) { return job.exhausted && !job.sleeps; });
 }
 
 PlanOutcome Plan::run() {
-  if (jobs_.empty() && small_.empty()) return std::move(outcome_);
-  if (request_.strategy == "bounded" || request_.preemptions >= 0) {
+  if (jobs_.empty() && small_.empty() && !draws_) return std::move(outcome_);
+  if (is_bounded()) {
     search_systematically();
     return std::move(outcome_);
   }
@@ -402,11 +448,12 @@ PlanOutcome Plan::run() {
   for (std::uint32_t number = 0;; ++number) {
     request_.progress("explore " + lock_.name + ", round " + std::to_string(number + 1));
     if (round(number, slice)) break;
-    if (number > 0 && run_enumerated((Clock::now() - start) / kSmallShare)) break;
+    const auto share = (Clock::now() - start) / kSmallShare;
+    if (number > 0 && (run_enumerated(share) || run_drawn(share))) break;
     if (Clock::now() >= hunt_until_) break;
     if (request_.strategy.empty() && number % 2 == kRoundOfExhaustion) {
       if (exhaust(exhaustion)) break;
-      if (nothing_left() && (small_.empty() || small_passes_ >= kSmallPasses)) break;
+      if (nothing_left()) break;
       exhaustion *= 2;
     }
     if (number == 2 && search_systematically()) break;
@@ -414,6 +461,7 @@ PlanOutcome Plan::run() {
   }
   const bool found = outcome_.caught || !outcome_.refused.empty();
   if (!found && !small_.empty() && coverage(kEnumerated).executions == 0) run_enumerated({});
+  if (!found && draws_ && coverage(kDrawn).executions == 0) run_drawn({});
   return std::move(outcome_);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness/driver.h"
+#include "harness/explore/bounded_search.h"
 #include "harness/explore/hunt.h"
 #include "scenarios/suites/controlled_programs.h"
 
@@ -21,8 +22,9 @@ struct Coverage {
   std::uint64_t executions = 0;
   std::uint64_t cut = 0;  // Executions that the step limit ended.
   std::uint32_t programs = 0;
-  std::uint32_t searched = 0;   // Program × model pairs of which nothing is left ...
-  int preemptions = -1;         // ... up to this many preemptions; -1: none was searched.
+  std::uint32_t searched = 0;  // Program × model pairs of which nothing is left ...
+  int bound = -1;              // ... up to this bound; -1: none was searched.
+  Bounds bounds = Bounds::kPreemptions;
   std::uint32_t pairs = 0;      // Program × model pairs there are, and of how many of them ...
   std::uint32_t exhausted = 0;  // ... all executions were judged ...
   std::uint64_t all_executions = 0;  // ... which are so many.
@@ -66,8 +68,13 @@ class Plan {
   bool exhaust_job(Job& job, Clock::time_point until);
   bool nothing_left() const;
   bool note(const std::string& family, Stretch&& stretch);
-  void enumerate();
+  bool is_bounded() const;
+  std::unique_ptr<Strategy> strategy_for(std::uint32_t round);
+  void add_walked_programs();
+  bool walk_one(const char* family, const Program& program, MemoryModel model,
+                std::uint64_t executions, Clock::time_point until);
   bool run_enumerated(Clock::duration share);
+  bool run_drawn(Clock::duration share);
   Explorer& explorer(MemoryModel model, Topology topology);
   Coverage& coverage(const std::string& family);
 
@@ -78,9 +85,12 @@ class Plan {
   std::vector<ControlledProgram> programs_;
   std::vector<Job> jobs_;
   std::vector<Program> small_;  // All small programs: each gets a few executions at a time ...
-  std::vector<MemoryModel> small_models_;
+  std::vector<MemoryModel> walked_models_;
   std::size_t small_next_ = 0;      // ... from this one on, ...
   std::uint64_t small_passes_ = 0;  // ... so often before.
+  bool draws_ = false;              // More programs at random, ...
+  std::uint64_t drawn_ = 0;         // ... so many up to now.
+  std::uint32_t walked_ = 0;        // How often any of both were walked.
   std::map<std::pair<MemoryModel, Topology>, std::unique_ptr<Explorer>> explorers_;
   PlanOutcome outcome_;
   std::uint64_t seed_;

@@ -6,30 +6,24 @@
 #include <vector>
 
 #include "harness/explore/strategy.h"
+#include "harness/explore/weather.h"
 
 namespace hobbs::explore {
 
-/// Each execution draws its own weather: whether time runs ahead of the workers, whether futex
-/// waits end for no reason, how stale reads are. Rare events would hide bugs that only show in
-/// their absence (a spurious wake heals a lost one), so most executions have none.
 class RandomWalk final : public Strategy {
  public:
   explicit RandomWalk(std::uint64_t seed) : random_(seed) {}
 
   bool begin() override {
-    const std::uint64_t weather = random_.next();
-    eager_time_ = (weather & 1) != 0;
-    wakes_left_ = (weather >> 1 & 3) == 0 ? 2 : 0;
-    fresh_ = (weather >> 3 & 3) == 0;
-    placing_ = (weather >> 5 & 7) == 0;
-    patient_ = (weather >> 8 & 1) == 0;
+    weather_.begin(random_);
     return true;
   }
 
   Move next(const Scene& scene) override {
     const std::uint64_t drawn = random_.next();
     if ((scene.clock || scene.asleep != 0) && (drawn & 15) == 0) [[unlikely]] {
-      if (const Move move = event(scene); move.kind != Move::Kind::kStep) return move;
+      const Move move = weather_.drawn_event(scene, random_);
+      if (move.kind != Move::Kind::kStep) return move;
     }
     if (scene.drains == 0) [[likely]] {
       const std::uint32_t n = kBitsOfByte.count[scene.ready];
@@ -42,16 +36,7 @@ class RandomWalk final : public Strategy {
   Random* even_steps() override { return &random_; }
 
   int pick(const Scene&, Choice choice, int n) override {
-    switch (choice) {
-      case Choice::kStale:
-        return fresh_ || random_.one_in(2) ? 0 : static_cast<int>(random_.below(n));
-      case Choice::kPlace:
-        return placing_ && random_.one_in(2) ? static_cast<int>(random_.below(n)) : 0;
-      case Choice::kWeak: return random_.one_in(8) ? 1 : 0;
-      case Choice::kPersist: return patient_ || random_.one_in(2) ? 0 : 1;
-      case Choice::kNone: break;
-    }
-    return 0;
+    return weather_.pick(choice, n, random_);
   }
 
  private:
@@ -63,26 +48,9 @@ class RandomWalk final : public Strategy {
     if (n < steps) return {Move::Kind::kStep, kBitsOfByte.position[scene.ready][n], {}, 0};
     return {Move::Kind::kDrain, kBitsOfByte.position[scene.drains][n - steps], {}, 0};
   }
-  /// Something from outside, or a step if nothing of the kind is due.
-  [[gnu::noinline]] Move event(const Scene& scene) {
-    Move move;
-    if (scene.asleep != 0 && wakes_left_ > 0 && random_.one_in(4)) {
-      --wakes_left_;
-      const auto n = static_cast<std::uint32_t>(std::popcount(scene.asleep));
-      move.kind = random_.one_in(2) ? Move::Kind::kWake : Move::Kind::kInterrupt;
-      move.worker = static_cast<std::uint8_t>(nth_bit(scene.asleep, random_.below(n)));
-    } else if (scene.clock && eager_time_) {
-      move.kind = Move::Kind::kTime;
-    }
-    return move;
-  }
 
   Random random_;
-  bool eager_time_ = false;
-  int wakes_left_ = 0;
-  bool fresh_ = false;
-  bool placing_ = false;
-  bool patient_ = false;  // Waits for others when it has looked in vain.
+  Weather weather_;
 };
 
 /// A random walk with at most so many preemptions, at steps that are drawn evenly below `horizon`.

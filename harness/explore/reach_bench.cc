@@ -14,9 +14,8 @@
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/explorer.h"
 #include "harness/explore/graph/exhaust.h"
-#include "harness/explore/guided.h"
 #include "harness/explore/hunt.h"
-#include "harness/explore/random_walk.h"
+#include "harness/explore/strategies.h"
 #include "locks/lock.h"
 #include "locks/mutants/relaxed_release.h"
 #include "locks/mutants/split_test_and_set.h"
@@ -71,16 +70,15 @@ std::vector<Bug> bugs() {
   };
 }
 
-/// How many executions until the strategy that `make` makes from a seed finds something, in the
-/// median of all seeds.
-template <class Make>
-std::uint64_t median(const LockSpec& lock, const Program& program, MemoryModel model, Make&& make) {
+/// How many executions until the strategy finds something, in the median of all seeds.
+std::uint64_t median(const LockSpec& lock, const Program& program, MemoryModel model,
+                     const DrawnStrategy& drawn) {
   const auto explorer = Explorer::create(lock, model, Topology::kFork);
   if (!explorer->load(program).empty()) std::abort();
   std::vector<std::uint64_t> counts;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    auto strategy = make(seed);
-    counts.push_back(hunt(*explorer, program, model, Topology::kFork, strategy, kPatience,
+    const auto strategy = drawn.make(seed, 1);
+    counts.push_back(hunt(*explorer, program, model, Topology::kFork, *strategy, kPatience,
                           Clock::time_point::max())
                          .executions);
   }
@@ -89,17 +87,19 @@ std::uint64_t median(const LockSpec& lock, const Program& program, MemoryModel m
 }
 
 void find_bugs() {
-  std::printf("executions to find, median of %llu seeds\n%-24s %8s %8s %8s %8s\n",
-              static_cast<unsigned long long>(kSeeds), "", "program", "random", "pct", "goal");
+  std::printf("executions to find, median of %llu seeds\n%-24s %8s",
+              static_cast<unsigned long long>(kSeeds), "", "program");
+  for (const DrawnStrategy& drawn : drawn_strategies()) {
+    std::printf(" %8.*s", static_cast<int>(drawn.name.size()), drawn.name.data());
+  }
+  std::printf(" %8s\n", "goal");
   for (const Bug& bug : bugs()) {
-    const Program program = plain_program(2, 1);
-    const std::uint64_t random =
-        median(bug.lock, program, bug.model, [](std::uint64_t seed) { return RandomWalk(seed); });
-    const std::uint64_t pct = median(bug.lock, program, bug.model,
-                                     [](std::uint64_t seed) { return Priorities(seed, 3); });
-    std::printf("%-24s %8s %8llu %8llu %8llu\n", bug.what, "2x1",
-                static_cast<unsigned long long>(random), static_cast<unsigned long long>(pct),
-                static_cast<unsigned long long>(bug.goal));
+    std::printf("%-24s %8s", bug.what, "2x1");
+    for (const DrawnStrategy& drawn : drawn_strategies()) {
+      std::printf(" %8llu", static_cast<unsigned long long>(
+                                median(bug.lock, plain_program(2, 1), bug.model, drawn)));
+    }
+    std::printf(" %8llu\n", static_cast<unsigned long long>(bug.goal));
   }
 }
 

@@ -32,7 +32,8 @@ struct Pending {
   Kind kind = Kind::kCall;
   std::int16_t word = -1;  // Of the operations on memory.
 
-  bool writes() const { return kind == Kind::kStore || kind == Kind::kUpdate; }
+  /// Whether somebody else at the same word may notice.
+  bool changes() const { return kind != Kind::kLoad; }
 };
 
 /// The world as far as a strategy may know it. Masks have bit i for worker i.

@@ -15,7 +15,14 @@ Steps section(const char* text) {
   return std::move(parsed.program.workers.front());
 }
 
-/// The kinds of sections, each of which gives back what it has taken.
+Program program_of(std::initializer_list<Steps> workers) {
+  Program program;
+  program.workers = workers;
+  return program;
+}
+
+}  // namespace
+
 std::vector<Steps> sections_of(const LockSpec& lock) {
   const LockOps& ops = lock.controlled.available() ? lock.controlled : lock.real;
   std::vector<Steps> kinds;
@@ -34,14 +41,6 @@ std::vector<Steps> sections_of(const LockSpec& lock) {
   add(lock.claims.reentrant && ops.try_acquire != nullptr, "lock try unlock work unlock");
   return kinds;
 }
-
-Program program_of(std::initializer_list<Steps> workers) {
-  Program program;
-  program.workers = workers;
-  return program;
-}
-
-}  // namespace
 
 std::vector<Program> small_programs(const LockSpec& lock) {
   std::vector<Program> programs;
@@ -79,6 +78,7 @@ std::vector<Program> small_programs(const LockSpec& lock) {
 std::string small_program_rules(const LockSpec& lock) {
   const LockOps& ops = lock.controlled.available() ? lock.controlled : lock.real;
   std::string rules = "ME-1,ME-2,MM-1,LV-1,LV-2";
+  if (lock.claims.permits > 1) rules += ",ME-6";
   if (ops.try_acquire != nullptr) rules += ",ME-3,ME-4,TR-1,TR-2,TR-3";
   if (ops.acquire_until != nullptr) rules += ",TO-1,TO-3,TO-5";
   if (ops.has_shared()) rules += ",RW-1,RW-3";

@@ -12,9 +12,12 @@
 
 namespace hobbs {
 
+/// The kinds of sections that the lock offers (by mode, try, timed, converted, nested), each of
+/// which gives back what it has taken.
+std::vector<std::vector<Step>> sections_of(const LockSpec& lock);
+
 /// Every program of two and three workers with one section each, and of two workers with up to two,
-/// over the lock's kinds of sections (by mode, try, timed, converted, nested), but for the order of
-/// the workers. None for locks of several permits, for which a section excludes nobody, and for
+/// over the lock's kinds of sections, but for the order of the workers. None for locks of several permits, for which a section excludes nobody, and for
 /// locks on a path.
 std::vector<Program> small_programs(const LockSpec& lock);
 
