@@ -183,14 +183,11 @@ bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>*
   if (const Broken* broken = explorer->preset_broken()) {
     again = broken->rule == found.broken.rule;
   } else {
+    explorer->separate_threads();
     explorer->listen(events);
-    Ending ending{.kind = Ending::Kind::kVoid, .broken = {}};
-    for (int i = 0; i < 2 && ending.kind == Ending::Kind::kVoid; ++i) {
-      if (events != nullptr) events->clear();
-      Replay replay(found.schedule);
-      replay.begin();
-      ending = explorer->run(replay);
-    }
+    Replay replay(found.schedule);
+    replay.begin();
+    const Ending& ending = explorer->run(replay);
     explorer->listen(nullptr);
     again = ending.kind == Ending::Kind::kBroken && ending.broken.rule == found.broken.rule;
   }

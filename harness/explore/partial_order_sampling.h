@@ -12,10 +12,9 @@
 
 namespace hobbs::explore {
 
-/// Every pending step has a random priority of its own, as has every buffered store. A random walk
-/// rarely lets one worker go first at each of many steps that have nothing to do with each other;
-/// here the order of two steps that race is as likely to be one as the other, however many others
-/// lie between.
+/// Every pending step has a random priority of its own, as has every buffered store. Who has n
+/// steps to go until a word that another already stands before comes first there one time in n + 1;
+/// in a random walk one time in 2^n.
 class PartialOrderSampling final : public Strategy {
  public:
   explicit PartialOrderSampling(std::uint64_t seed) : random_(seed) {}

@@ -9,11 +9,12 @@
 #include "harness/explore/explore_driver.h"
 #include "locks/reference/reader_preferring_lock.h"
 #include "locks/spec_of.h"
+#include "scenarios/program.h"
 
 namespace hobbs {
 namespace {
 
-/// The first finding's rule in this scenario; empty if there is none, "?" if it was not run.
+/// The first finding's rule in this scenario; empty if there is none, why not if it was not run.
 std::string accusation(const LockSpec& lock, const std::string& scenario) {
   Request request;
   request.scenarios = scenario;
@@ -22,7 +23,7 @@ std::string accusation(const LockSpec& lock, const std::string& scenario) {
   const auto found = std::ranges::find(results, Verdict::kFail, &Result::verdict);
   if (found != results.end()) return found->rule;
   const bool passed = !results.empty() && results[0].verdict == Verdict::kPass;
-  return passed ? "" : "?";
+  return passed ? "" : results.empty() ? "not run" : results[0].reason;
 }
 
 /// A readers-writer lock that counts its readers modulo `kReaders`, and whose downgrade, unless it
@@ -86,6 +87,45 @@ TEST(Programs, TryToReadBehindADowngrade) {
   EXPECT_EQ(accusation(spec_of<ManyReaders>("many_readers"), "controlled/readers-try"), "");
   EXPECT_EQ(accusation(spec_of<ClosedDowngrade>("closed_downgrade"), "controlled/readers-try"),
             "TR-2");
+}
+
+/// Re-entrant by a mark of the thread's own: one for each lock, or one for all.
+template <class P, bool kForEach>
+class Marked {
+ public:
+  void lock() {
+    if (depth()++ > 0) return;
+    while (word_.exchange(1, std::memory_order_acquire) != 0) P::pause();
+  }
+  void unlock() {
+    if (--depth() == 0) word_.store(0, std::memory_order_release);
+  }
+
+ private:
+  int& depth() {
+    struct Mark {
+      const void* lock;
+      int depth;
+    };
+    thread_local Mark marks[kMaxLocksPerProgram];
+    const void* const key = kForEach ? this : nullptr;
+    Mark* mark = marks;
+    while (mark->depth != 0 && mark->lock != key) ++mark;
+    mark->lock = key;
+    return mark->depth;
+  }
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+class MarkedForEach : public Marked<P, true> {};
+template <class P>
+class MarkedForAll : public Marked<P, false> {};
+
+TEST(Programs, DrawnHoldOneLockWithinAnother) {
+  const Claims claims{.process_shared = false, .reentrant = true};
+  EXPECT_EQ(accusation(spec_of<MarkedForEach>("for_each", claims), "controlled/drawn"), "");
+  EXPECT_EQ(accusation(spec_of<MarkedForAll>("for_all", claims), "controlled/drawn"), "ME-1");
+  EXPECT_EQ(accusation(spec_of<MarkedForAll>("for_all", claims), "controlled/nested"), "");
 }
 
 /// A try that fails beside an upgrade has its reason in that.

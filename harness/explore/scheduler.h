@@ -38,6 +38,7 @@ class Scheduler : public Explorer {
   int steps() const final { return static_cast<int>(next_move_ - moves_.data()); }
   std::uint64_t operations() const final;
   void listen(std::vector<Event>* events) final { events_ = events; }
+  void separate_threads() final { swaps_thread_image_ = true; }
 
   // What the interpreter asks of its host, as far as it is scheduling.
   const Program& program() const { return program_; }

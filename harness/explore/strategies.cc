@@ -17,13 +17,13 @@ constexpr DrawnStrategy kDrawn[] = {
      [](std::uint64_t seed, std::uint32_t) -> std::unique_ptr<Strategy> {
        return std::make_unique<RandomWalk>(seed);
      }},
-    {"pct",
-     [](std::uint64_t seed, std::uint32_t round) -> std::unique_ptr<Strategy> {
-       return std::make_unique<Priorities>(seed, 2 + static_cast<int>(round % kDepths));
-     }},
     {"pos",
      [](std::uint64_t seed, std::uint32_t) -> std::unique_ptr<Strategy> {
        return std::make_unique<PartialOrderSampling>(seed);
+     }},
+    {"pct",
+     [](std::uint64_t seed, std::uint32_t round) -> std::unique_ptr<Strategy> {
+       return std::make_unique<Priorities>(seed, 2 + static_cast<int>(round % kDepths));
      }},
 };
 
