@@ -17,8 +17,8 @@ namespace hobbs {
 std::vector<std::vector<Step>> sections_of(const LockSpec& lock);
 
 /// Every program of two and three workers with one section each, and of two workers with up to two,
-/// over the lock's kinds of sections, but for the order of the workers. None for locks of several permits, for which a section excludes nobody, and for
-/// locks on a path.
+/// over the lock's kinds of sections, but for the order of the workers. None for locks of several
+/// permits, for which a section excludes nobody, and for locks on a path.
 std::vector<Program> small_programs(const LockSpec& lock);
 
 /// What they can break of this lock's promises, comma-separated.
