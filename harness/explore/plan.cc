@@ -169,10 +169,7 @@ void Plan::add_walked_programs() {
     covered.programs = static_cast<std::uint32_t>(small_.size());
     covered.pairs = covered.programs * static_cast<std::uint32_t>(walked_models_.size());
   }
-  // In a crowd that tries, gives up and comes back, who passed whom is not judged well enough yet.
-  const bool ordered = lock_.claims.fairness != Fairness::kNone &&
-                       lock_.claims.fairness != Fairness::kReaderPreference;
-  draws_ = wanted(kDrawn) && !ordered && !drawn_program(lock_, 0).workers.empty();
+  draws_ = wanted(kDrawn) && !drawn_program(lock_, 0).workers.empty();
   if (draws_) coverage(kDrawn).rules = small_program_rules(lock_);
 }
 

@@ -74,7 +74,8 @@ class Overtaking {
     bool timed = false;
     Mode mode = Mode::kExclusive;
     int lock = 0;
-    std::array<std::uint8_t, kMaxWatched> passed_by{};
+    std::array<std::uint8_t, kMaxWatched>
+        passed_by{};  // As far as that was promised not to happen.
   };
   static constexpr std::uint64_t kRow = 0xff, kColumn = 0x0101010101010101;
   static std::size_t index(int w) { return static_cast<std::size_t>(w); }
@@ -84,7 +85,8 @@ class Overtaking {
     seen_before_ &= ~(kColumn << w | kRow << kMaxWatched * w);
   }
   std::optional<Broken> passes(int w, std::uint32_t passed);
-  const char* rule_broken(const Waiter& passed, Mode by, std::uint32_t times) const;
+  const char* rule(Mode passed, Mode by) const;
+  std::uint32_t allowed() const;
 
   Fairness fairness_;
   std::uint32_t bound_;

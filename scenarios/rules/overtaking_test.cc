@@ -95,6 +95,16 @@ TEST(Overtaking, PhaseFairLetsOneWriterPassAReader) {
   EXPECT_EQ(pass(watch), "FA-2");
 }
 
+/// The readers of one phase come in in any order, and then one of them writes.
+TEST(Overtaking, PhaseFairDoesNotCountTheReadersThatPassAReader) {
+  Overtaking watch = under(Fairness::kPhaseFair);
+  wait(watch, kWaiter, Mode::kShared);
+  EXPECT_EQ(pass(watch, Mode::kShared), "");
+  EXPECT_EQ(pass(watch, Mode::kShared), "");
+  EXPECT_EQ(pass(watch), "");
+  EXPECT_EQ(pass(watch), "FA-2");
+}
+
 TEST(Overtaking, WhereNothingIsPromisedNothingBreaks) {
   for (const Fairness fairness : {Fairness::kNone, Fairness::kReaderPreference}) {
     Overtaking watch = under(fairness);
