@@ -96,6 +96,12 @@ class Words(CommandTest):
         for command in ("step", "explore"):
             self.expect_sentence(USAGE, "--preemptions bounds --strategy bounded only, not random",
                                  command, "--preemptions", "1", "--strategy", "random")
+        self.expect_sentence(USAGE, "--delays bounds --strategy delay only, not pos",
+                             "explore", "--delays", "1", "--strategy", "pos")
+        self.expect_sentence(USAGE, "name one of them",
+                             "explore", "--delays", "1", "--preemptions", "1")
+        for strategy in ("pos", "delay"):  # Which need to know what only explore knows.
+            self.expect_sentence(USAGE, "--strategy.*" + strategy, "step", "--strategy", strategy)
         for command in ("step", "explore", "stress", "bench"):
             self.expect_sentence(USAGE, "verify --lock", command, "--lock", "exec:true")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")

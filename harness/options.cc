@@ -121,12 +121,13 @@ void add_search(CLI::App& app, Options& o) {
   app.add_option("--preemptions", o.preemptions, "Preemption bound")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000));
+  const bool is_explore = app.get_name() == "explore";
   std::vector<std::string> strategies{"bounded", "exhaustive"};
   for (const explore::DrawnStrategy& drawn : explore::drawn_strategies()) {
-    strategies.emplace_back(drawn.name);
+    if (is_explore || !drawn.by_what_is_pending) strategies.emplace_back(drawn.name);
   }
   if (app.get_name() == "step") strategies.push_back("native");
-  if (app.get_name() == "explore") {
+  if (is_explore) {
     strategies.push_back("delay");
     app.add_option("--delays", o.delays, "Delay bound")
         ->type_name("N")

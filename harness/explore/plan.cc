@@ -70,7 +70,7 @@ Plan::Plan(const LockSpec& lock, const Request& request)
   make_jobs();
 }
 
-/// What a search of a given kind, within a bound, is called.
+/// Whether all executions within a bound were asked for, and no others.
 bool Plan::is_bounded() const {
   return request_.preemptions >= 0 || request_.delays >= 0 || request_.strategy == "bounded" ||
          request_.strategy == "delay";
@@ -183,44 +183,43 @@ bool Plan::walk_one(const char* family, const Program& program, MemoryModel mode
   return note(family, hunt(explorer, program, model, topology, *strategy, executions, until));
 }
 
-/// One small program after the other under each memory model, for so long, of one at least; true
-/// if the plan is over.
-bool Plan::run_enumerated(Clock::duration share) {
-  if (small_.empty()) return false;
+/// walk() again and again for so long, at least once; true if the plan is over.
+template <class Walk>
+bool Plan::keep_walking(const char* family, Clock::duration share, Walk walk) {
   const auto start = Clock::now();
   const auto until =
       std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
   bool over = false;
-  do {
+  do over = walk(until);
+  while (!over && Clock::now() < until);
+  coverage(family).duration_ns += (Clock::now() - start).count();
+  return over;
+}
+
+/// One small program after the other under each memory model.
+bool Plan::run_enumerated(Clock::duration share) {
+  if (small_.empty()) return false;
+  return keep_walking(kEnumerated, share, [this](Clock::time_point until) {
     const Program& program = small_[small_next_ / walked_models_.size()];
     const MemoryModel model = walked_models_[small_next_ % walked_models_.size()];
     if (++small_next_ == small_.size() * walked_models_.size()) {
       small_next_ = 0;
       ++small_passes_;
     }
-    over = walk_one(kEnumerated, program, model,
+    return walk_one(kEnumerated, program, model,
                     kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16), until);
-  } while (!over && Clock::now() < until);
-  coverage(kEnumerated).duration_ns += (Clock::now() - start).count();
-  return over;
+  });
 }
 
-/// The same for programs each drawn anew.
+/// Programs each drawn anew, under each memory model in turn.
 bool Plan::run_drawn(Clock::duration share) {
   if (!draws_) return false;
-  const auto start = Clock::now();
-  const auto until =
-      std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
-  bool over = false;
-  do {
-    const Program program = drawn_program(lock_, seed_ + ++drawn_);
+  return keep_walking(kDrawn, share, [this](Clock::time_point until) {
+    const MemoryModel model = walked_models_[drawn_++ % walked_models_.size()];
     ++coverage(kDrawn).programs;
     ++coverage(kDrawn).pairs;
-    const MemoryModel model = walked_models_[drawn_ % walked_models_.size()];
-    over = walk_one(kDrawn, program, model, kDrawnExecutions, until);
-  } while (!over && Clock::now() < until);
-  coverage(kDrawn).duration_ns += (Clock::now() - start).count();
-  return over;
+    return walk_one(kDrawn, drawn_program(lock_, ++seed_), model, kDrawnExecutions, until);
+  });
 }
 
 /// Whether the first worker alone sleeps for ever, in every execution in which nothing wakes it.

@@ -73,6 +73,8 @@ class Plan {
   void add_walked_programs();
   bool walk_one(const char* family, const Program& program, MemoryModel model,
                 std::uint64_t executions, Clock::time_point until);
+  template <class Walk>
+  bool keep_walking(const char* family, Clock::duration share, Walk walk);
   bool run_enumerated(Clock::duration share);
   bool run_drawn(Clock::duration share);
   Explorer& explorer(MemoryModel model, Topology topology);

@@ -124,7 +124,9 @@ class MarkedForAll : public Marked<P, false> {};
 TEST(Programs, DrawnHoldOneLockWithinAnother) {
   const Claims claims{.process_shared = false, .reentrant = true};
   EXPECT_EQ(accusation(spec_of<MarkedForEach>("for_each", claims), "controlled/drawn"), "");
-  EXPECT_EQ(accusation(spec_of<MarkedForAll>("for_all", claims), "controlled/drawn"), "ME-1");
+  // Two are in, or the data shows that they were: which is seen first is drawn.
+  const std::string rule = accusation(spec_of<MarkedForAll>("for_all", claims), "controlled/drawn");
+  EXPECT_TRUE(rule == "ME-1" || rule == "MM-1") << rule;
   EXPECT_EQ(accusation(spec_of<MarkedForAll>("for_all", claims), "controlled/nested"), "");
 }
 

@@ -13,16 +13,17 @@ namespace {
 constexpr std::uint32_t kDepths = 4;
 
 constexpr DrawnStrategy kDrawn[] = {
-    {"random",
-     [](std::uint64_t seed, std::uint32_t) -> std::unique_ptr<Strategy> {
+    {.name = "random",
+     .make = [](std::uint64_t seed, std::uint32_t) -> std::unique_ptr<Strategy> {
        return std::make_unique<RandomWalk>(seed);
      }},
-    {"pos",
-     [](std::uint64_t seed, std::uint32_t) -> std::unique_ptr<Strategy> {
+    {.name = "pos",
+     .make = [](std::uint64_t seed, std::uint32_t) -> std::unique_ptr<Strategy> {
        return std::make_unique<PartialOrderSampling>(seed);
-     }},
-    {"pct",
-     [](std::uint64_t seed, std::uint32_t round) -> std::unique_ptr<Strategy> {
+     },
+     .by_what_is_pending = true},
+    {.name = "pct",
+     .make = [](std::uint64_t seed, std::uint32_t round) -> std::unique_ptr<Strategy> {
        return std::make_unique<Priorities>(seed, 2 + static_cast<int>(round % kDepths));
      }},
 };

@@ -1,6 +1,6 @@
 // The strategies that can be named.
 //
-// A new one that draws is one line in strategies.cc; every driver that walks then offers it.
+// A new one that draws is one entry in strategies.cc.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,8 @@ struct DrawnStrategy {
   /// `round` tells apart the times that it is asked for within one search: what it has to vary but
   /// does not draw itself follows from that.
   std::unique_ptr<Strategy> (*make)(std::uint64_t seed, std::uint32_t round);
+  /// Looks at Scene::pending, which only explore fills in: elsewhere it would be a random walk.
+  bool by_what_is_pending = false;
 };
 
 std::span<const DrawnStrategy> drawn_strategies();
