@@ -130,6 +130,34 @@ TEST(Programs, DrawnHoldOneLockWithinAnother) {
   EXPECT_EQ(accusation(spec_of<MarkedForAll>("for_all", claims), "controlled/nested"), "");
 }
 
+/// A lock whose word became each thread's own by mistake. All workers are fibres of one thread: if
+/// they shared the variable it would exclude them, and be as it was when all have left.
+template <class P>
+class EachItsOwn {
+ public:
+  void lock() {
+    while (own()) P::pause();
+    word_.store(1, std::memory_order_seq_cst);
+    own() = true;
+  }
+  void unlock() {
+    word_.store(0, std::memory_order_seq_cst);
+    own() = false;
+  }
+
+ private:
+  static bool& own() {
+    thread_local bool taken = false;
+    return taken;
+  }
+  typename P::template atomic<std::uint32_t> word_{};
+};
+
+TEST(Programs, GiveEachWorkerThreadLocalVariablesOfItsOwn) {
+  const std::string rule = accusation(spec_of<EachItsOwn>("each_its_own"), "controlled/exclusion");
+  EXPECT_TRUE(rule == "ME-1" || rule == "MM-1") << rule;
+}
+
 /// A try that fails beside an upgrade has its reason in that.
 TEST(Programs, TryToReadBesideAnUpgrade) {
   EXPECT_EQ(accusation(spec_of<ReaderPreferringLock>("rw"), "controlled/enumerated"), "");
