@@ -137,8 +137,8 @@ class EachItsOwn {
  public:
   void lock() {
     while (own()) P::pause();
-    word_.store(1, std::memory_order_seq_cst);
     own() = true;
+    word_.store(1, std::memory_order_seq_cst);
   }
   void unlock() {
     word_.store(0, std::memory_order_seq_cst);
