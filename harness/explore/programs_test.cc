@@ -136,7 +136,7 @@ template <class P>
 class EachItsOwn {
  public:
   void lock() {
-    while (own()) P::pause();
+    while (word_.load(std::memory_order_seq_cst) != 0 || own()) P::pause();
     own() = true;
     word_.store(1, std::memory_order_seq_cst);
   }
