@@ -48,7 +48,7 @@ Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
   learn_habits();
 }
 
-/// Lets one worker hold the lock and another, who is alone in the world, wait for it.
+/// Lets one worker hold the lock and another wait for it, who is alone in the world.
 template <MemoryModel kModel>
 void Execution<kModel>::learn_habits() {
   if (on_path() || lock_.claims.max_workers < 2) return;
@@ -68,13 +68,11 @@ void Execution<kModel>::learn_habits() {
     const bool holds = alone(2, held);
     if (holds) alone(1, wanted);
     direct_.only_look(false);
-    // Whoever has got in may have noted that in variables of its thread.
-    if (thread_image_.differs(pristine_image_.data())) separate_threads();
-    thread_image_.restore(pristine_image_.data());
     if (!holds) continue;
     habits_.looks = std::max(habits_.looks, direct_.looks_in_vain());
     habits_.naps |= direct_.napped();
   }
+  thread_image_.restore(pristine_image_.data());
 }
 
 template <MemoryModel kModel>

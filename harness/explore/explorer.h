@@ -90,8 +90,8 @@ class Explorer {
   /// "word at +4", and whether the execution touched it.
   virtual std::size_t offset_of(int word) const = 0;
 
-  /// From now on each worker has thread-local variables of its own, as it has by itself once the
-  /// lock was seen to use them: slower, but never wrong.
+  /// From now on each worker has thread-local variables of its own, as it has by itself after the
+  /// first execution in which the lock was seen to use them: slower, but never void.
   virtual void separate_threads() = 0;
 
   void set_step_limit(int steps) { step_limit_ = steps; }
