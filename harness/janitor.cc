@@ -115,8 +115,10 @@ bool has_space(const std::string& directory) {
 }
 
 /// Makes the directory and tells its name, or that and why it cannot: an errno, then the name.
-/// Every signal but SIGKILL is blocked here: only the work's end ends the janitor.
+/// Every signal but SIGKILL is blocked here, and that is sent to groups too (timeout, CI runners):
+/// in a session of its own only the work's end ends the janitor.
 [[noreturn]] void run_janitor(int pipe_fd, int parent_pidfd, int ready_fd, std::string directory) {
+  setsid();
   prctl(PR_SET_NAME, "hobbs-janitor");
   int error = mkdtemp(directory.data()) == nullptr ? errno : 0;
   if (error == 0 && !has_space(directory)) {

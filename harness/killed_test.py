@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""kill -9 of the command, or of something that it started, at random moments: nothing is left.
+"""kill -9 of the command, of its group, or of something that it started, at random moments: nothing
+is left.
 
     killed_test.py HOBBS [KILLS [SEED]]
 
@@ -48,7 +49,7 @@ def workers_of(pid):
 
 def strike(family, whom, chance):
     """Kills and says whom; the victim may be gone by the time it is struck."""
-    if whom == "coordinator":
+    if whom in ("coordinator", "group"):
         victim = family.pid
     else:
         patience_s = time.monotonic() + FIRST_WORKER_S
@@ -58,7 +59,10 @@ def strike(family, whom, chance):
             time.sleep(0.002)  # tidy: until there is somebody to strike.
         victim = chance.choice(workers)
     try:
-        os.kill(victim, signal.SIGKILL)
+        if whom == "group":
+            os.killpg(family.pid, signal.SIGKILL)
+        else:
+            os.kill(victim, signal.SIGKILL)
     except ProcessLookupError:
         return "nobody"
     return whom
@@ -74,10 +78,10 @@ def accusations(path):
 def one_round(hobbs, number, chance):
     """Starts, strikes, waits; whether it struck, what is left, and what happened in words."""
     words = command_words(chance)
-    whom = chance.choice(["coordinator", "worker"])
+    whom = chance.choice(["coordinator", "group", "worker"])
     if words[0] != "bench" and words[0] != "conform":
         words += ["--seed", str(number)]
-    family = Family([hobbs, *words])
+    family = Family([hobbs, *words], start_new_session=True)
     # The beginning and what follows it are alike short and full of events.
     delay_s = chance.choice([chance.uniform(0, 0.05), chance.uniform(0, LONGEST_S)])
     time.sleep(delay_s)  # tidy: the moment is what is tested.
@@ -85,10 +89,11 @@ def one_round(hobbs, number, chance):
     code, _, err = family.result()
     if code == 1:
         err += accusations(os.path.join(family.directory, "report.json"))
-    if struck == "coordinator" and code != -signal.SIGKILL:
+    ends_all = struck in ("coordinator", "group")
+    if ends_all and code != -signal.SIGKILL:
         struck = "nobody"  # It had ended by itself.
     # A killed worker accuses nobody; but Boost's named mutex does break when a signal strikes.
-    fine = struck == "coordinator" or code in (0, 3, 4) or (code == 1 and "boost.*" in words)
+    fine = ends_all or code in (0, 3, 4) or (code == 1 and "boost.*" in words)
     left = family.left_behind()
     if not fine:
         left.append(f"exit code {code}: {err[-500:]}")
