@@ -66,5 +66,20 @@ TEST(NamedSearch, WithinABound) {
   }
 }
 
+TEST(NamedSearch, SaysWhyItHasNothingToRun) {
+  Request request = small_program();
+  request.scenarios = "controlled/try";
+  const Result other = only_result(spec_of<TicketLock>("ticket"), request);
+  EXPECT_EQ(other.verdict, Verdict::kSkipped);
+  EXPECT_NE(other.reason.find("controlled/named"), std::string::npos) << other.reason;
+  request = small_program();
+  request.workers = request.acquisitions = 0;
+  request.scenarios = "controlled/drawn";
+  request.delays = 1;
+  const Result bounded = only_result(spec_of<TicketLock>("ticket"), request);
+  EXPECT_EQ(bounded.verdict, Verdict::kSkipped);
+  EXPECT_NE(bounded.reason.find("strategies that draw"), std::string::npos) << bounded.reason;
+}
+
 }  // namespace
 }  // namespace hobbs

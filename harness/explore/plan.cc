@@ -149,6 +149,25 @@ void Plan::make_jobs() {
     }
   }
   add_walked_programs();
+  if (programs_.empty()) outcome_.refused = why_no_program();
+  if (!outcome_.refused.empty()) coverage("named");
+}
+
+/// If it is for what was asked for besides scenarios that none of their programs can be run: why.
+std::string Plan::why_no_program() const {
+  if (!small_.empty() || draws_) return "";
+  if (request_.workers != 0 || request_.acquisitions != 0) {
+    return "the program that --workers and --acquisitions name is the scenario controlled/named, "
+           "which --scenarios or --rules leaves out";
+  }
+  const bool walked = glob_match(request_.scenarios, std::string("controlled/") + kEnumerated) ||
+                      glob_match(request_.scenarios, std::string("controlled/") + kDrawn);
+  if (walked && (is_bounded() || request_.strategy == "exhaustive")) {
+    return "the programs of controlled/enumerated and controlled/drawn are for strategies that "
+           "draw; no search that has an end is made of them";
+  }
+  if (walked && request_.kills != 0) return "nobody dies in the programs of these scenarios";
+  return "";
 }
 
 /// All small programs, and drawn ones, unless other ones were asked for.

@@ -58,6 +58,7 @@ class Plan {
   };
   std::string refusal() const;
   void make_jobs();
+  std::string why_no_program() const;
   bool waits_for_itself(const ControlledProgram& program);
   bool out_of_time(std::uint32_t round) const;
   bool round(std::uint32_t number, std::uint64_t executions);
