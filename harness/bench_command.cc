@@ -1,5 +1,6 @@
 // bench: from options to a plan, and from Google Benchmark's JSON to a report and an exit code.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -7,6 +8,7 @@
 
 #include "harness/bench/google.h"
 #include "harness/bench/instructions.h"
+#include "harness/bench/turns.h"
 #include "harness/campaign.h"
 #include "harness/commands.h"
 #include "harness/exit_code.h"
@@ -106,9 +108,13 @@ void deliver(const Options& options, const std::string& text) {
   if (!error.empty()) throw std::runtime_error(error);
 }
 
-std::string run_with_progress(bench::Plan& plan) {
+std::string run_with_progress(bench::Plan& plan, bool take_turns) {
   SignalHold hold;
-  plan.stop = [&hold] { return hold.interruption(); };
+  plan.interleaved = !take_turns;  // Else the two programs would measure different things in turn.
+  plan.stop = [&hold, take_turns] {
+    const std::string why = take_turns ? bench::await_turn(STDIN_FILENO) : "";
+    return why.empty() ? hold.interruption() : why;
+  };
   // What a killed call leaves behind (files, named objects) goes with the janitor.
   const Janitor janitor;
   plan.directory = janitor.directory();
@@ -171,7 +177,7 @@ int bench_command(const Options& options, const Catalog& catalog) {
   }
   std::string json;
   try {
-    json = run_with_progress(plan);
+    json = run_with_progress(plan, options.take_turns);
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }

@@ -29,7 +29,7 @@ constexpr milliseconds kBudgetRunMin{20};
 constexpr milliseconds kPatienceExtra{60'000};
 constexpr std::uint32_t kPairs = 18;  // Of each session.
 constexpr int kSessions = 2;
-constexpr int kRepetitions = 3;  // Of each run: their median is one measurement.
+constexpr int kRounds = 15;  // Of each run; their median is one measurement.
 
 struct Side {
   std::string what;  // As the caller named it.
@@ -54,13 +54,7 @@ BenchRun run_of(const std::string& text, const std::string& what) {
   return std::move(parsed.run);
 }
 
-/// The program's own `bench`, as short as the budget asks, without probes.
-BenchRun run_bench(const std::string& program, const Options& options, milliseconds budget) {
-  const bench::Spawned spawned = bench::run_program(
-      {program, "bench", "--throughput-only", "--format", "json", "--repetitions",
-       std::to_string(kRepetitions), "--locks", options.locks, "--scenarios", options.scenarios,
-       "--budget", fmt::format("{}ms", budget.count())},
-      budget * 3 + kPatienceExtra);
+BenchRun run_of(const std::string& program, const bench::Spawned& spawned) {
   if (!spawned.failure.empty()) throw UsageError(spawned.failure);
   if (!is_bench_json(spawned.out)) {
     throw UsageError(fmt::format("{} bench gave no result (exit {}): {}", program,
@@ -69,33 +63,45 @@ BenchRun run_bench(const std::string& program, const Options& options, milliseco
   return run_of(spawned.out, program);
 }
 
-/// A B B A A B B A ...: so that neither side is always the first after whatever was before.
+/// Both programs' own `bench`, without probes and as short as the budget asks, round by round in
+/// turns: what disturbs one then disturbs the other too.
+RunPair run_pair(const std::string& first, const std::string& second, const Options& options,
+                 milliseconds budget) {
+  const auto words = [&](const std::string& program) {
+    return std::vector<std::string>{program,         "bench",
+                                    "--take-turns",  "--throughput-only",
+                                    "--format",      "json",
+                                    "--repetitions", std::to_string(kRounds),
+                                    "--locks",       options.locks,
+                                    "--scenarios",   options.scenarios,
+                                    "--budget",      fmt::format("{}ms", budget.count())};
+  };
+  const auto [one, other] =
+      bench::run_in_turns(words(first), words(second), budget * 6 + kPatienceExtra);
+  return {run_of(first, one), run_of(second, other)};
+}
+
+/// Both sides' processes anew for each pair, since where a process's memory comes to lie makes a
+/// difference of its own, which within a pair is always the same.
 std::vector<std::vector<RunPair>> run_sessions(const std::string& first, const std::string& second,
                                                const Options& options) {
   const std::uint32_t pairs = options.repetitions != 0 ? options.repetitions : kPairs;
   const milliseconds each =
       std::max(kBudgetRunMin, options.budget.value_or(kBudget) / (2 * kSessions * pairs));
-  // A signal for the whole group ends the programs too, one for us alone takes effect after a run.
+  // A signal for the whole group ends the programs too, one for us alone takes effect after a pair.
   SignalHold hold;
-  const auto run = [&](const std::string& program) {
-    std::optional<BenchRun> result;
-    try {
-      result = run_bench(program, options, each);
-    } catch (const UsageError&) {
-      if (hold.interruption().empty()) throw;
-    }
-    if (!hold.interruption().empty()) throw Interrupted(hold.interruption());
-    return *std::move(result);
-  };
   Progress progress;
   std::vector<std::vector<RunPair>> sessions(kSessions);
   for (std::uint32_t i = 0; i < kSessions * pairs; ++i) {
     progress.update(fmt::format("compare: pair {} of {}", i + 1, kSessions * pairs));
-    RunPair pair;
-    if (i % 2 == 0) pair.first = run(first);
-    pair.second = run(second);
-    if (i % 2 == 1) pair.first = run(first);
-    sessions[i / pairs].push_back(std::move(pair));
+    std::optional<RunPair> pair;
+    try {
+      pair = run_pair(first, second, options, each);
+    } catch (const UsageError&) {
+      if (hold.interruption().empty()) throw;
+    }
+    if (!hold.interruption().empty()) throw Interrupted(hold.interruption());
+    sessions[i / pairs].push_back(*std::move(pair));
   }
   progress.clear();
   return sessions;

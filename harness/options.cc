@@ -143,6 +143,8 @@ void add_bench(CLI::App& app, Options& o) {
       ->type_name("N")
       ->check(CLI::Range(1u, 1000u));
   app.add_flag("--throughput-only", o.throughput_only, "No rounds with latency probes");
+  app.add_flag("--take-turns", o.take_turns,
+               "Ask on standard input, a socket, before each round: how `compare` runs it");
   app.add_option("--baseline", o.baseline, "The lock that ratios are against")->type_name("LOCK");
   app.add_option("--fast-path", o.fast_path,
                  "Only this many uncontended operations of one lock, for valgrind to count")

@@ -48,6 +48,7 @@ struct Options {
   bool full = false;              // The whole sweep instead of the default tour.
   std::uint32_t repetitions = 0;  // 0: the command's default.
   bool throughput_only = false;   // No rounds with latency probes.
+  bool take_turns = false;        // Measure when whoever started us says so, on standard input.
   std::string baseline;           // The lock that ratios are against.
   std::uint64_t fast_path = 0;    // Only that many uncontended operations, for valgrind.
   std::string store;              // The SQLite file in which runs are kept.

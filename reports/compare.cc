@@ -27,21 +27,26 @@ std::size_t pairs_needed(double level) {
   return static_cast<std::size_t>(std::floor(std::log2(2 / level))) + 1;
 }
 
-/// What one run says of a case. A lone worker waits for nobody: what it loses to other programs is
-/// not the lock's, so its time on a core counts, and of several repetitions the least disturbed.
-/// Where workers meet, the time that passes counts, and the median repetition.
-double time_of(const BenchCase& one) {
-  double least_ns = INFINITY;
-  for (const BenchSample& sample : one.samples) least_ns = std::min(least_ns, sample.cpu_ns);
+/// A lone worker waits for nobody: what it loses to other programs is not the lock's, so its time
+/// on a core counts. Where workers meet, the time that passes counts.
+double time_of(const BenchCase& one, const BenchSample& sample) {
   const bool alone = one.workload.find("/processes:1/threads:1/") != std::string::npos;
-  return alone && least_ns > 0 ? least_ns : typical(one, "ns");
+  return alone && sample.cpu_ns > 0 ? sample.cpu_ns : sample.ns;
 }
 
-double time_of(const BenchCase& one, const BenchSample& sample) {
-  BenchCase single;
-  single.workload = one.workload;
-  single.samples = {sample};
-  return time_of(single);
+double time_of(const BenchCase& one) {
+  std::vector<double> times;
+  for (const BenchSample& sample : one.samples) times.push_back(time_of(one, sample));
+  return median(std::move(times));
+}
+
+/// What each round says beside the other side's round: second over first, minus 1.
+std::vector<double> changes_of(const BenchCase& first, const BenchCase& second) {
+  std::vector<double> changes;
+  for (std::size_t i = 0; i < std::min(first.samples.size(), second.samples.size()); ++i) {
+    changes.push_back(time_of(second, second.samples[i]) / time_of(first, first.samples[i]) - 1);
+  }
+  return changes;
 }
 
 std::string why_inconclusive(const Judgement& judgement, std::size_t fewest, int first_sign,
@@ -120,7 +125,7 @@ std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair
         collected.changes.resize(sessions.size());
         collected.first.push_back(time_of(first));
         collected.second.push_back(time_of(*second));
-        collected.changes[session].push_back(collected.second.back() / collected.first.back() - 1);
+        collected.changes[session].push_back(median(changes_of(first, *second)));
       }
     }
   }
@@ -139,12 +144,9 @@ std::vector<ComparedCase> compare_runs(const BenchRun& first, const BenchRun& se
   for (const BenchCase& one : first.cases) {
     const BenchCase* other = find_case(second, one.lock, one.workload);
     if (other == nullptr || one.samples.empty() || other->samples.empty()) continue;
-    const std::size_t pairs = std::min(one.samples.size(), other->samples.size());
-    std::vector<std::vector<double>> sessions(2);
-    for (std::size_t i = 0; i < pairs; ++i) {
-      sessions[2 * i < pairs ? 0 : 1].push_back(
-          time_of(*other, other->samples[i]) / time_of(one, one.samples[i]) - 1);
-    }
+    const std::vector<double> changes = changes_of(one, *other);
+    const auto half = changes.begin() + static_cast<std::ptrdiff_t>((changes.size() + 1) / 2);
+    const std::vector<std::vector<double>> sessions{{changes.begin(), half}, {half, changes.end()}};
     cases.push_back({one.lock, one.workload, time_of(one), time_of(*other), judge(sessions, gate)});
   }
   return cases;

@@ -52,8 +52,9 @@ struct RunPair {
   BenchRun second;
 };
 
-/// All cases that both sides of some pair measured. A session is a list of pairs of runs that were
-/// made close to each other; repetitions inside a run are one measurement, their median.
+/// All cases that both sides of some pair measured. A session is a list of pairs of runs that took
+/// turns: each repetition is compared with the other run's beside it, and the median of these
+/// changes is what the pair says.
 std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair>>& sessions,
                                            const Gate& gate);
 

@@ -61,6 +61,9 @@ class Pace {
     }
   }
 
+  /// That long nothing could be measured, which is no part of the budget.
+  void waited(nanoseconds duration) { until_ += duration; }
+
   bool over() const { return Clock::now() >= until_ + kGrace; }
 
   /// How long each of the next rounds may be.
@@ -93,8 +96,10 @@ struct Context {
 
 std::string measure_once(benchmark::State& state, const Context& context, const LockSpec& lock,
                          const Workload& workload) {
-  if (context.pace.over()) return "not run: the budget was over";
+  const Clock::time_point asked = Clock::now();
   if (const std::string why = context.plan.stop(); !why.empty()) return "not run: " + why;
+  context.pace.waited(Clock::now() - asked);
+  if (context.pace.over()) return "not run: the budget was over";
   context.plan.progress(lock.name + " " + label(workload));
   const nanoseconds round = context.pace.round();
   const Clock::time_point began = Clock::now();
@@ -152,9 +157,9 @@ void register_one(const Context& context, const LockSpec& lock, const Workload& 
       ->Unit(benchmark::kNanosecond);
 }
 
-void initialize(const std::vector<std::string>& arguments) {
-  // Interleaved, so that a slow minute of the machine does not fall on one lock.
-  std::vector<std::string> words{"--benchmark_enable_random_interleaving=true"};
+void initialize(const std::vector<std::string>& arguments, bool interleaved) {
+  std::vector<std::string> words;
+  if (interleaved) words.push_back("--benchmark_enable_random_interleaving=true");
   words.insert(words.end(), arguments.begin(), arguments.end());
   static char program[] = "hobbs";  // The library keeps the pointer.
   std::vector<char*> pointers{program};
@@ -183,7 +188,7 @@ void add_context(const Plan& plan, const Overhead& overhead, nanoseconds round) 
 }  // namespace
 
 std::string run_plan(const Plan& plan) {
-  initialize(plan.arguments);
+  initialize(plan.arguments, plan.interleaved);
   std::vector<Workload> all = plan.workloads;
   all.push_back(overhead_workload());
   Bench bench(all, plan.directory);

@@ -21,12 +21,15 @@ struct Plan {
   std::vector<Workload> workloads;
   int repetitions = 3;
   bool latency = true;  // Also the rounds with probes.
+  // In random order, so that a slow minute of the machine does not fall on one lock.
+  bool interleaved = true;
   std::chrono::milliseconds budget{110'000};
   std::string directory;               // For the files of path locks.
   std::vector<std::string> arguments;  // For Google Benchmark: --benchmark_...
   std::vector<std::pair<std::string, std::string>> context;  // Facts for the JSON's context.
   std::function<void(const std::string&)> progress = [](const std::string&) {};
-  // Asked before each measurement: why nothing more is to be measured; empty: go on.
+  // Asked before each measurement: why nothing more is to be measured; empty: go on. The time that
+  // it takes is no part of the budget.
   std::function<std::string()> stop = [] { return std::string(); };
 };
 
