@@ -82,6 +82,8 @@ class Words(CommandTest):
 
     def test_bad_flags_are_usage_errors(self):
         self.expect_sentence(USAGE, "--lokcs", "verify", "--lokcs", "x")
+        self.expect_sentence(USAGE, "explore has the driver explore only", "explore",
+                             "--drivers", "free")
         self.expect_sentence(USAGE, "frobnicate", "frobnicate")
         self.expect_sentence(USAGE, "near: verify", "verfiy")
         self.expect_sentence(USAGE, "subcommand|command")

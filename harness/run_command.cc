@@ -29,11 +29,16 @@ using std::chrono::milliseconds;
 constexpr milliseconds kBudgetPerLock{20'000};
 constexpr milliseconds kBudgetDefaultMax{150'000};
 
-/// The drivers of each command; empty means those of --drivers.
+/// The drivers of each command. Throws UsageError if --drivers names another than its own.
 std::string drivers_of(const Options& options) {
   if (options.command == "conform") return "*";
-  if (options.command == "explore" || options.command == "step") return options.command;
-  if (options.command == "stress") return "free";
+  const bool stress = options.command == "stress";
+  if (stress || options.command == "explore" || options.command == "step") {
+    const std::string own = stress ? "free" : options.command;
+    if (glob_match(options.drivers, own)) return own;
+    throw UsageError(fmt::format("{} has the driver {} only: choose others with `verify --drivers`",
+                                 options.command, own));
+  }
   if (options.command == "crash" && options.drivers == "*") return "free,explore,step";
   return options.drivers;
 }

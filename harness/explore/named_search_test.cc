@@ -1,6 +1,8 @@
 // Searches that are asked for by name: each catches what is broken, passes what is not, and says
 // what it has covered.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <string>
@@ -79,6 +81,39 @@ TEST(NamedSearch, SaysWhyItHasNothingToRun) {
   const Result bounded = only_result(spec_of<TicketLock>("ticket"), request);
   EXPECT_EQ(bounded.verdict, Verdict::kSkipped);
   EXPECT_NE(bounded.reason.find("strategies that draw"), std::string::npos) << bounded.reason;
+}
+
+/// Whoever creates the file has the lock.
+template <class P>
+class CreatedFile {
+ public:
+  static constexpr char kind[] = "file";
+  explicit CreatedFile(const char* path) : path_(path) {}
+  void lock() {
+    for (;;) {
+      const int file = ::open(path_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+      if (file >= 0) {
+        ::close(file);
+        return;
+      }
+      P::yield();
+    }
+  }
+  void unlock() { ::unlink(path_.c_str()); }
+
+ private:
+  std::string path_;
+};
+
+TEST(NamedSearch, FilesAreTheSameUnderEveryMemoryModel) {
+  for (const char* memory : {"sc", "tso", "c11"}) {
+    Request request = small_program();
+    request.memory = memory;
+    request.preemptions = 1;
+    const Result healthy = only_result(path_spec_of<CreatedFile>("created_file"), request);
+    EXPECT_EQ(healthy.verdict, Verdict::kPass) << memory << ": " << healthy.reason;
+    EXPECT_GT(healthy.executions, 1u) << memory;
+  }
 }
 
 }  // namespace

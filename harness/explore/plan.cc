@@ -64,6 +64,8 @@ std::vector<MemoryModel> models_of(const std::string& memory) {
 
 Plan::Plan(const LockSpec& lock, const Request& request)
     : lock_(lock), request_(request), seed_(request.seed * 0x9e3779b97f4a7c15ull) {
+  // The order of system calls is one for all: there is nothing weak about files.
+  models_ = lock.home == Home::kPath ? std::vector{MemoryModel::kSc} : models_of(request.memory);
   const auto left = request.until - Clock::now();
   hunt_until_ = request.until - std::min<Clock::duration>(left / 5, kShrinkTime);
   first_round_until_ = processor_time() + kFirstRound;
@@ -132,9 +134,7 @@ void Plan::make_jobs() {
     covered.exhaustive = request_.strategy == "exhaustive";
     ++covered.programs;
   }
-  for (const MemoryModel model : models_of(request_.memory)) {
-    // The order of system calls is one for all: there is nothing weak about files.
-    if (lock_.home == Home::kPath && model != MemoryModel::kSc) continue;
+  for (const MemoryModel model : models_) {
     for (const ControlledProgram& program : programs_) {
       Job& job = jobs_.emplace_back();
       job.program = &program;
@@ -178,15 +178,12 @@ void Plan::add_walked_programs() {
   const auto wanted = [this](const char* family) {
     return glob_match(request_.scenarios, std::string("controlled/") + family);
   };
-  // The order of system calls is one for all: there is nothing weak about files.
-  walked_models_ =
-      lock_.home == Home::kPath ? std::vector{MemoryModel::kSc} : models_of(request_.memory);
   if (wanted(kEnumerated)) small_ = small_programs(lock_);
   if (!small_.empty()) {
     Coverage& covered = coverage(kEnumerated);
     covered.rules = small_program_rules(lock_);
     covered.programs = static_cast<std::uint32_t>(small_.size());
-    covered.pairs = covered.programs * static_cast<std::uint32_t>(walked_models_.size());
+    covered.pairs = covered.programs * static_cast<std::uint32_t>(models_.size());
   }
   draws_ = wanted(kDrawn) && !drawn_program(lock_, 0).workers.empty();
   if (draws_) coverage(kDrawn).rules = small_program_rules(lock_);
@@ -219,9 +216,9 @@ bool Plan::keep_walking(const char* family, Clock::duration share, Walk walk) {
 bool Plan::run_enumerated(Clock::duration share) {
   if (small_.empty()) return false;
   return keep_walking(kEnumerated, share, [this](Clock::time_point until) {
-    const Program& program = small_[small_next_ / walked_models_.size()];
-    const MemoryModel model = walked_models_[small_next_ % walked_models_.size()];
-    if (++small_next_ == small_.size() * walked_models_.size()) {
+    const Program& program = small_[small_next_ / models_.size()];
+    const MemoryModel model = models_[small_next_ % models_.size()];
+    if (++small_next_ == small_.size() * models_.size()) {
       small_next_ = 0;
       ++small_passes_;
     }
@@ -234,7 +231,7 @@ bool Plan::run_enumerated(Clock::duration share) {
 bool Plan::run_drawn(Clock::duration share) {
   if (!draws_) return false;
   return keep_walking(kDrawn, share, [this](Clock::time_point until) {
-    const MemoryModel model = walked_models_[drawn_++ % walked_models_.size()];
+    const MemoryModel model = models_[drawn_++ % models_.size()];
     ++coverage(kDrawn).programs;
     ++coverage(kDrawn).pairs;
     return walk_one(kDrawn, drawn_program(lock_, ++seed_), model, kDrawnExecutions, until);

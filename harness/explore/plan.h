@@ -85,10 +85,10 @@ class Plan {
   const Request& request_;
   Clock::time_point hunt_until_;
   std::chrono::nanoseconds first_round_until_;  // By processor_time().
+  std::vector<MemoryModel> models_;
   std::vector<ControlledProgram> programs_;
   std::vector<Job> jobs_;
   std::vector<Program> small_;  // All small programs: each gets a few executions at a time ...
-  std::vector<MemoryModel> walked_models_;
   std::size_t small_next_ = 0;      // ... from this one on, ...
   std::uint64_t small_passes_ = 0;  // ... so often before.
   bool draws_ = false;              // More programs at random, ...

@@ -135,7 +135,10 @@ void exhaust_cell(const LockSpec& lock, const Program& program, const char* size
                 static_cast<unsigned long long>(all.executions), ms);
   } else {
     const int bound = bound_reached(*explorer, program, model, topology, Clock::now() + cell);
-    std::printf("all with at most %d preemptions; not all: %s\n", bound, all.why_not.c_str());
+    const std::string reached =
+        bound < 0 ? "not even all without preemptions"
+                  : "all with at most " + std::to_string(bound) + " preemptions; not all";
+    std::printf("%s: %s\n", reached.c_str(), all.why_not.c_str());
   }
   std::fflush(stdout);
 }
