@@ -21,8 +21,10 @@ using ExpectationKind = CallExpectation::Kind;
 struct Stop {
   Verdict verdict;
   std::string reason;
-  bool answered_otherwise = false;
+  std::optional<CallAnswer> answer{};
 };
+
+const CallAnswer kBlocks{.blocks = true, .reply = {}};
 
 std::string in_seconds(double value) {
   char buffer[32];
@@ -93,7 +95,7 @@ class CaseRun {
       throw Stop{Verdict::kInconclusive, "it neither returned nor blocked: " + status.evidence};
     }
     if (!blocks && !maybe) {
-      throw Stop{Verdict::kFail, "it must return, but it blocks: " + status.evidence, true};
+      throw Stop{Verdict::kFail, "it must return, but it blocks: " + status.evidence, kBlocks};
     }
     outcome_.evidence.pop_back();
     pending_[step.actor].push_back(call);
@@ -113,7 +115,7 @@ class CaseRun {
     outcome_.evidence.push_back(status.evidence);
     if (status.kind == CallStatus::Kind::kBlocked) {
       throw Stop{Verdict::kFail,
-                 "the call must return now, but it still blocks: " + status.evidence, true};
+                 "the call must return now, but it still blocks: " + status.evidence, kBlocks};
     }
     throw Stop{Verdict::kInconclusive, "the call neither returned nor blocks: " + status.evidence};
   }
@@ -125,7 +127,7 @@ class CaseRun {
       throw Stop{Verdict::kFail,
                  "there is no value to keep: " +
                      (status.evidence.empty() ? describe(status.reply) : status.evidence),
-                 true};
+                 std::nullopt};
     }
     std::string value = status.reply.result_json;
     if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
@@ -152,11 +154,12 @@ class CaseRun {
                  expectation.kind == ExpectationKind::kBlocks
                      ? "it must block, but it returned " + got
                      : "it gave " + got,
-                 true};
+                 CallAnswer{.blocks = false, .reply = reply}};
     }
     const double took_s = static_cast<double>(reply.end_ns - reply.start_ns) / 1e9;
     if (expectation.least_s && took_s < *expectation.least_s) {
-      throw Stop{Verdict::kFail, "it returned too early, after " + in_seconds(took_s), true};
+      throw Stop{Verdict::kFail, "it returned too early, after " + in_seconds(took_s),
+                 std::nullopt};
     }
     if (expectation.most_s && took_s > *expectation.most_s)
       check_lateness(call, took_s, *expectation.most_s);
@@ -170,7 +173,7 @@ class CaseRun {
                               in_seconds(disturbed_s);
     outcome_.evidence.push_back(facts);
     if (took_s - disturbed_s > most_s)
-      throw Stop{Verdict::kFail, "it returned too late: " + facts, true};
+      throw Stop{Verdict::kFail, "it returned too late: " + facts, std::nullopt};
     throw Stop{Verdict::kInconclusive, "the machine was too busy to judge a delay: " + facts};
   }
 
@@ -205,10 +208,11 @@ class CaseRun {
 void run_into(const ConformanceCase& conformance_case, const CaseSetting& setting,
               CaseOutcome& outcome) {
   const CaseStep* step = nullptr;
-  const auto stop = [&](Verdict verdict, const std::string& reason, bool answered = false) {
+  const auto stop = [&](Verdict verdict, const std::string& reason,
+                        std::optional<CallAnswer> answer = {}) {
     outcome.verdict = verdict;
     outcome.reason = reason;
-    outcome.answered_otherwise = answered;
+    outcome.answer = std::move(answer);
     if (step == nullptr) return;
     outcome.step = step->text;
     outcome.line = step->line;
@@ -224,7 +228,7 @@ void run_into(const ConformanceCase& conformance_case, const CaseSetting& settin
       throw;
     }
   } catch (const Stop& why) {
-    stop(why.verdict, why.reason, why.answered_otherwise);
+    stop(why.verdict, why.reason, why.answer);
   } catch (const AgentFault& fault) {
     stop(Verdict::kFail, fault.what());
   } catch (const Undecided& undecided) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,8 @@ struct CaseOutcome {
   std::string reason;  // One sentence; empty for a pass.
   std::string step;    // The step, as written; empty for a pass.
   int line = 0;
-  bool answered_otherwise = false;  // A fail: the agent answered properly, only not as expected.
-  std::vector<Moment> moments;      // All steps up to there.
+  std::optional<CallAnswer> answer;  // A fail: what was given, properly, instead of what was due.
+  std::vector<Moment> moments;       // All steps up to there.
   std::vector<std::string> evidence;
   std::int64_t duration_ms = 0;
 };

@@ -112,8 +112,9 @@ Result judge(const ConformanceCase& conformance_case, const CaseSetting& setting
     static_cast<CaseOutcome&>(outcome) = run_case(conformance_case, setting);
   }
   const KnownDifference* difference = nullptr;
-  if (outcome.answered_otherwise) {
-    difference = find_difference(differences, agent, conformance_case.id, outcome.step);
+  if (outcome.answer) {
+    difference =
+        find_difference(differences, agent, conformance_case.id, outcome.step, *outcome.answer);
   }
   if (outcome.verdict == Verdict::kFail && difference == nullptr) {
     outcome.failed = 1;

@@ -226,24 +226,39 @@ TEST(CaseTest, AnyBytesGiveASentenceOrCases) {
   }
 }
 
-TEST(DifferencesTest, AnEntryExcusesOneStepOfOneCase) {
+TEST(DifferencesTest, AnEntryExcusesOneAnswerToOneStepOfOneCase) {
   const DifferenceTable table = parse_differences(
-      "# c\ncpp SL-1* \"A L.release() -> *\"\n  First part\n  second part.\npython X \"a\"\n s\n");
+      "# c\ncpp SL-1* \"A L.release() -> *\" gives \"!ValueError: again\"\n  First part\n"
+      "  second part.\npython X \"a\" gives \"blocks\"\n s\n");
   ASSERT_EQ(table.error, "");
   ASSERT_EQ(table.entries.size(), 2U);
-  const KnownDifference* found = find_difference(table, "cpp", "SL-19", "A L.release() -> none");
-  ASSERT_NE(found, nullptr);
-  EXPECT_EQ(found->sentence, "First part second part.");
-  EXPECT_EQ(find_difference(table, "python", "SL-19", "A L.release() -> none"), nullptr);
-  EXPECT_EQ(find_difference(table, "cpp", "SL-20", "A L.release() -> none"), nullptr);
-  EXPECT_EQ(find_difference(table, "cpp", "SL-19", "A L.acquire() -> none"), nullptr);
+  const CallAnswer refused{.blocks = false,
+                           .reply = {.error = "ValueError", .message = "released again"}};
+  const CallAnswer other{.blocks = false, .reply = {.error = "TypeError", .message = "again"}};
+  const CallAnswer blocks{.blocks = true, .reply = {}};
+  const auto found = [&](const char* agent, const char* id, const char* step, const CallAnswer& a) {
+    const KnownDifference* const entry = find_difference(table, agent, id, step, a);
+    return entry == nullptr ? "" : entry->sentence;
+  };
+  EXPECT_EQ(found("cpp", "SL-19", "A L.release() -> none", refused), "First part second part.");
+  EXPECT_EQ(found("cpp", "SL-19", "A L.release() -> none", other), "");
+  EXPECT_EQ(found("cpp", "SL-19", "A L.release() -> none", blocks), "");
+  EXPECT_EQ(found("python", "SL-19", "A L.release() -> none", refused), "");
+  EXPECT_EQ(found("cpp", "SL-20", "A L.release() -> none", refused), "");
+  EXPECT_EQ(found("cpp", "SL-19", "A L.acquire() -> none", refused), "");
+  EXPECT_EQ(found("python", "X", "a", blocks), "s");
+  EXPECT_EQ(found("python", "X", "a", refused), "");
 }
 
 TEST(DifferencesTest, MistakesAreToldWithTheirLine) {
   EXPECT_EQ(parse_differences(" s\n").error,
             "line 1: a sentence stands before the first difference");
-  EXPECT_EQ(parse_differences("cpp X\n s\n").error, "line 1: write: AGENT CASE \"STEP\"");
-  EXPECT_EQ(parse_differences("cpp X \"a\"\n").error,
+  for (const char* line : {"cpp X\n s\n", "cpp X \"a\"\n s\n", "cpp X \"a\" gives \"\n s\n"}) {
+    EXPECT_EQ(parse_differences(line).error, "line 1: write: AGENT CASE \"STEP\" gives \"ANSWER\"")
+        << line;
+  }
+  EXPECT_NE(parse_differences("cpp X \"a\" gives \"!\"\n s\n").error, "");
+  EXPECT_EQ(parse_differences("cpp X \"a\" gives \"none\"\n").error,
             "line 1: the last difference has no sentence");
 }
 

@@ -24,16 +24,27 @@ bool matches(std::string_view pattern, std::string_view text) {
   return false;
 }
 
-/// Reads `AGENT CASE "STEP"`; false if the line is something else.
-bool read_entry(std::string_view line, KnownDifference& entry) {
+constexpr const char* kForm = "write: AGENT CASE \"STEP\" gives \"ANSWER\"";
+
+/// Reads an entry's first line; an error, or nothing.
+std::string read_entry(std::string_view line, KnownDifference& entry) {
+  constexpr std::string_view kGives = "\" gives \"";
   const std::size_t first = line.find(' ');
   const std::size_t second = line.find(" \"", first + 1);
-  if (first == std::string_view::npos || second == std::string_view::npos) return false;
-  if (line.size() < second + 4 || line.back() != '"') return false;
+  const std::size_t third = line.rfind(kGives);
+  if (first == std::string_view::npos || second == std::string_view::npos ||
+      third == std::string_view::npos || third < second + 2 || line.back() != '"' ||
+      line.size() <= third + kGives.size()) {
+    return kForm;
+  }
   entry.agent = line.substr(0, first);
   entry.case_id = trim(line.substr(first, second - first));
-  entry.step = line.substr(second + 2, line.size() - second - 3);
-  return !entry.case_id.empty() && entry.case_id.find(' ') == std::string::npos;
+  entry.step = line.substr(second + 2, third - second - 2);
+  if (entry.case_id.empty() || entry.case_id.find(' ') != std::string::npos) return kForm;
+  const std::size_t answer = third + kGives.size();
+  CallExpectationParse parse = parse_expectation(line.substr(answer, line.size() - answer - 1));
+  entry.instead = std::move(parse.expectation);
+  return parse.error;
 }
 
 }  // namespace
@@ -41,7 +52,7 @@ bool read_entry(std::string_view line, KnownDifference& entry) {
 DifferenceTable parse_differences(std::string_view text) {
   DifferenceTable table;
   int number = 0;
-  const auto fail = [&](const char* why) {
+  const auto fail = [&](const std::string& why) {
     table.entries.clear();
     table.error = "line " + std::to_string(number) + ": " + why;
     return table;
@@ -62,7 +73,7 @@ DifferenceTable parse_differences(std::string_view text) {
         return fail("the difference before this line has no sentence");
       }
       KnownDifference entry;
-      if (!read_entry(content, entry)) return fail("write: AGENT CASE \"STEP\"");
+      if (const std::string why = read_entry(content, entry); !why.empty()) return fail(why);
       table.entries.push_back(std::move(entry));
     }
   }
@@ -72,12 +83,16 @@ DifferenceTable parse_differences(std::string_view text) {
   return table;
 }
 
+bool is_about(const KnownDifference& entry, std::string_view agent, std::string_view case_id,
+              std::string_view step) {
+  return entry.agent == agent && matches(entry.case_id, case_id) && matches(entry.step, step);
+}
+
 const KnownDifference* find_difference(const DifferenceTable& table, std::string_view agent,
-                                       std::string_view case_id, std::string_view step) {
+                                       std::string_view case_id, std::string_view step,
+                                       const CallAnswer& answer) {
   for (const KnownDifference& entry : table.entries) {
-    if (entry.agent == agent && matches(entry.case_id, case_id) && matches(entry.step, step)) {
-      return &entry;
-    }
+    if (is_about(entry, agent, case_id, step) && fits(entry.instead, answer)) return &entry;
   }
   return nullptr;
 }

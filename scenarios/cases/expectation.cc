@@ -111,6 +111,11 @@ bool fits(const CallExpectation& expectation, const CallReply& reply) {
   return false;
 }
 
+bool fits(const CallExpectation& expectation, const CallAnswer& answer) {
+  if (!answer.blocks) return fits(expectation, answer.reply);
+  return expectation.maybe || expectation.kind == CallExpectation::Kind::kBlocks;
+}
+
 std::string describe(const CallReply& reply) {
   if (reply.error.empty()) return reply.result_json == "null" ? "none" : reply.result_json;
   return reply.message.empty() ? "!" + reply.error : "!" + reply.error + ": " + reply.message;

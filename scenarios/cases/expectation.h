@@ -41,8 +41,15 @@ struct CallReply {
   std::int64_t end_ns = 0;
 };
 
+/// What came of a call: a reply, or that it waits.
+struct CallAnswer {
+  bool blocks = false;
+  CallReply reply;
+};
+
 /// Whether the result or error fits; times are not looked at. kBlocks never fits a reply.
 bool fits(const CallExpectation& expectation, const CallReply& reply);
+bool fits(const CallExpectation& expectation, const CallAnswer& answer);
 
 /// The reply in the words of the case language: "true", "!ValueError: released too many times".
 std::string describe(const CallReply& reply);
