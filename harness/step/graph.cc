@@ -25,7 +25,8 @@ bool same_words(const std::uint8_t* a, const std::uint8_t* b, std::size_t bytes)
 
 }  // namespace
 
-Graph::Graph(World& world) : world_(world), space_(world), slots_(1u << 12) {}
+Graph::Graph(World& world, const CalmWords* calm)
+    : world_(world), space_(world, calm), slots_(1u << 12) {}
 
 void Graph::write(const Compact& state, std::uint8_t* bytes) const {
   std::memset(bytes + stride_ - 8, 0, 8);  // The last word may be half used.
@@ -66,8 +67,7 @@ void Graph::grow() {
   }
 }
 
-std::uint32_t Graph::visit(std::uint32_t parent, const Transition& transition,
-                           const Compact& state) {
+std::uint32_t Graph::visit(const Origin& origin, const Compact& state) {
   if (2 * (origins_.size() + 1) > slots_.size()) grow();
   std::uint8_t bytes[sizeof(Compact) + 8];
   write(state, bytes);
@@ -76,7 +76,7 @@ std::uint32_t Graph::visit(std::uint32_t parent, const Transition& transition,
   if (slot == 0) {
     states_.insert(states_.end(), bytes, bytes + stride_);
     hashes_.push_back(static_cast<std::uint32_t>(hash >> 32));
-    origins_.push_back({parent, transition});
+    origins_.push_back(origin);
     slot = static_cast<std::uint32_t>(origins_.size());
   }
   return slot - 1;
@@ -108,22 +108,25 @@ Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
   head_bytes_ = head_bytes(start.head.count);
   locals_bytes_ = 4u * start.head.count;
   stride_ = (head_bytes_ + 4 + locals_bytes_ + 7) / 8 * 8;
-  visit(0, {}, space_.compact(start));
+  visit({}, space_.compact(start));
   std::vector<Transition> transitions;
   for (std::uint32_t index = 0; index < origins_.size(); ++index) {
     if (limit_reached(limits)) return End::kLimit;
     first_edge_.push_back(edges_.size());
     Compact from = state(index);
+    if (space_.is_uneasy(from)) return End::kSurprise;
     space_.enabled(from, transitions);
     for (const Transition& transition : transitions) {
       Compact next = from;
       Event event;
       ++transitions_;
       const Incident incident = space_.step(next, transition, event);
+      const std::uint8_t drains =
+          incident.none() ? space_.drain_calm(next, transition.worker) : std::uint8_t{0};
       if (space_.is_surprised()) return End::kSurprise;
       Edge edge{0, static_cast<std::uint8_t>(transition.kind), transition.worker, marks_of(event)};
       if (incident.none()) {
-        edge.to = visit(index, transition, next);
+        edge.to = visit({index, transition, drains}, next);
       } else {
         note(incident, index, transition);
         if (incident.kind == Incident::Kind::kUnknown) return End::kUnknown;
@@ -139,7 +142,11 @@ Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
 
 std::vector<Transition> Graph::path_to(std::uint32_t index) const {
   std::vector<Transition> path;
-  for (; index != 0; index = origins_[index].parent) path.push_back(origins_[index].transition);
+  for (; index != 0; index = origins_[index].parent) {
+    const Origin& origin = origins_[index];
+    path.insert(path.end(), origin.drains, {Transition::Kind::kDrain, origin.transition.worker});
+    path.push_back(origin.transition);
+  }
   std::reverse(path.begin(), path.end());
   return path;
 }

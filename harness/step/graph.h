@@ -15,6 +15,7 @@ struct SearchLimits {
   std::int64_t deadline_ns = INT64_MAX;  // Steady clock.
   bool past_violations = false;          // Goes on beside a broken rule instead of ending there.
   bool all_stops = false;  // Stops at reads of what nobody changes too (quiet_reads.h): slower.
+  bool all_drains = false;  // Tries everything else before each drain too (early_drains.h): slower.
 };
 
 /// One step from a state to another.
@@ -38,10 +39,12 @@ class Graph {
     kViolation,
     kUnknown,
     kLimit,
-    kSurprise,  // Workers change words that the runner was told are constant: space().surprises().
+    kSurprise,  // What was assumed of words is not so: space().surprises().
   };
 
-  explicit Graph(World& world);
+  /// `calm`, not owned, may be null: with it, drains to these words are part of the transition
+  /// that made them possible (early_drains.h). Under TSO, with any number of preemptions.
+  explicit Graph(World& world, const CalmWords* calm = nullptr);
 
   /// Visits all states that `start` leads to. Call once.
   End explore(const State& start, const SearchLimits& limits);
@@ -69,8 +72,9 @@ class Graph {
   struct Origin {
     std::uint32_t parent = 0;
     Transition transition;
+    std::uint8_t drains = 0;  // Of the same worker, after it.
   };
-  std::uint32_t visit(std::uint32_t parent, const Transition& transition, const Compact& state);
+  std::uint32_t visit(const Origin& origin, const Compact& state);
   void write(const Compact& state, std::uint8_t* bytes) const;
   std::uint32_t& slot_of(const std::uint8_t* bytes, std::uint64_t hash);
   void grow();

@@ -160,10 +160,10 @@ CallResult KernelCall::unlock_priority(std::uint64_t address, unsigned first) {
   return result;
 }
 
-Wakes KernelCall::die(unsigned first_at_semaphore) {
+Wakes KernelCall::die(unsigned first_at_semaphore, std::vector<std::uint32_t>& touched) {
   memory_.drain_all();
   Wakes wakes;
-  leave_robust_list(wakes);
+  leave_robust_list(wakes, touched);
   if (!image_.on_path()) return wakes;
   KernelObjects files = objects();
   for (int family = 0; family < KernelObjects::kFamilies; ++family) {
@@ -185,12 +185,17 @@ Wakes KernelCall::die(unsigned first_at_semaphore) {
 }
 
 /// What the kernel does with a dying thread's robust list (its futex documentation).
-void KernelCall::leave_robust_list(Wakes& wakes) {
+void KernelCall::leave_robust_list(Wakes& wakes, std::vector<std::uint32_t>& touched) {
   const std::uint64_t head = image_.robust_head();
   if (head == 0) return;
+  const auto touch = [&](std::uint64_t address) {
+    const std::uint32_t offset = image_.shared_offset(local_.worker, address);
+    if (offset != kNotShared) touched.push_back(offset / 4 * 4);
+    return offset;
+  };
   const auto handle = [&](std::uint64_t entry, bool is_pending) {
     const std::uint64_t address = (entry & ~1ull) + memory_.read(head + 8, 8);
-    const std::uint32_t offset = image_.shared_offset(local_.worker, address);
+    const std::uint32_t offset = touch(address);
     if (offset == kNotShared) return;
     const auto word = static_cast<std::uint32_t>(memory_.read(address, 4));
     const bool priority_inheriting = (entry & 1) != 0;
@@ -208,6 +213,8 @@ void KernelCall::leave_robust_list(Wakes& wakes) {
   std::uint64_t entry = memory_.read(head, 8);
   for (int limit = 0; (entry & ~1ull) != head && limit < 16; ++limit) {
     if (!memory_.readable(entry & ~1ull, 8)) break;  // The kernel, too, goes no further then.
+    touch(entry & ~1ull);
+    touch((entry & ~1ull) + 4);
     const std::uint64_t next = memory_.read(entry & ~1ull, 8);
     if ((entry & ~1ull) != (pending & ~1ull)) handle(entry, false);
     entry = next;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "harness/step/decode.h"
 #include "harness/step/memory.h"
@@ -82,8 +83,9 @@ class KernelCall {
   /// Performs it. `woken`: how many sleepers its Interest found and woke; `first`: 1 + the first of
   /// those that slept there, 0 if nobody did.
   CallResult perform(unsigned woken, unsigned first);
-  /// The worker is dying: robust futexes, file locks and semaphore adjustments.
-  Wakes die(unsigned first_at_semaphore);
+  /// The worker is dying: robust futexes, file locks and semaphore adjustments. Adds to `touched`
+  /// the offsets of the shared words that its robust list names.
+  Wakes die(unsigned first_at_semaphore, std::vector<std::uint32_t>& touched);
 
  private:
   std::uint32_t futex_channel(std::uint64_t address, std::uint32_t kind) const;
@@ -95,7 +97,7 @@ class KernelCall {
   CallResult file_lock();
   CallResult change_file_lock(int family, int wanted, bool may_wait);
   CallResult semaphore(unsigned first);
-  void leave_robust_list(Wakes& wakes);
+  void leave_robust_list(Wakes& wakes, std::vector<std::uint32_t>& touched);
   KernelObjects objects() const;
   void put(const KernelObjects& objects);
   std::uint64_t argument(Register reg) const { return local_.cpu.general[reg]; }

@@ -10,18 +10,18 @@ using Kind = Transition::Kind;
 constexpr unsigned kTransitionsMax = 400;  // Of one worker, before another has its turn.
 constexpr unsigned kRounds = 4;
 
-class OneRun {
+class Trial {
  public:
-  OneRun(World& world, const State& start) : world_(world), state_(start), before_(start.shared) {
+  Trial(World& world, const State& start) : world_(world), state_(start), before_(start.shared) {
     state_.head.preemptions_left = Head::kUnbounded;
   }
 
-  SharedWords changes() {
+  OneRun run() {
     go_on(0, true);
     for (unsigned round = 0; round < kRounds; ++round) {
       for (std::uint8_t w = state_.head.count; w-- > 0;) go_on(w, false);
     }
-    return changed_;
+    return seen_;
   }
 
  private:
@@ -36,14 +36,27 @@ class OneRun {
         const bool is_move = one.kind == Kind::kRun || one.kind == Kind::kDrain;
         if (one.worker == w && is_move) chosen = &one;
       }
-      if (chosen == nullptr || !world_.step(state_, *chosen).none()) return;
-      look();
+      if (chosen == nullptr) return;
+      if (chosen->kind == Kind::kRun) look_ahead(w);
+      if (!world_.step(state_, *chosen).none()) return;
+      seen_.pauses |= state_.head.workers[w].has(WorkerHead::kPaused);
+      look_back();
     }
   }
 
-  void look() {
+  void look_ahead(std::uint8_t w) {
+    if (state_.head.workers[w].phase != Phase::kInCall) return;
+    bool asks_time = false;
+    const Access next =
+        world_.runner().next_access(state_.locals[w], state_.shared, false, asks_time);
+    if (next.kind == Access::Kind::kLoad) return;
+    SharedWords& words = next.kind == Access::Kind::kStore ? seen_.stored : seen_.atomic;
+    for (std::uint32_t at = next.offset / 4; at * 4 < next.offset + next.bytes; ++at) words.set(at);
+  }
+
+  void look_back() {
     for (std::uint32_t at = 0; at < before_.used; at += 4) {
-      if (std::memcmp(before_.bytes + at, state_.shared.bytes + at, 4) != 0) changed_.set(at / 4);
+      if (std::memcmp(before_.bytes + at, state_.shared.bytes + at, 4) != 0) seen_.changed.set(at / 4);
     }
     std::memcpy(before_.bytes, state_.shared.bytes, before_.used);
   }
@@ -51,14 +64,12 @@ class OneRun {
   World& world_;
   State state_;
   Shared before_;
-  SharedWords changed_;
+  OneRun seen_;
 };
 
 }  // namespace
 
-SharedWords changed_in_one_run(World& world, const State& start) {
-  return OneRun(world, start).changes();
-}
+OneRun one_run(World& world, const State& start) { return Trial(world, start).run(); }
 
 std::optional<std::vector<Transition>> with_all_stops(World& world, const State& start,
                                                       const SharedWords& changing,

@@ -27,9 +27,15 @@ class QuietReads {
   Runner& runner_;
 };
 
-/// The words that change when one worker takes the lock, the others come until they wait, and each
-/// then goes on as far as it gets.
-SharedWords changed_in_one_run(World& world, const State& start);
+/// What happens when one worker takes the lock, the others come until they wait, and each then goes
+/// on as far as it gets.
+struct OneRun {
+  SharedWords changed;
+  SharedWords stored;  // By plain stores,
+  SharedWords atomic;  // by locked instructions, or looked at by the kernel.
+  bool pauses = false;
+};
+OneRun one_run(World& world, const State& start);
 
 /// A path that was found under QuietReads as one of a world that stops at every access, so that it
 /// can be followed anywhere; nothing if it is none.

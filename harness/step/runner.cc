@@ -1,6 +1,7 @@
 #include "harness/step/runner.h"
 
 #include <cxxabi.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -166,12 +167,13 @@ Move Runner::move(Local& local, Shared& shared, const Input& input) {
       move.bits = input.bits;
       return move;
     case Input::Kind::kKill:
-      move.wakes = KernelCall(image_, memory_, local, shared).die(input.first);
+      move.wakes = KernelCall(image_, memory_, local, shared).die(input.first, move.touched);
       local.leave_code();
       local.private_count = 0;
       return move;
     case Input::Kind::kBegin: begin(local, input.call); break;
     case Input::Kind::kRun:
+    case Input::Kind::kLook:
     case Input::Kind::kGiveUp: break;
   }
   move = run(local, shared, input);
@@ -311,6 +313,44 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
   }
   return unknown(std::string(spin ? "a spin that ends too late" : "a loop without shared access") +
                  " at " + symbol_of(local.cpu.rip));
+}
+
+/// What of the shared bytes a system call reaches; all, if more than a futex.
+Access Runner::access_of_call(const Local& local) const {
+  const auto& general = local.cpu.general;
+  const auto offset_of = [&](Register reg) {
+    return image_.shared_offset(local.worker, general[reg]);
+  };
+  if (general[kRax] == SYS_gettid || general[kRax] == SYS_getpid) return {};
+  if (general[kRax] == SYS_futex && offset_of(kR10) == kNotShared) {
+    if (offset_of(kRdi) == kNotShared) return {};
+    return {offset_of(kRdi), 4, Access::Kind::kAtomic};
+  }
+  for (const Register reg : {kRdi, kRsi, kRdx, kR10, kR8, kR9}) {
+    if (offset_of(reg) != kNotShared) return {0, kSharedBytes, Access::Kind::kAtomic};
+  }
+  return {};
+}
+
+Access Runner::next_access(Local local, Shared shared, bool late, bool& asks_time) {
+  Input input;
+  input.kind = Input::Kind::kLook;
+  input.bits = late ? WorkerHead::kTimedOut : 0;
+  const Move move = run(local, shared, input);
+  asks_time = (move.bits & WorkerHead::kAskedTime) != 0;
+  if (move.end != Move::End::kStopped) return {};
+  const Instruction* instruction = decoder_.at(local.cpu.rip);
+  if (instruction == nullptr) return {};
+  if (is_syscall(*instruction)) return access_of_call(local);
+  if (instruction->memory < 0) return {};
+  const std::uint32_t offset =
+      image_.shared_offset(local.worker, effective_address(local.cpu, *instruction));
+  if (offset == kNotShared) return {};
+  const bool stores = instruction->writes_memory && !instruction->locked;
+  return {offset, instruction->operands[instruction->memory].bytes,
+          instruction->locked ? Access::Kind::kAtomic
+          : stores            ? Access::Kind::kStore
+                              : Access::Kind::kLoad};
 }
 
 Pending Runner::pending(const Local& local, const Shared& shared) {

@@ -42,6 +42,7 @@ struct Input {
   enum class Kind : std::uint8_t {
     kBegin,   // Enters `call` and runs to the first shared access.
     kRun,     // Makes the access it is stopped before, and runs to the next.
+    kLook,    // Runs to before its next access, which it does not make.
     kGiveUp,  // Spins on, alone, until the spin ends of itself.
     kDrain,   // Its oldest buffered store becomes visible.
     kKill,
@@ -76,6 +77,18 @@ struct Move {
   std::uint32_t instructions = 0;  // Executed; calls of clocks count for nothing.
   Wakes wakes;
   std::string unknown;
+  std::vector<std::uint32_t> touched;  // kKill: offsets of the shared words that the kernel reached.
+};
+
+/// The shared bytes that a worker's next move reaches.
+struct Access {
+  std::uint32_t offset = 0;
+  std::uint32_t bytes = 0;  // 0: none.
+  enum class Kind : std::uint8_t {
+    kLoad,
+    kStore,   // Under TSO it waits in the store buffer.
+    kAtomic,  // A locked instruction, or the kernel.
+  } kind = Kind::kLoad;
 };
 
 /// What can be said of a worker that is stopped in a call, before it moves.
@@ -102,6 +115,9 @@ class Runner {
 
   Move move(Local& local, Shared& shared, const Input& input);
   Pending pending(const Local& local, const Shared& shared);
+  /// What the next move of a worker that is in a call would reach; `late`: a deadline has passed.
+  /// Says in `asks_time` whether that matters.
+  Access next_access(Local local, Shared shared, bool late, bool& asks_time);
   /// A system call returns `result`.
   static void wake(Local& local, std::int64_t result);
 
@@ -120,6 +136,7 @@ class Runner {
   bool concerns_others_or_waits(const Local& local, const Instruction& instruction) const;
   bool touches_shared_string(const Local& local, const Instruction& instruction) const;
   bool makes_system_call(Local& local, Shared& shared, const Input& input, Move& move) const;
+  Access access_of_call(const Local& local) const;
   void settle(Local& local) const;
   void tell_the_time(Local& local, WorkerMemory& memory, bool late) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "harness/step/early_drains.h"
 #include "harness/step/quiet_reads.h"
 
 namespace hobbs::step {
@@ -10,6 +11,7 @@ namespace {
 
 /// Each looks at the world with fewer assumptions than the one before.
 constexpr unsigned kAttemptsMax = 12;
+constexpr unsigned kCalmAttemptsMax = 4;  // With calm words.
 
 SearchReport::End end_of(Graph::End end) {
   switch (end) {
@@ -54,11 +56,33 @@ void find_stuck(World& world, const Graph& graph, const std::vector<std::uint8_t
   }
 }
 
-/// With the stops that the runner makes. `surprises` says which of its assumptions were wrong: then
-/// the report is of no use.
+/// What a search takes for granted until it meets the contrary.
+struct Assumptions {
+  SharedWords changing;  // No other words change (quiet_reads.h).
+  SharedWords calm;      // See early_drains.h.
+
+  Assumptions(World& world, const State& start) {
+    const OneRun run = one_run(world, start);
+    changing = run.changed;
+    bool buffers = world.options().memory == Memory::kTotalStoreOrder && !run.pauses &&
+                   start.head.preemptions_left == Head::kUnbounded;
+    for (std::size_t w = 0; w < start.head.count; ++w) {
+      buffers = buffers && start.head.workers[w].buffered == 0;
+    }
+    if (buffers) calm = run.stored & ~run.atomic & run.changed;
+  }
+  void learn_from(const Space::Surprises& surprises) {
+    changing |= surprises.changing;
+    calm &= ~surprises.not_calm;
+    if (surprises.pauses) calm.reset();
+  }
+};
+
+/// With the stops that the runner makes. `surprises` says which assumptions were wrong: then the
+/// report is of no use.
 SearchReport search_once(World& world, const State& start, const SearchLimits& limits,
-                         SharedWords& surprises) {
-  Graph graph(world);
+                         const CalmWords* calm, Space::Surprises& surprises) {
+  Graph graph(world, calm);
   SearchReport report;
   SearchLimits own = limits;
   own.past_violations |= start.head.kills_left > 0;  // For the table of crash points.
@@ -86,25 +110,28 @@ SearchReport search_once(World& world, const State& start, const SearchLimits& l
 }  // namespace
 
 SearchReport search_from(World& world, const State& start, const SearchLimits& limits) {
-  SharedWords surprises;
-  SharedWords changing;
-  if (!limits.all_stops) changing = changed_in_one_run(world, start);
-  for (unsigned attempt = 0; !limits.all_stops && attempt < kAttemptsMax; ++attempt) {
+  Space::Surprises surprises;
+  if (limits.all_stops) return search_once(world, start, limits, nullptr, surprises);
+  Assumptions assumed(world, start);
+  for (unsigned attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (attempt >= kCalmAttemptsMax || limits.all_drains) assumed.calm.reset();
+    const CalmWords calm(assumed.calm);
     SearchReport report;
     {
-      const QuietReads quiet(world.runner(), changing);
-      report = search_once(world, start, limits, surprises);
+      const QuietReads quiet(world.runner(), assumed.changing);
+      report = search_once(world, start, limits, calm.empty() ? nullptr : &calm, surprises);
+      if (!surprises.any()) report.path = with_late_drains(world, start, calm, report.path);
     }
-    changing |= surprises;
+    assumed.learn_from(surprises);
     if (surprises.any()) continue;
     if (report.end == SearchReport::End::kUnknown) break;
     std::optional<std::vector<Transition>> path =
-        with_all_stops(world, start, changing, report.path);
+        with_all_stops(world, start, assumed.changing, report.path);
     if (!path) break;
     report.path = std::move(*path);
     return report;
   }
-  return search_once(world, start, limits, surprises);
+  return search_once(world, start, limits, nullptr, surprises);
 }
 
 SearchReport search(World& world, const SearchLimits& limits) {

@@ -78,6 +78,9 @@ class Space::CompactBody final : public Body {
   }
   const Move& move(std::size_t w, const Input& input, bool& changed) override {
     const MoveEntry& entry = space_.move(state_.locals[w], state_.shared, input);
+    if (space_.calm_ != nullptr && input.kind == Input::Kind::kKill) {
+      space_.look_for_uneasy_death(state_, w, space_.moves_[entry.move - 1]);
+    }
     changed = entry.shared != state_.shared;
     state_.locals[w] = entry.local;
     state_.shared = entry.shared;
@@ -93,7 +96,8 @@ class Space::CompactBody final : public Body {
   Compact& state_;
 };
 
-Space::Space(World& world) : world_(world), table_(1u << 12) {}
+Space::Space(World& world, const CalmWords* calm)
+    : world_(world), calm_(calm), table_(1u << 12) {}
 
 std::uint32_t Space::number_of(const Local& local) {
   pack(local, bytes_);
@@ -103,13 +107,27 @@ std::uint32_t Space::number_of(const Local& local) {
     rips_.push_back(local.cpu.rip);
     pending_.emplace_back();
     known_.push_back(0);
+    if (calm_ != nullptr) near_.push_back(near(local));
   }
   return number;
+}
+
+Nearness Space::near(const Local& local) {
+  Nearness near;
+  near.drains_alone = drains_alone(*calm_, local);
+  if (local.cpu.rip == 0) return near;
+  bool asks_time = false;
+  note_next(*calm_, world_.runner().next_access(local, content_, false, asks_time), near);
+  if (asks_time) {
+    note_next(*calm_, world_.runner().next_access(local, content_, true, asks_time), near);
+  }
+  return near;
 }
 
 Compact Space::compact(const State& state) {
   Compact made;
   made.head = state.head;
+  content_ = state.shared;
   made.shared =
       shared_.insert({reinterpret_cast<const char*>(state.shared.bytes), state.shared.used}).first;
   for (std::size_t w = 0; w < state.head.count; ++w) made.locals[w] = number_of(state.locals[w]);
@@ -173,6 +191,9 @@ const Space::MoveEntry& Space::move(std::uint32_t local, std::uint32_t shared, c
   std::memcpy(content_.bytes, content.data(), content.size());
   moves_.push_back(world_.runner().move(local_, content_, input));
   if (world_.runner().changing() != nullptr) look_for_surprises(content);
+  if (calm_ != nullptr && (moves_.back().bits & WorkerHead::kPaused) != 0) {
+    surprises_.pauses = is_surprised_ = true;
+  }
   entry->key = key;
   entry->move = static_cast<std::uint32_t>(moves_.size());
   entry->shared =
@@ -187,10 +208,46 @@ void Space::look_for_surprises(std::string_view before) {
     const bool changed = std::memcmp(before.data() + at, content_.bytes + at,
                                      std::min<std::size_t>(4, before.size() - at)) != 0;
     if (changed && !changing.test(at / 4)) {
-      surprises_.set(at / 4);
+      surprises_.changing.set(at / 4);
       is_surprised_ = true;
     }
   }
+}
+
+void Space::note_not_calm(std::uint64_t bits) {
+  if (bits == 0) return;
+  surprises_.not_calm |= calm_->words(bits);
+  is_surprised_ = true;
+}
+
+bool Space::is_uneasy(const Compact& state) {
+  if (calm_ == nullptr) return false;
+  for (std::size_t w = 0; w < state.head.count; ++w) {
+    const std::uint64_t stores = near_[state.locals[w]].stores;
+    if (stores == 0) continue;
+    for (std::size_t i = 0; i < state.head.count; ++i) {
+      if (i != w) note_not_calm(stores & near_[state.locals[i]].touches);
+    }
+  }
+  return is_surprised_;
+}
+
+/// What the kernel does for a dying worker reaches shared words too.
+void Space::look_for_uneasy_death(const Compact& state, std::size_t w, const Move& move) {
+  std::uint64_t reached = 0;
+  for (const std::uint32_t offset : move.touched) reached |= calm_->bits(offset, 4);
+  for (std::size_t i = 0; reached != 0 && i < state.head.count; ++i) {
+    if (i != w) note_not_calm(reached & near_[state.locals[i]].stores);
+  }
+}
+
+std::uint8_t Space::drain_calm(Compact& state, std::uint8_t w) {
+  std::uint8_t count = 0;
+  for (; calm_ != nullptr && near_[state.locals[w]].drains_alone; ++count) {
+    Event event;
+    step(state, {Transition::Kind::kDrain, w}, event);
+  }
+  return count;
 }
 
 std::uint32_t Space::woken(std::uint32_t local, std::int64_t result) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/step/early_drains.h"
 #include "harness/step/world.h"
 
 namespace hobbs::step {
@@ -49,12 +50,18 @@ struct Compact {
 
 class Space {
  public:
-  explicit Space(World& world);
+  /// `calm`, not owned, may be null: words to whose stores drain_calm() applies.
+  explicit Space(World& world, const CalmWords* calm = nullptr);
 
   Compact compact(const State& state);
   State expand(const Compact& state) const;
   void enabled(Compact& state, std::vector<Transition>& transitions);
   Incident step(Compact& state, const Transition& transition, Event& event);
+
+  /// Drains worker `w`'s oldest stores as long as they are to calm words: how many that were.
+  std::uint8_t drain_calm(Compact& state, std::uint8_t w);
+  /// Whether the state shows that a calm word is none; surprises() says which.
+  bool is_uneasy(const Compact& state);
 
   /// Where a worker stands.
   std::uint64_t rip_of(std::uint32_t local) const { return rips_[local]; }
@@ -63,9 +70,16 @@ class Space {
   std::uint32_t distinct_locals() const { return locals_.size(); }
   std::uint32_t distinct_shared() const { return shared_.size(); }
   std::uint64_t moves_made() const { return moves_.size(); }
-  /// Words that a move has changed though the runner was told that nobody changes them.
-  const SharedWords& surprises() const { return surprises_; }
-  bool is_surprised() const { return is_surprised_; }
+  /// What the search assumed and is not so. Words that a move has changed though the runner was
+  /// told that nobody changes them, words that are not calm, and whether somebody pauses (which
+  /// matters if there are calm words).
+  struct Surprises {
+    SharedWords changing, not_calm;
+    bool pauses = false;
+    bool any() const { return pauses || changing.any() || not_calm.any(); }
+  };
+  const Surprises& surprises() const { return surprises_; }
+  bool is_surprised() const { return is_surprised_; }  // surprises().any(), at no cost.
 
  private:
   class CompactBody;
@@ -85,8 +99,12 @@ class Space {
   std::uint32_t woken(std::uint32_t local, std::int64_t result);
   std::uint32_t number_of(const Local& local);
   const Pending& pending(std::uint32_t local, std::uint32_t shared);
+  void look_for_uneasy_death(const Compact& state, std::size_t w, const Move& move);
+  void note_not_calm(std::uint64_t bits);
+  Nearness near(const Local& local);
 
   World& world_;
+  const CalmWords* const calm_;
   Pool locals_, shared_;
   std::vector<MoveEntry> table_;
   std::vector<Move> moves_;
@@ -94,8 +112,9 @@ class Space {
   std::vector<std::uint8_t> known_;     // Whether pending_ is filled in.
   std::vector<std::uint8_t> buffered_;  // By local.
   std::vector<std::uint64_t> rips_;     // By local.
+  std::vector<Nearness> near_;          // By local, if there are calm words.
   std::unordered_map<std::uint64_t, std::uint32_t> woken_;
-  SharedWords surprises_;
+  Surprises surprises_;
   bool is_surprised_ = false;
   Local local_;  // Scratch.
   Shared content_;

@@ -166,7 +166,7 @@ class Walks {
         chance_(limits.seed),
         by_chance_(limits.seed),
         by_priorities_(limits.seed, kDepth),
-        changing_(changed_in_one_run(world, world.initial())) {}
+        changing_(one_run(world, world.initial()).changed) {}
 
   SearchReport run() {
     std::vector<Transition> path;
@@ -202,8 +202,7 @@ class Walks {
     report_.summary = walker.incident().summary;
     report_.rule = walker.incident().rule;
     path = walker.path();
-    const SharedWords surprises = walker.space().surprises();
-    changing_ |= surprises;
+    changing_ |= walker.space().surprises().changing;
     return end;
   }
 
