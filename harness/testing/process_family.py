@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 PR_SET_CHILD_SUBREAPER = 36
 RESULTS = ("hobbs-out", "report.json")  # What a command is meant to leave.
@@ -105,6 +106,15 @@ class Family:
                      if os.path.basename(folder) == "hobbs-out" and not is_json(folder, name)]
         left += [f"/dev/shm/{name}" for name in os.listdir("/dev/shm")
                  if f"hobbs-{self.pid}-" in name]
-        left += [f"semaphore set {identity}" for identity in semaphore_sets() - self._sets]
+        left += [f"semaphore set {identity}" for identity in self._lasting_sets()]
         shutil.rmtree(self.directory, ignore_errors=True)
         return left
+
+    def _lasting_sets(self):
+        """New semaphore sets, but for those of other programs, which go in their time."""
+        until = time.monotonic() + PATIENCE_S
+        new = semaphore_sets() - self._sets
+        while new and time.monotonic() < until:
+            time.sleep(0.05)  # tidy: between two looks at what others have.
+            new &= semaphore_sets()
+        return new
