@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -29,7 +31,10 @@ constexpr milliseconds kBudgetRunMin{20};
 constexpr milliseconds kPatienceExtra{60'000};
 constexpr std::uint32_t kPairs = 18;  // Of each session.
 constexpr int kSessions = 2;
-constexpr int kRounds = 15;  // Of each run; their median is one measurement.
+constexpr std::int64_t kRoundsMin =
+    3;  // Of each case in a run: their median is one measurement ...
+constexpr std::int64_t kRoundsMax = 15;
+constexpr milliseconds kRoundCost{7};  // ... and none takes less.
 
 struct Side {
   std::string what;  // As the caller named it.
@@ -63,18 +68,34 @@ BenchRun run_of(const std::string& program, const bench::Spawned& spawned) {
   return run_of(spawned.out, program);
 }
 
+std::vector<std::string> bench_words(const std::string& program, const Options& options) {
+  return {program, "bench", "--locks", options.locks, "--scenarios", options.scenarios};
+}
+
+/// How often a run of that length can measure each of its cases.
+std::int64_t rounds_of(const std::string& program, const Options& options, milliseconds each) {
+  std::vector<std::string> words = bench_words(program, options);
+  words.push_back("--list");
+  std::istringstream list(bench::run_program(words, kPatienceExtra).out);
+  std::int64_t cases = 0;
+  for (std::string line; std::getline(list, line);) {
+    cases += line.find("  refused: ") == std::string::npos ? 1 : 0;
+  }
+  return std::clamp(each / kRoundCost / std::max<std::int64_t>(1, cases), kRoundsMin, kRoundsMax);
+}
+
 /// Both programs' own `bench`, without probes and as short as the budget asks, round by round in
 /// turns: what disturbs one then disturbs the other too.
 RunPair run_pair(const std::string& first, const std::string& second, const Options& options,
-                 milliseconds budget) {
+                 std::int64_t rounds, milliseconds budget) {
   const auto words = [&](const std::string& program) {
-    return std::vector<std::string>{program,         "bench",
-                                    "--take-turns",  "--throughput-only",
-                                    "--format",      "json",
-                                    "--repetitions", std::to_string(kRounds),
-                                    "--locks",       options.locks,
-                                    "--scenarios",   options.scenarios,
-                                    "--budget",      fmt::format("{}ms", budget.count())};
+    std::vector<std::string> all = bench_words(program, options);
+    for (const char* word : {"--take-turns", "--throughput-only", "--format", "json"}) {
+      all.emplace_back(word);
+    }
+    all.insert(all.end(), {"--repetitions", std::to_string(rounds), "--budget",
+                           fmt::format("{}ms", budget.count())});
+    return all;
   };
   const auto [one, other] =
       bench::run_in_turns(words(first), words(second), budget * 6 + kPatienceExtra);
@@ -88,6 +109,7 @@ std::vector<std::vector<RunPair>> run_sessions(const std::string& first, const s
   const std::uint32_t pairs = options.repetitions != 0 ? options.repetitions : kPairs;
   const milliseconds each =
       std::max(kBudgetRunMin, options.budget.value_or(kBudget) / (2 * kSessions * pairs));
+  const std::int64_t rounds = rounds_of(first, options, each);
   // A signal for the whole group ends the programs too, one for us alone takes effect after a pair.
   SignalHold hold;
   Progress progress;
@@ -96,7 +118,7 @@ std::vector<std::vector<RunPair>> run_sessions(const std::string& first, const s
     progress.update(fmt::format("compare: pair {} of {}", i + 1, kSessions * pairs));
     std::optional<RunPair> pair;
     try {
-      pair = run_pair(first, second, options, each);
+      pair = run_pair(first, second, options, rounds, each);
     } catch (const UsageError&) {
       if (hold.interruption().empty()) throw;
     }

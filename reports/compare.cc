@@ -49,8 +49,21 @@ std::vector<double> changes_of(const BenchCase& first, const BenchCase& second) 
   return changes;
 }
 
+/// Both say that the lock is not for this.
+bool refused(const BenchCase& first, const BenchCase& second) {
+  return first.state == BenchState::kRefused && second.state == BenchState::kRefused;
+}
+
+/// Why there is nothing to compare; empty: there is.
+std::string gap_in(const BenchCase& first, const BenchCase& second) {
+  if (!first.samples.empty() && !second.samples.empty()) return "";
+  const BenchCase& missing = first.samples.empty() ? first : second;
+  return missing.reason.empty() ? "no repetition" : missing.reason;
+}
+
 std::string why_inconclusive(const Judgement& judgement, std::size_t fewest, int first_sign,
                              bool agree, const Gate& gate) {
+  if (judgement.pairs == 0) return "";
   if (fewest < pairs_needed(gate.level)) {
     return fmt::format("{} pairs in a session are too few: {} are needed", fewest,
                        pairs_needed(gate.level));
@@ -105,12 +118,27 @@ Judgement judge(const std::vector<std::vector<double>>& sessions, const Gate& ga
   return result;
 }
 
+namespace {
+
+/// `gap`: why some or all of it was not measured.
+Judgement judge_all(const std::vector<std::vector<double>>& sessions, const std::string& gap,
+                    const Gate& gate) {
+  Judgement judgement = judge(sessions, gate);
+  if (judgement.change == Change::kInconclusive && !gap.empty()) {
+    judgement.reason += (judgement.pairs == 0 ? "not measured: " : "; not always measured: ") + gap;
+  }
+  return judgement;
+}
+
+}  // namespace
+
 std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair>>& sessions,
                                            const Gate& gate) {
   struct Collected {
     std::vector<std::vector<double>> changes;
     std::vector<double> first;
     std::vector<double> second;
+    std::string gap;
   };
   std::map<std::pair<std::string, std::string>, Collected> by_case;
   std::vector<std::pair<std::string, std::string>> order;
@@ -118,11 +146,13 @@ std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair
     for (const RunPair& pair : sessions[session]) {
       for (const BenchCase& first : pair.first.cases) {
         const BenchCase* second = find_case(pair.second, first.lock, first.workload);
-        if (second == nullptr || first.samples.empty() || second->samples.empty()) continue;
+        if (second == nullptr || refused(first, *second)) continue;
         const auto key = std::pair(first.lock, first.workload);
         if (by_case.count(key) == 0) order.push_back(key);
         Collected& collected = by_case[key];
         collected.changes.resize(sessions.size());
+        collected.gap = gap_in(first, *second);
+        if (!collected.gap.empty()) continue;
         collected.first.push_back(time_of(first));
         collected.second.push_back(time_of(*second));
         collected.changes[session].push_back(median(changes_of(first, *second)));
@@ -133,7 +163,7 @@ std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair
   for (const auto& key : order) {
     const Collected& collected = by_case[key];
     cases.push_back({key.first, key.second, median(collected.first), median(collected.second),
-                     judge(collected.changes, gate)});
+                     judge_all(collected.changes, collected.gap, gate)});
   }
   return cases;
 }
@@ -143,11 +173,12 @@ std::vector<ComparedCase> compare_runs(const BenchRun& first, const BenchRun& se
   std::vector<ComparedCase> cases;
   for (const BenchCase& one : first.cases) {
     const BenchCase* other = find_case(second, one.lock, one.workload);
-    if (other == nullptr || one.samples.empty() || other->samples.empty()) continue;
+    if (other == nullptr || refused(one, *other)) continue;
     const std::vector<double> changes = changes_of(one, *other);
     const auto half = changes.begin() + static_cast<std::ptrdiff_t>((changes.size() + 1) / 2);
     const std::vector<std::vector<double>> sessions{{changes.begin(), half}, {half, changes.end()}};
-    cases.push_back({one.lock, one.workload, time_of(one), time_of(*other), judge(sessions, gate)});
+    cases.push_back({one.lock, one.workload, time_of(one), time_of(*other),
+                     judge_all(sessions, gap_in(one, *other), gate)});
   }
   return cases;
 }
@@ -168,6 +199,10 @@ std::string render_comparison(const std::vector<ComparedCase>& cases, const Gate
   for (const ComparedCase& one : cases) {
     const Judgement& j = one.judgement;
     out += fmt::format("{:<12} {}/{}\n", to_string(j.change), one.lock, one.workload);
+    if (j.pairs == 0) {
+      out += fmt::format("             {}\n", j.reason);
+      continue;
+    }
     out += fmt::format("             {} -> {}, {:+.1f} %", duration_of_ns(one.first_ns),
                        duration_of_ns(one.second_ns), 100 * j.median);
     if (std::isfinite(j.interval.low)) {

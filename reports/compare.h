@@ -42,7 +42,7 @@ Judgement judge(const std::vector<std::vector<double>>& sessions, const Gate& ga
 struct ComparedCase {
   std::string lock;
   std::string workload;
-  double first_ns = 0;  // Medians.
+  double first_ns = 0;  // Medians; NaN: not measured.
   double second_ns = 0;
   Judgement judgement;
 };
@@ -52,7 +52,8 @@ struct RunPair {
   BenchRun second;
 };
 
-/// All cases that both sides of some pair measured. A session is a list of pairs of runs that took
+/// All cases that both sides have and do not both refuse; what was to be measured and was not is
+/// inconclusive, with the reason. A session is a list of pairs of runs that took
 /// turns: each repetition is compared with the other run's beside it, and the median of these
 /// changes is what the pair says.
 std::vector<ComparedCase> compare_sessions(const std::vector<std::vector<RunPair>>& sessions,

@@ -146,5 +146,34 @@ TEST(CompareSessions, TakesThePairsOfEachSession) {
   EXPECT_EQ(overall(std::vector<ComparedCase>{}), Change::kInconclusive);
 }
 
+TEST(CompareSessions, WhatWasNotMeasuredIsInconclusive) {
+  RunPair pair{run_of({10}), run_of({10})};
+  BenchCase refused = pair.first.cases[1];
+  refused.workload = "readers";
+  refused.state = BenchState::kRefused;
+  refused.samples.clear();
+  BenchCase missing = refused;
+  missing.workload = "contended";
+  missing.state = BenchState::kNotRun;
+  missing.reason = "the budget was over";
+  for (BenchRun* run : {&pair.first, &pair.second}) {
+    run->cases.push_back(refused);
+    run->cases.push_back(missing);
+  }
+  const std::vector<RunPair> session(10, pair);
+  const auto both = [&](const std::vector<ComparedCase>& cases) {
+    ASSERT_EQ(cases.size(), 3u);  // Not the refused one.
+    EXPECT_EQ(cases[2].workload, "contended");
+    EXPECT_EQ(cases[2].judgement.change, Change::kInconclusive);
+    EXPECT_EQ(cases[2].judgement.reason, "not measured: the budget was over");
+    EXPECT_EQ(overall(cases), Change::kInconclusive);
+    EXPECT_NE(render_comparison(cases, {}).find("not measured: the budget was over"),
+              std::string::npos);
+    EXPECT_NE(comparison_json(cases, {}).find("\"first_ns\": null"), std::string::npos);
+  };
+  both(compare_sessions({session, session}, {}));
+  both(compare_runs(pair.first, pair.second, {}));
+}
+
 }  // namespace
 }  // namespace hobbs
