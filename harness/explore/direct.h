@@ -49,6 +49,7 @@ class DirectMachine final : public Machine {
   /// The last run did not come to its end, but it is not proven that it never would.
   bool unsettled() const { return unsettled_; }
 
+  Turn announce(Access, const void*, unsigned) override { return {}; }
   std::uint64_t load(const void* cell, unsigned size, std::memory_order, Site) override;
   void store(void* cell, unsigned size, std::uint64_t value, std::memory_order, Site) override;
   std::uint64_t read_modify_write(void* cell, Update update, std::uint64_t operand,
@@ -59,11 +60,12 @@ class DirectMachine final : public Machine {
   WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns, bool,
                         Site) override;
   int futex_wake(void*, int, bool, Site) override { return 0; }
-  void pause(Site) override {
+  Turn begin_pause(Site) override {
     paused_ = true;
     lose_patience();
+    return {};
   }
-  void yield(Site site) override { pause(site); }
+  void end_pause() override {}
   void file_point(Site) override {}
   std::uint32_t self() override { return id_; }
   std::uint32_t pid() override { return kFirstPid + id_; }

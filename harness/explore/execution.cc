@@ -201,16 +201,8 @@ template <MemoryModel kModel>
           .step = step,
           .outcome = outcome});
   }
-  if (memory_.exhausted()) [[unlikely]]
-    stop_for_memory();
   if (!judge_.ends(w, step, outcome, now_ns_)) fail(judge_.broken());
   judge_.settle(scene_.ready);
-}
-
-template <MemoryModel kModel>
-void Execution<kModel>::stop_for_memory() {
-  note(Ending::Kind::kLimit, "", "more stores than one execution keeps");
-  leave();
 }
 
 template <MemoryModel kModel>

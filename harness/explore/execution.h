@@ -23,7 +23,7 @@ class Execution final : public Machine, public Scheduler {
   // The rest of what the interpreter asks of its host.
   const LockOps& ops() const { return lock_.controlled; }
   /// The lock in memory that all share; of a lock on a path, the current worker's own object.
-  void* lock_at(unsigned lock) {
+  [[gnu::always_inline]] void* lock_at(unsigned lock) {
     std::byte* const base =
         on_path() ? arena_ + stride_ * kMaxLocksPerProgram * object_slot() : arena_;
     return base + lock * stride_;
@@ -38,7 +38,7 @@ class Execution final : public Machine, public Scheduler {
   void exec(int w) { files_.exec_child(workers_[w].process); }
   void destroy(int w, unsigned lock);
   void begin_block(int w) {
-    block_owner_ = w;
+    enter_block(w);
     memory_.begin_block();
   }
   void end_block(int w) {
@@ -46,6 +46,7 @@ class Execution final : public Machine, public Scheduler {
   }
 
   // Machine: the operations of the lock.
+  Turn announce(Access access, const void* cell, unsigned size) override;
   std::uint64_t load(const void* cell, unsigned size, std::memory_order order, Site site) override;
   void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
              Site site) override;
@@ -57,8 +58,8 @@ class Execution final : public Machine, public Scheduler {
   WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
                         bool is_private, Site site) override;
   int futex_wake(void* word, int n, bool is_private, Site site) override;
-  void pause(Site site) override;
-  void yield(Site site) override { pause(site); }
+  Turn begin_pause(Site site) override;
+  void end_pause() override { look_anew(me()); }
   void file_point(Site site) override;
   std::uint32_t self() override { return workers_[me()].id; }
   std::uint32_t pid() override { return workers_[me()].process; }
@@ -88,6 +89,10 @@ class Execution final : public Machine, public Scheduler {
   void inform(int to, int from) override { memory_.inform(to, from); }
   void at_death(int w) override;
   void end_memory_block() override { memory_.end_block(); }
+  std::ptrdiff_t room() const override { return memory_.room(); }
+  bool roomy() const override {
+    return memory_.room() > 0 && memory_.latest() + static_cast<Lane>(kMostMoves) < kMaxLane - 1;
+  }
   void at_end() override;
 
   int me() const { return fibres_.current(); }
@@ -100,10 +105,24 @@ class Execution final : public Machine, public Scheduler {
   void construct_on_path();
   void destroy_on_path();
   void files_changed(int w);
-  [[noreturn]] void stop_for_memory();
   int find(const void* cell, unsigned size);
+  Turn announce_new(Pending::Kind kind, const void* cell, unsigned size);
+  int announced(int w) const { return scene_.pending[w].word; }
   int find_futex(const void* cell);
   void drain_all(int w);
+  /// Whether an operation has more to do than what it is for.
+  bool is_odd(int w, int word) const {
+    return told() || !memory_.is_touched(word) || memory_.in_any_block() || memory_.buffered(w);
+  }
+  /// Whether a read by w has no choice.
+  bool reads_the_newest(int w, int word, std::memory_order order) {
+    if constexpr (kModel != MemoryModel::kC11) return true;
+    return memory_.choices(w, word, order) <= 1 || workers_[w].look.fresh;
+  }
+  std::uint64_t load_with_choice(std::memory_order order, Site site);
+  void store_with_choice(std::uint64_t value, std::memory_order order, Site site);
+  std::uint64_t odd_read_modify_write(Update update, std::uint64_t operand, std::memory_order order,
+                                      Site site);
   int choose(int w, Choice choice, int n);
   void begin_access(int word);
   [[noreturn]] void fail_race(int w, int other, bool write, const char* what);

@@ -50,7 +50,10 @@ std::size_t page_bytes() {
 }  // namespace
 
 Fibres::Fibres(int count, std::size_t stack_bytes)
-    : fibres_(new Fibre[static_cast<std::size_t>(count) + 1]), count_(count) {
+    : fibres_(new Fibre[static_cast<std::size_t>(count) + 1]),
+      first_(&fibres_[1]),
+      count_(count),
+      here_(&at(kMain).context) {
   const std::size_t page = page_bytes();
   const std::size_t stack = (stack_bytes + page - 1) / page * page;
   stride_ = stack + page;
@@ -104,24 +107,26 @@ void Fibres::refuse_to_stay() {
   std::abort();
 }
 
-void* Fibres::before_switch([[maybe_unused]] Fibre& to) {
-  void* kept = nullptr;
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+void Fibres::switch_with_sanitizer(int index) {
+  Fibre& from = at(current_);
+  Fibre& to = at(index);
+  current_ = index;
 #if defined(__SANITIZE_ADDRESS__)
+  void* kept = nullptr;
   __sanitizer_start_switch_fiber(&kept, to.bottom, static_cast<std::size_t>(to.top - to.bottom));
 #endif
 #if defined(__SANITIZE_THREAD__)
   __tsan_switch_to_fiber(to.sanitizer, 0);
 #endif
-  return kept;
-}
-
-void Fibres::after_switch([[maybe_unused]] void* kept) {
+  jump(from.context, to.context);
 #if defined(__SANITIZE_ADDRESS__)
   const void* bottom = nullptr;
   std::size_t bytes = 0;
   __sanitizer_finish_switch_fiber(kept, &bottom, &bytes);
 #endif
 }
+#endif
 
 Fibres::Live Fibres::live(int index) const {
   const Fibre& fibre = at(index);

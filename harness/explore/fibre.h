@@ -15,22 +15,11 @@
 #include <cstdint>
 #include <memory>
 
-#if !defined(__x86_64__)
-#error "The fibre switch is written for x86-64; other processors need their own."
-#endif
+#include "locks/fibre_jump.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HOBBS_FIBRES_TELL_SANITIZER 1
 #endif
-// Where the processor has more registers than every x86-64 has.
-#if defined(__AVX512F__)
-#define HOBBS_FIBRE_MORE_REGISTERS                                                              \
-  "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",     \
-      "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", \
-      "k7",
-#else
-#define HOBBS_FIBRE_MORE_REGISTERS
-#endif
-
 namespace hobbs::explore {
 
 class Fibres {
@@ -50,19 +39,22 @@ class Fibres {
 
   /// Leaves the current fibre (or the main stack) and continues `index` (or kMain).
   [[gnu::always_inline]] void switch_to(int index) {
-    // Nobody does. But a function that calls nothing may keep data below its stack pointer, where
-    // jump() puts registers: so every function with a switch in it gets a call.
+    // Nobody does. But a function that calls nothing may keep data below its stack pointer, so
+    // every function with a jump in it gets a call.
     if (index == current_) [[unlikely]]
       refuse_to_stay();
-    Fibre& from = at(current_);
-    Fibre& to = at(index);
+    turn_to(index).take();
+  }
+  /// The same for whoever jumps in the caller's place, perhaps to where it is already.
+  [[gnu::always_inline]] Turn turn_to(int index) {
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+    if (index != current_) switch_with_sanitizer(index);
+    return {};
+#else
+    FibreContext* const from = here_;
+    here_ = &at(index).context;
     current_ = index;
-#ifdef HOBBS_FIBRES_TELL_SANITIZER
-    void* const kept = before_switch(to);
-#endif
-    jump(from.context, to.context);
-#ifdef HOBBS_FIBRES_TELL_SANITIZER
-    after_switch(kept);
+    return {from, here_};
 #endif
   }
 
@@ -86,59 +78,23 @@ class Fibres {
   bool in_guard(const void* address) const;
 
  private:
-  /// Where a suspended fibre goes on. All else that it needs is on its stack.
-  struct Context {
-    void* stack_pointer = nullptr;
-    void* instruction = nullptr;
-  };
   struct alignas(64) Fibre {  // A power of two apart.
-    Context context;
+    FibreContext context;
     std::byte* bottom = nullptr;  // Above the guard page.
     std::byte* top = nullptr;
     void* sanitizer = nullptr;  // The sanitizer's own record of the fibre, if any.
   };
-  Fibre& at(int index) { return fibres_[index + 1]; }
-  const Fibre& at(int index) const { return fibres_[index + 1]; }
+  Fibre& at(int index) { return first_[index]; }
+  const Fibre& at(int index) const { return first_[index]; }
 
-  /// As a call: what a function need not keep is given up, what it must keep goes on the stack.
-  /// (But there is no call and no return.) The floating-point control words are left alone: nothing
-  /// under test changes them.
-  [[gnu::always_inline]] static void jump(Context& from, const Context& to) {
-    Context* save = &from;
-    const Context* resume = &to;
-    asm volatile(
-        "pushq %%rbp\n\t"
-        "pushq %%rbx\n\t"
-        "pushq %%r12\n\t"
-        "pushq %%r13\n\t"
-        "pushq %%r14\n\t"
-        "pushq %%r15\n\t"
-        "leaq 1f(%%rip), %%rax\n\t"
-        "movq %%rsp, (%0)\n\t"
-        "movq %%rax, 8(%0)\n\t"
-        "movq (%1), %%rsp\n\t"
-        "jmp *8(%1)\n"
-        "1:\n\t"
-        "popq %%r15\n\t"
-        "popq %%r14\n\t"
-        "popq %%r13\n\t"
-        "popq %%r12\n\t"
-        "popq %%rbx\n\t"
-        "popq %%rbp"
-        : "+D"(save), "+S"(resume)
-        :
-        : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-          "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-          "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
-          HOBBS_FIBRE_MORE_REGISTERS "cc", "memory");
-  }
   [[noreturn]] static void refuse_to_stay();
-  void* before_switch(Fibre& to);
-  void after_switch(void* kept);
+  void switch_with_sanitizer(int index);
 
-  std::unique_ptr<Fibre[]> fibres_;  // The first is the thread's own stack.
+  std::unique_ptr<Fibre[]> fibres_;  // kMain's and then
+  Fibre* const first_;               // that of fibre 0.
   int count_ = 0;
   int current_ = kMain;
+  FibreContext* here_;  // Of the current one.
   std::byte* mapping_ = nullptr;
   std::size_t mapping_bytes_ = 0;
   std::size_t stride_ = 0;

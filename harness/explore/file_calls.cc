@@ -119,7 +119,7 @@ int do_stat(int folder, const char* path, struct stat* to, int flags) {
 /// A sleep lets others go first; how long is the scheduler's business.
 bool slept_under_control() {
   if (current_machine == nullptr) return false;
-  current_machine->pause(hobbs::controlled::Site::current());
+  hobbs::ControlledPlatform::pause();
   return true;
 }
 

@@ -1,9 +1,9 @@
 // A modelled machine: what every operation of a controlled lock is sent to.
 //
-// locks/controlled_platform.h declares the hooks; hooks.cc sends each to the calling thread's
-// current machine. A machine decides who moves, which value a read takes, when time passes and who
-// dies. Two machines exist: the scheduler of this folder, which chooses as it goes, and the
-// execution graphs of graph/, which enumerate what each read reads from.
+// locks/controlled_platform.h says what the operations are. A machine decides who moves, which
+// value a read takes, when time passes and who dies. Two machines exist: the scheduler of this
+// folder, which chooses as it goes, and the execution graphs of graph/, which enumerate what each
+// read reads from.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,12 @@
 
 namespace hobbs::explore {
 
+using controlled::Access;
+using controlled::CompareExchange;
 using controlled::kNever;
 using controlled::ReadModifyWrite;
 using controlled::Site;
+using controlled::Update;
 using controlled::WaitResult;
 
 /// One system call on files: what it does to the modelled file system, as a step.
@@ -25,44 +28,9 @@ struct FileCall {
   long (*perform)(const FileCall& call, FileSystem& files, std::uint32_t process);
 };
 
-/// What a read-modify-write and a compare-exchange are to do. In one register each, so that all
-/// that a hook passes on is in registers, and it leaves nothing on the stack to return through.
-struct Update {
-  ReadModifyWrite operation;
-  std::uint8_t size;
-};
-struct CompareExchange {
-  std::memory_order success : 8;
-  std::memory_order failure : 8;
-  std::uint8_t size;
-  bool weak;
-};
-
-/// See locks/controlled_platform.h for what each operation means; sizes are 1, 2, 4 or 8 bytes and
-/// values travel zero-extended. Called on the fibre of the worker whose operation it is; a call may
-/// leave that fibre and come back later, or never.
-class Machine {
+/// The operations, and what else a lock may do that a modelled machine must know of.
+class Machine : public controlled::Machine {
  public:
-  virtual ~Machine() = default;
-  virtual std::uint64_t load(const void* cell, unsigned size, std::memory_order order,
-                             Site site) = 0;
-  virtual void store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
-                     Site site) = 0;
-  virtual std::uint64_t read_modify_write(void* cell, Update update, std::uint64_t operand,
-                                          std::memory_order order, Site site) = 0;
-  virtual bool compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
-                                std::uint64_t desired, Site site) = 0;
-  virtual void fence(std::memory_order order, Site site) = 0;
-  virtual WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
-                                bool is_private, Site site) = 0;
-  virtual int futex_wake(void* word, int n, bool is_private, Site site) = 0;
-  virtual void pause(Site site) = 0;
-  virtual void yield(Site site) = 0;
-  virtual void file_point(Site site) = 0;
-  virtual std::uint32_t self() = 0;
-  virtual std::uint32_t pid() = 0;
-  virtual bool alive(std::uint32_t id, Site site) = 0;
-  virtual std::int64_t now_ns() = 0;
   /// The wall clock, which anybody may set; a machine that does not model it refuses the lock.
   virtual std::int64_t wall_ns();
 
@@ -81,28 +49,34 @@ class Machine {
 };
 
 /// The machine that this thread's controlled operations go to; null outside an execution.
-/// (Not static to a file, so that hooks need no call to reach it.)
 inline constinit thread_local Machine* current_machine = nullptr;
 
 /// Makes a machine current for a scope.
 class MachineScope {
  public:
-  explicit MachineScope(Machine& machine) : before_(current_machine) { current_machine = &machine; }
-  ~MachineScope() { current_machine = before_; }
+  explicit MachineScope(Machine& machine) : before_(current_machine) { become(&machine); }
+  ~MachineScope() { become(before_); }
   MachineScope(const MachineScope&) = delete;
   MachineScope& operator=(const MachineScope&) = delete;
 
  private:
+  static void become(Machine* machine) {
+    current_machine = machine;
+    controlled::machine = machine;
+  }
   Machine* before_;
 };
 
 /// What a read-modify-write leaves in a cell of `size` bytes.
 constexpr std::uint64_t apply(ReadModifyWrite operation, std::uint64_t old, std::uint64_t operand,
                               unsigned size) {
-  const std::uint64_t mask = size == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * size)) - 1;
+  const std::uint64_t mask = ~std::uint64_t{0} >> (64 - 8 * size);
+  // (The first two are most; a jump through a table is easily foreseen wrongly.)
+  if (operation == ReadModifyWrite::kExchange) return operand & mask;
+  if (operation == ReadModifyWrite::kAdd) return (old + operand) & mask;
   switch (operation) {
-    case ReadModifyWrite::kExchange: return operand & mask;
-    case ReadModifyWrite::kAdd: return (old + operand) & mask;
+    case ReadModifyWrite::kExchange:
+    case ReadModifyWrite::kAdd: break;
     case ReadModifyWrite::kSub: return (old - operand) & mask;
     case ReadModifyWrite::kOr: return (old | operand) & mask;
     case ReadModifyWrite::kAnd: return (old & operand) & mask;

@@ -6,6 +6,7 @@
 
 #include "harness/explore/execution.h"
 #include "harness/explore/judge_calls.h"
+#include "harness/explore/memory_definitions.h"
 
 namespace hobbs::explore {
 
@@ -82,16 +83,44 @@ void Execution<kModel>::report(Event::Kind kind, int word, std::memory_order ord
 }
 
 template <MemoryModel kModel>
-std::uint64_t Execution<kModel>::load(const void* cell, unsigned size, std::memory_order order,
-                                      Site site) {
+Turn Execution<kModel>::announce(Access access, const void* cell, unsigned size) {
+  const auto kind = static_cast<Pending::Kind>(access);
+  const int word = memory_.known(cell, size);
+  if (word < 0) [[unlikely]]
+    return announce_new(kind, cell, size);
+  return turn(me(), {kind, static_cast<std::int16_t>(word)});
+}
+
+/// A word that is not known yet; or a fence, which has none.
+template <MemoryModel kModel>
+[[gnu::noinline]] Turn Execution<kModel>::announce_new(Pending::Kind kind, const void* cell,
+                                                       unsigned size) {
+  const int word = kind == Pending::Kind::kFence ? -1 : find(cell, size);
+  return turn(me(), {kind, static_cast<std::int16_t>(word)});
+}
+
+// The operations that locks are made of go the short way if nothing is odd: the word is known to
+// this execution, there is nothing to choose, and nobody listens. There nothing is called, so that
+// no register need be kept.
+
+template <MemoryModel kModel>
+std::uint64_t Execution<kModel>::load(const void*, unsigned, std::memory_order order, Site site) {
   const int w = me();
-  const int word = find(cell, size);
-  point(w, {Pending::Kind::kLoad, static_cast<std::int16_t>(word)});
+  const int word = announced(w);
+  if (is_odd(w, word) || !reads_the_newest(w, word, order)) [[unlikely]]
+    return load_with_choice(order, site);
+  looked(w, word, false);
+  return memory_.load(w, word, order, 0);
+}
+
+template <MemoryModel kModel>
+std::uint64_t Execution<kModel>::load_with_choice(std::memory_order order, Site site) {
+  const int w = me();
+  const int word = announced(w);
   begin_access(word);
   int back = 0;
-  if constexpr (kModel == MemoryModel::kC11) {
-    const int n = memory_.choices(w, word, order);
-    if (n > 1 && !workers_[w].look.fresh) back = choose(w, Choice::kStale, n);
+  if (!reads_the_newest(w, word, order)) {
+    back = choose(w, Choice::kStale, memory_.choices(w, word, order));
   }
   const std::uint64_t value = memory_.load(w, word, order, back);
   looked(w, word, back != 0);
@@ -102,11 +131,21 @@ std::uint64_t Execution<kModel>::load(const void* cell, unsigned size, std::memo
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
-                              std::memory_order order, Site site) {
+void Execution<kModel>::store(void*, unsigned, std::uint64_t value, std::memory_order order,
+                              Site site) {
   const int w = me();
-  const int word = find(cell, size);
-  point(w, {Pending::Kind::kStore, static_cast<std::int16_t>(word)});
+  const int word = announced(w);
+  if (kModel == MemoryModel::kTso || is_odd(w, word) || memory_.places(w, word, order) > 1)
+      [[unlikely]] {
+    return store_with_choice(value, order, site);
+  }
+  if (memory_.store_newest(w, word, value, order)) changed(w, word);
+}
+
+template <MemoryModel kModel>
+void Execution<kModel>::store_with_choice(std::uint64_t value, std::memory_order order, Site site) {
+  const int w = me();
+  const int word = announced(w);
   begin_access(word);
   if constexpr (kModel == MemoryModel::kTso) {
     if (order == std::memory_order_seq_cst) {
@@ -131,33 +170,46 @@ void Execution<kModel>::store(void* cell, unsigned size, std::uint64_t value,
 }
 
 template <MemoryModel kModel>
-std::uint64_t Execution<kModel>::read_modify_write(void* cell, Update update, std::uint64_t operand,
+std::uint64_t Execution<kModel>::read_modify_write(void*, Update update, std::uint64_t operand,
                                                    std::memory_order order, Site site) {
   const int w = me();
-  const int word = find(cell, update.size);
-  point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
+  const int word = announced(w);
+  if (is_odd(w, word)) [[unlikely]]
+    return odd_read_modify_write(update, operand, order, site);
+  looked(w, word, false);
+  const std::uint64_t old = memory_.peek(w, word, 0);
+  const std::uint64_t value = apply(update.operation, old, operand, update.size);
+  if (memory_.update_newest(w, word, value, order)) changed(w, word);
+  return old;
+}
+
+template <MemoryModel kModel>
+std::uint64_t Execution<kModel>::odd_read_modify_write(Update update, std::uint64_t operand,
+                                                       std::memory_order order, Site site) {
+  const int w = me();
+  const int word = announced(w);
   begin_access(word);
   drain_all(w);
+  looked(w, word, false);
   const std::uint64_t old = memory_.peek(w, word, 0);
   const std::uint64_t value = apply(update.operation, old, operand, update.size);
   if (told()) report(Event::Kind::kUpdate, word, order, site, old, value, 0, old);
-  looked(w, word, false);
   if (memory_.update(w, word, value, order, 0)) changed(w, word);
   return old;
 }
 
 template <MemoryModel kModel>
-bool Execution<kModel>::compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
+bool Execution<kModel>::compare_exchange(void*, CompareExchange how, std::uint64_t& expected,
                                          std::uint64_t desired, Site site) {
   const int w = me();
-  const int word = find(cell, how.size);
-  point(w, {Pending::Kind::kUpdate, static_cast<std::int16_t>(word)});
+  const int word = announced(w);
   begin_access(word);
   drain_all(w);
   int back = 0;
   if constexpr (kModel == MemoryModel::kC11) {
-    const int n = memory_.choices(w, word, how.failure);
-    if (n > 1 && !workers_[w].look.fresh) back = choose(w, Choice::kStale, n);
+    if (!reads_the_newest(w, word, how.failure)) {
+      back = choose(w, Choice::kStale, memory_.choices(w, word, how.failure));
+    }
     // A value from the middle that matches can only be taken if nothing must come between.
     if (back != 0 && memory_.peek(w, word, back) == expected &&
         !memory_.can_update(w, word, how.success, back)) {
@@ -184,7 +236,6 @@ bool Execution<kModel>::compare_exchange(void* cell, CompareExchange how, std::u
 template <MemoryModel kModel>
 void Execution<kModel>::fence(std::memory_order order, Site site) {
   const int w = me();
-  point(w, {Pending::Kind::kFence, -1});
   if (order == std::memory_order_seq_cst) drain_all(w);
   memory_.fence(w, order);
   if (told()) report(Event::Kind::kFence, -1, order, site, 0, 0, 0, 0);
@@ -245,9 +296,9 @@ int Execution<kModel>::futex_wake(void* futex, int n, bool is_private, Site site
 }
 
 template <MemoryModel kModel>
-void Execution<kModel>::pause(Site site) {
+Turn Execution<kModel>::begin_pause(Site site) {
   if (told()) report(Event::Kind::kPause, -1, std::memory_order_relaxed, site, 0, 0, 0, 0);
-  pause_worker(me());
+  return turn_of_pause(me());
 }
 
 template <MemoryModel kModel>

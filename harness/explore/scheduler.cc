@@ -21,7 +21,7 @@ Scheduler::Scheduler(const LockSpec& lock, Topology topology, Fibres::Entry entr
       fibres_(kMaxFibres + 1),
       pristine_image_(thread_image_.bytes()),
       entry_(entry),
-      moves_(std::size_t{1} << 16) {
+      moves_(kMostMoves) {
   for (int w = 0; w < kMaxFibres; ++w) {
     starts_[w] = {this, w};
     images_[w].resize(thread_image_.bytes());
@@ -43,6 +43,7 @@ void Scheduler::begin(Strategy& strategy) {
   scene_.clock = false;
   scene_.current = -1;
   scene_.workers = n_workers_;
+  clear_blocks(lookers_);
   n_asleep_ = 0;
   met_ = 0;
   stalled_time_moves_ = time_moves_since_call_ = 0;
@@ -92,12 +93,6 @@ void Scheduler::take(const Program& program) {
   for (std::size_t w = 0; w < program.workers.size(); ++w) ids_[w] = platform_id(program, w);
 }
 
-void Scheduler::finish(int w) {
-  if (told()) tell({.kind = Event::Kind::kEnd, .worker = static_cast<std::int8_t>(w)});
-  block(w, State::kDone);
-  __builtin_unreachable();
-}
-
 const Ending& Scheduler::run(Strategy& strategy) {
   const MachineScope scope(machine());
   const bool watches_image = swaps_thread_image_ || executions_++ % kImageCheckPeriod == 0;
@@ -108,7 +103,7 @@ const Ending& Scheduler::run(Strategy& strategy) {
   begin(strategy);
   starting_ = true;
   started_ = 0;
-  switch_to(0);
+  turn_to(0).take();
   while (!over_) {
     if ((scene_.ready | scene_.drains) == 0) {
       if (everybody_finished()) {
@@ -118,7 +113,7 @@ const Ending& Scheduler::run(Strategy& strategy) {
       if (!unstick()) break;
       continue;
     }
-    if (const int w = choose_among_all(); w >= 0) switch_to(w);
+    if (const int w = choose_among_all(); w >= 0) turn_to(w).take();
   }
   if (swaps_thread_image_) {
     thread_image_.restore(pristine_image_.data());
@@ -169,27 +164,44 @@ void Scheduler::swap_thread_images(int w) {
   if (w >= 0) thread_image_.restore(images_[w].data());
 }
 
+Turn Scheduler::turn_of_any() { return starting_ ? start_next() : turn_to(choose_among_all()); }
+
+Turn Scheduler::turn_with_care(int w) {
+  const Pending pending = scene_.pending[w];
+  look_after(w);
+  if (block_owner_ == w) {
+    if (roomy()) return {};
+    note_limit();
+    leave();
+  }
+  scene_.pending[w] = pending;
+  return next_turn();
+}
+
 /// At a point where w may die, or has done nothing to memory for so long that it seems to spin.
 void Scheduler::look_after(int w) {
   Worker& me = workers_[w];
   if (me.points == me.kill_at) die(w);
   if (block_owner_ == w) me.look.idle_from = me.points;
-  if (me.points - me.look.idle_from > kIdleLimit) pause_worker(w);
+  if (me.points - me.look.idle_from > kIdleLimit) {
+    turn_of_pause(w).take();
+    look_anew(w);
+  }
   me.alarm_at = me.look.idle_from + kIdleLimit + 1;
+  if (block_owner_ == w) me.alarm_at = 0;
   if (me.kill_at > me.points) me.alarm_at = std::min(me.alarm_at, me.kill_at);
 }
 
-int Scheduler::start_next() {
-  if (++started_ < static_cast<int>(program_.workers.size())) return started_;
+Turn Scheduler::start_next() {
+  if (++started_ < static_cast<int>(program_.workers.size())) return turn_to(started_);
   starting_ = false;
   settle();
-  return choose_among_all();
+  return scene_.ready != 0 ? next_turn() : turn_to(choose_among_all());
 }
 
 /// Who moves next, having done what else the strategy asks for; -1 if nobody can move, or it is
 /// over.
 int Scheduler::choose_among_all() {
-  if (starting_) return start_next();
   if (persists_) {
     const Pending::Kind next = scene_.pending[alone_].kind;
     // To try the lock may be the end of a spin; if it led back into it, it is a look as well.
@@ -200,6 +212,10 @@ int Scheduler::choose_among_all() {
     if (looks && ++steps_alone_ <= 2 * habits_.looks) return scene_.current = alone_;
     end_going_alone();
   }
+  if (alone_ >= 0 && !roomy()) {
+    note_limit();
+    return -1;
+  }
   if (alone_ >= 0) {
     if (scene_.ready == 1u << alone_ && scene_.drains == 0 && ++steps_alone_ < kMostStepsAlone) {
       scene_.yielded &= ~scene_.ready;
@@ -209,7 +225,7 @@ int Scheduler::choose_among_all() {
   }
   while ((scene_.ready | scene_.drains) != 0) {
     if (next_move_ >= end_of_moves_) [[unlikely]] {
-      note(Ending::Kind::kLimit, "", "more steps than " + std::to_string(step_limit_));
+      note_limit();
       return -1;
     }
     const Move move = strategy_->next(scene_);
@@ -284,7 +300,7 @@ void Scheduler::sleep(int w, const void* futex, bool is_private, std::int64_t de
     scene_.pending[w] = {Pending::Kind::kFutexWait, -1};
     if (block_owner_ == w) leave_block();
     me.state = State::kAsleep;
-    decide();
+    next_turn().take();
   } else {
     block(w, State::kAsleep);
   }
@@ -472,7 +488,7 @@ bool Scheduler::await_hold(int w, unsigned lock) {
     looked_at_environment(w);
     scene_.yielded |= 1u << w;
     if ((scene_.ready & ~(1u << w)) == 0) return false;
-    decide();
+    next_turn().take();
   }
   // Whoever gives back what another took has been told so, and by whom: somebody who holds it.
   for (int u = 0; u < n_workers_; ++u) {
@@ -522,7 +538,7 @@ void Scheduler::die(int w) {
   update_clock();
   changed_environment(w);
   if (block_owner_ == w) leave_block();
-  leave_it_to_others();
+  turn_of_any().take();
   __builtin_unreachable();
 }
 
@@ -533,8 +549,16 @@ void Scheduler::note(Ending::Kind kind, std::string rule, std::string text) {
   ending_.broken = {std::move(rule), std::move(text)};
 }
 
+void Scheduler::note_limit() {
+  const bool steps =
+      next_move_ >= moves_.data() + std::min<std::size_t>(moves_.size(), step_limit_);
+  note(Ending::Kind::kLimit, "",
+       steps ? "more steps than " + std::to_string(step_limit_)
+             : "more stores than one execution keeps");
+}
+
 void Scheduler::leave() {
-  switch_to(Fibres::kMain);
+  turn_to(Fibres::kMain).take();
   __builtin_unreachable();
 }
 

@@ -50,6 +50,7 @@ class Scheduler : public Explorer {
   void die(int w);
 
  protected:
+  static constexpr std::size_t kMostMoves = std::size_t{1} << 14;
   static constexpr std::int64_t kStartNs = 1'000'000'000;
   static constexpr std::uint64_t kEnvironment = std::uint64_t{1} << 63;  // Among a worker's reads.
 
@@ -62,7 +63,8 @@ class Scheduler : public Explorer {
     int script = 0;              // Its steps: index into the program.
     std::uint32_t points = 0;    // Operations begun, for faults.
     std::uint32_t kill_at = 0;   // 0: never.
-    std::uint32_t alarm_at = 0;  // Its next point to look at: to die there, or for its idling.
+    std::uint32_t alarm_at = 0;  // Its next point to take care at: to die there, for its idling, or
+                                 // because it makes many in one move.
     bool kills_process = false;
     // Asleep, resting or in a timed call: until when.
     std::int64_t wake_ns = controlled::kNever;
@@ -108,46 +110,57 @@ class Scheduler : public Explorer {
   virtual void inform(int to, int from) = 0;  // Happens-before.
   virtual void at_death(int w) = 0;
   virtual void end_memory_block() = 0;
+  /// For how many more steps there is memory; and whether there is enough of everything for as
+  /// many as there can be, before one that is no move: in a block, or by who goes on alone.
+  virtual std::ptrdiff_t room() const = 0;
+  virtual bool roomy() const = 0;
   /// All workers are done or dead: fails if something is left wrong.
   virtual void at_end() = 0;
 
   /// From now on runs this program.
   void take(const Program& program);
   /// The worker has done its steps.
-  [[noreturn]] void finish(int w);
+  [[noreturn, gnu::always_inline]] void finish(int w) {
+    if (told()) tell({.kind = Event::Kind::kEnd, .worker = static_cast<std::int8_t>(w)});
+    block(w, State::kDone);
+    __builtin_unreachable();
+  }
 
   /// Called before everything that others can see. Returns when it is w's turn.
-  [[gnu::always_inline]] void point(int w, Pending pending) {
+  [[gnu::always_inline]] void point(int w, Pending pending) { turn(w, pending).take(); }
+  /// The same for whoever jumps in the caller's place.
+  [[gnu::always_inline]] Turn turn(int w, Pending pending) {
     Worker& me = workers_[w];
-    if (++me.points >= me.alarm_at) [[unlikely]]
-      look_after(w);
-    if (block_owner_ == w) [[unlikely]]
-      return;
     scene_.pending[w] = pending;
-    decide();
+    if (++me.points >= me.alarm_at) [[unlikely]]
+      return turn_with_care(w);
+    return next_turn();
   }
   /// Memory that w wrote to (`word` folded) has another newest value.
-  void changed(int w, int word) {
+  [[gnu::always_inline]] void changed(int w, int word) {
     workers_[w].in_call.wrote = true;
-    tell_who_looked(w, kFolded[word]);
+    const std::uint32_t others = lookers_[word] & kAllBut[w];
+    lookers_[word] = static_cast<std::uint8_t>(lookers_[word] ^ others);
+    tell_who_looked(w, kFolded[word], others);
   }
   /// Something outside memory is different now: files, who lives.
-  void changed_environment(int w) { tell_who_looked(w, kEnvironment); }
-  void tell_who_looked(int w, std::uint64_t bit) {
+  void changed_environment(int w) {
+    tell_who_looked(w, kEnvironment, ((1u << n_workers_) - 1) & kAllBut[w]);
+  }
+  /// `others`: who may have looked.
+  [[gnu::always_inline]] void tell_who_looked(int w, std::uint64_t bit, std::uint32_t others) {
     workers_[w].look.idle_from = workers_[w].points;
     stalled_time_moves_ = 0;
-    std::uint32_t lookers = 0;
-    for (int u = 0; u < n_workers_; ++u) {
-      lookers |= ((workers_[u].look.reads & bit) != 0 ? 1u : 0u) << u;
-    }
-    for (lookers &= ~(1u << w); lookers != 0; lookers &= lookers - 1) {
-      notice(std::countr_zero(lookers));
+    for (; others != 0; others &= others - 1) {
+      const int u = std::countr_zero(others);
+      if ((workers_[u].look.reads & bit) != 0) notice(u);
     }
   }
-  void looked(int w, int word, bool stale) {
+  [[gnu::always_inline]] void looked(int w, int word, bool stale) {
     Worker::Look& look = workers_[w].look;
     look.reads |= kFolded[word];
     look.stale |= stale;
+    lookers_[word] |= static_cast<std::uint8_t>(1u << w);
   }
   void looked_at_environment(int w) { workers_[w].look.reads |= kEnvironment; }
   /// The bit of each word among a worker's reads.
@@ -157,6 +170,12 @@ class Scheduler : public Explorer {
       bits[word] = std::uint64_t{1} << std::min<std::size_t>(word, 62);
     }
     return bits;
+  }();
+
+  static constexpr auto kAllBut = [] {
+    std::array<std::uint32_t, kMaxFibres> masks{};
+    for (std::size_t w = 0; w < masks.size(); ++w) masks[w] = ~(1u << w);
+    return masks;
   }();
 
   /// The strategy's answer to a choice inside the current step.
@@ -171,23 +190,23 @@ class Scheduler : public Explorer {
     return picked;
   }
 
-  /// The worker has looked and wants others to go first.
-  [[gnu::always_inline]] void pause_worker(int w) {
+  /// The worker has looked and wants others to go first; then look_anew().
+  [[gnu::always_inline]] Turn turn_of_pause(int w) {
     Worker& me = workers_[w];
-    if (me.look.reads == 0) {
-      me.look.idle_from = me.points;
-      return;  // It has not looked at anything: a delay, not a wait.
-    }
+    if (me.look.reads == 0) return {};     // It has not looked at anything: a delay, not a wait.
     if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
     scene_.pending[w] = {Pending::Kind::kPause, -1};
-    const bool fresh = me.look.stale;
     if (me.look.changed || me.look.stale) {
       scene_.yielded |= 1u << w;
-      decide();
-    } else if (habits_.looks == 0 || !looks_on(w)) {
-      block(w, State::kPaused);
+      return next_turn();
     }
-    new_look(w, fresh);
+    if (habits_.looks != 0 && looks_on(w)) return {};
+    return turn_of_block(w, State::kPaused);
+  }
+  /// If it has missed something it must see that now.
+  [[gnu::always_inline]] void look_anew(int w) {
+    const Worker::Look& look = workers_[w].look;
+    new_look(w, look.reads != 0 ? look.stale : look.fresh);
   }
   /// A call of the lock has come to its end.
   void progressed() { time_moves_since_call_ = 0; }
@@ -199,7 +218,7 @@ class Scheduler : public Explorer {
     clock_watchers_ |= 1u << w;
     update_clock();
   }
-  void forgets_the_time(int w) {
+  [[gnu::always_inline]] void forgets_the_time(int w) {
     if ((clock_watchers_ >> w & 1) == 0) return;
     clock_watchers_ &= ~(1u << w);
     update_clock();
@@ -207,7 +226,8 @@ class Scheduler : public Explorer {
   /// Until woken, interrupted or (if that ever comes) the deadline.
   void sleep(int w, const void* futex, bool is_private, std::int64_t deadline_ns);
   /// The worker leaves the ready ones in this state; comes back when made ready again.
-  [[gnu::always_inline]] void block(int w, State state) {
+  [[gnu::always_inline]] void block(int w, State state) { turn_of_block(w, state).take(); }
+  [[gnu::always_inline]] Turn turn_of_block(int w, State state) {
     Worker& me = workers_[w];
     if (block_owner_ == w) leave_block();
     if (me.in_call.wrote) judge_.waits_in_call(w);
@@ -216,27 +236,39 @@ class Scheduler : public Explorer {
     judge_.settle(scene_.ready);
     if (alone_ == w) [[unlikely]]
       end_going_alone();
-    leave_it_to_others();
+    return scene_.ready != 0 ? next_turn() : turn_of_any();
   }
   void wake(int w);
   int wake_futex(int w, const void* futex, int n, bool is_private);
   [[gnu::always_inline]] void new_look(int w, bool fresh) {
-    workers_[w].look = {.idle_from = workers_[w].points, .fresh = fresh};
+    Worker::Look& look = workers_[w].look;
+    clear_blocks(look);
+    look.idle_from = workers_[w].points;
+    look.fresh = fresh;
   }
   /// A call begins: what went before says nothing about what comes.
   [[gnu::always_inline]] void new_call(int w) {
-    workers_[w].in_call = {};
-    new_look(w, false);
+    clear_blocks(workers_[w].in_call);
+    Worker::Look& look = workers_[w].look;
+    clear_blocks(look);
+    look.idle_from = workers_[w].points;
   }
   /// To be called when what can happen besides steps has changed, or who says who moves: settles
   /// once whether the next moves are even draws, which each of them would have to find out.
   void settle() {
-    const bool even = even_ != nullptr && !starting_ && alone_ < 0 && !scene_.other_than_steps();
+    const bool even = even_ != nullptr && !starting_ && alone_ < 0 && !swaps_thread_image_ &&
+                      !scene_.other_than_steps();
+    end_of_moves_ = std::min<const MoveMade*>(end_of_moves_, next_move_ + room());
     even_until_ = even ? end_of_moves_ : moves_.data();
+  }
+  void enter_block(int w) {
+    block_owner_ = w;
+    workers_[w].alarm_at = 0;
   }
   void leave_block() {
     block_owner_ = -1;
     end_memory_block();
+    settle();
   }
   void update_clock();
   void can_drain(int w, bool can) {
@@ -286,6 +318,10 @@ class Scheduler : public Explorer {
   std::array<Worker, kMaxFibres> workers_;
   std::array<Progress, kMaxFibres> progress_;
   int n_workers_ = 0;
+  /// By word: the workers that have looked at it since somebody else changed it; of some the look
+  /// may be over by now.
+  std::array<std::uint8_t, 128> lookers_;
+  static_assert(kMaxLocations <= 128 && kMaxFibres <= 8);
   Scene scene_;
   int block_owner_ = -1;
   std::int64_t now_ns_ = kStartNs;
@@ -304,41 +340,34 @@ class Scheduler : public Explorer {
 
   void begin(Strategy& strategy);
   void start(int w);
-  /// Gives the turn to whom the strategy names (of the ready, and there is one); returns when the
-  /// current worker has it again.
-  [[gnu::always_inline]] void decide() { go_on_with(choose()); }
-  /// The same where perhaps nobody is ready.
-  [[gnu::always_inline]] void leave_it_to_others() {
-    go_on_with(scene_.ready != 0 ? choose() : choose_among_all());
-  }
-  [[gnu::always_inline]] void go_on_with(int w) {
-    if (w != fibres_.current()) switch_to(w);
-  }
-  /// In line: each function that a fibre must return through after a switch is one more return that
-  /// the processor foresees wrongly, as it expects the fibre before; measured 12 ns each.
-  [[gnu::always_inline]] void switch_to(int w) {
+  /// Gives the turn to this worker (or the main stack).
+  [[gnu::always_inline]] Turn turn_to(int w) {
     if (swaps_thread_image_) [[unlikely]]
       swap_thread_images(w);
-    fibres_.switch_to(w);
+    return fibres_.turn_to(w);
   }
-  void look_after(int w);
-  void swap_thread_images(int w);
-  int start_next();
-  /// Who moves next.
-  [[gnu::always_inline]] int choose() {
+  /// Who moves next, of the ready (and there is one). In line and without a call, which would cost
+  /// more than all that it does.
+  [[gnu::always_inline]] Turn next_turn() {
     if (next_move_ >= even_until_) [[unlikely]]
-      return choose_among_all();
+      return turn_of_any();
     const std::uint64_t drawn = even_->next() >> 32;
     const int w = kBitsOfByte.position[scene_.ready][drawn * kBitsOfByte.count[scene_.ready] >> 32];
-    step_by(w, {Move::Kind::kStep, static_cast<std::uint8_t>(w), Choice::kNone, 0});
-    return w;
+    step_by(w, step_of(w));
+    return fibres_.turn_to(w);
   }
+  /// The same where more is to be asked, and perhaps nobody is ready.
+  Turn turn_of_any();
+  Turn turn_with_care(int w);
+  void look_after(int w);
+  void swap_thread_images(int w);
+  Turn start_next();
   int choose_among_all();
   bool apply_event(const Move& move);
   [[gnu::always_inline]] void step_by(int w, Move move) {
     // Whether that is a preemption, nobody may want to know: see preemptions().
     *next_move_++ = {move, static_cast<std::uint8_t>(scene_.ready & ~scene_.yielded)};
-    scene_.yielded &= ~(1u << w);
+    scene_.yielded &= kAllBut[w];
     scene_.current = w;
   }
   bool unstick();
@@ -363,10 +392,15 @@ class Scheduler : public Explorer {
     scene_.ready |= (paused ? 1u : 0u) << w;
   }
   bool everybody_finished() const;
+  void note_limit();
 
   const Fibres::Entry entry_;
   std::array<Start, kMaxFibres> starts_;
   std::array<std::uint32_t, kMaxFibres> ids_{};  // Of the program's workers.
+  /// In one piece, which the compiler does not see by itself.
+  [[gnu::always_inline]] static constexpr Move step_of(int w) {
+    return std::bit_cast<Move>(static_cast<std::uint32_t>(w) << 8);
+  }
   struct MoveMade {
     Move move;
     std::uint8_t could_go_on;  // Before it, by worker.
@@ -397,5 +431,7 @@ class Scheduler : public Explorer {
   std::array<std::vector<std::byte>, kMaxFibres> images_;
   std::uint64_t executions_ = 0;
 };
+
+static_assert(std::bit_cast<Move>(5u << 8) == Move{Move::Kind::kStep, 5, Choice::kNone, 0});
 
 }  // namespace hobbs::explore

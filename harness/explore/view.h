@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace hobbs::explore {
@@ -46,24 +47,46 @@ inline constexpr LaneBlock kOnly[kLanesPerBlock] = {
     {0, 0, 0, -1, 0, 0, 0, 0}, {0, 0, 0, 0, -1, 0, 0, 0}, {0, 0, 0, 0, 0, -1, 0, 0},
     {0, 0, 0, 0, 0, 0, -1, 0}, {0, 0, 0, 0, 0, 0, 0, -1}};
 
+/// One block of a view.
 template <int kLanes>
-inline void join(View<kLanes>& into, const View<kLanes>& from, int blocks) {
-  auto* const a = reinterpret_cast<LaneBlock*>(into.lane);
-  const auto* const b = reinterpret_cast<const LaneBlock*>(from.lane);
-  for (int i = 0; i < blocks; ++i) a[i] = a[i] > b[i] ? a[i] : b[i];
+inline LaneBlock& block_of(View<kLanes>& view, int i) {
+  return reinterpret_cast<LaneBlock*>(view.lane)[i];
+}
+template <int kLanes>
+inline const LaneBlock& block_of(const View<kLanes>& view, int i) {
+  return reinterpret_cast<const LaneBlock*>(view.lane)[i];
+}
+inline LaneBlock maximum(LaneBlock a, LaneBlock b) { return a > b ? a : b; }
+
+/// Views with more than clocks have two blocks in use at least, which nearly always is all of them:
+/// so no loop is begun for these.
+inline constexpr int kLeastBlocks = 2;
+
+template <int kLanes, class Act>
+[[gnu::always_inline]] inline void for_each_block(int blocks, Act&& act) {
+  act(0);
+  if constexpr (kLanes > kLanesPerBlock) {
+    act(1);
+    if (blocks > kLeastBlocks) [[unlikely]] {
+      for (int i = kLeastBlocks; i < blocks; ++i) act(i);
+    }
+  }
 }
 
 template <int kLanes>
-inline void copy(View<kLanes>& into, const View<kLanes>& from, int blocks) {
-  auto* const a = reinterpret_cast<LaneBlock*>(into.lane);
-  const auto* const b = reinterpret_cast<const LaneBlock*>(from.lane);
-  for (int i = 0; i < blocks; ++i) a[i] = b[i];
+[[gnu::always_inline]] inline void join(View<kLanes>& into, const View<kLanes>& from, int blocks) {
+  for_each_block<kLanes>(
+      blocks, [&](int i) { block_of(into, i) = maximum(block_of(into, i), block_of(from, i)); });
 }
 
 template <int kLanes>
-inline void clear(View<kLanes>& view, int blocks) {
-  auto* const a = reinterpret_cast<LaneBlock*>(view.lane);
-  for (int i = 0; i < blocks; ++i) a[i] = LaneBlock{};
+[[gnu::always_inline]] inline void copy(View<kLanes>& into, const View<kLanes>& from, int blocks) {
+  for_each_block<kLanes>(blocks, [&](int i) { block_of(into, i) = block_of(from, i); });
+}
+
+template <int kLanes>
+[[gnu::always_inline]] inline void clear(View<kLanes>& view, int blocks) {
+  for_each_block<kLanes>(blocks, [&](int i) { block_of(view, i) = LaneBlock{}; });
 }
 
 /// Makes all bytes zero. (Of a few hundred bytes the compiler makes a string instruction, which
@@ -71,10 +94,11 @@ inline void clear(View<kLanes>& view, int blocks) {
 template <class T>
 inline void clear_blocks(T& object) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0);
-  using Word [[gnu::may_alias]] = std::uint64_t;
-  auto* const words = reinterpret_cast<Word*>(&object);
+  constexpr LaneBlock kZero{};
+  auto* const bytes = reinterpret_cast<std::byte*>(&object);
 #pragma GCC unroll 32
-  for (std::size_t i = 0; i < sizeof(T) / 8; ++i) words[i] = 0;
+  for (std::size_t i = 0; i + 16 <= sizeof(T); i += 16) std::memcpy(bytes + i, &kZero, 16);
+  if constexpr (sizeof(T) % 16 != 0) std::memcpy(bytes + sizeof(T) / 16 * 16, &kZero, 8);
 }
 
 inline bool is_zero(LaneBlock block) {

@@ -106,8 +106,12 @@ class LoneWorker final : private Machine {
   WaitResult futex_wait(void* word, std::uint32_t expected, std::int64_t deadline_ns,
                         bool is_private, Site site) override;
   int futex_wake(void* word, int n, bool is_private, Site site) override;
-  void pause(Site) override { leave(State::kPauses); }
-  void yield(Site site) override { pause(site); }
+  Turn announce(Access, const void*, unsigned) override { return {}; }
+  Turn begin_pause(Site) override {
+    leave(State::kPauses);
+    return {};
+  }
+  void end_pause() override {}
   void file_point(Site) override {}
   void refuse_call(const char* why) override { refuse(why); }
   std::uint32_t self() override { return id_of(worker_); }
