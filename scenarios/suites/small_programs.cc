@@ -35,6 +35,7 @@ std::vector<Steps> sections_of(const LockSpec& lock) {
   add(ops.acquire_shared != nullptr, "lock_shared work unlock");
   add(ops.try_acquire_shared != nullptr, "try_shared work unlock");
   add(ops.acquire_shared_until != nullptr, "timed_shared(2ms) work unlock");
+  add(ops.upgrade != nullptr, "lock_shared upgrade work unlock");
   add(ops.try_upgrade != nullptr, "lock_shared try_upgrade work unlock");
   add(ops.downgrade != nullptr, "lock downgrade work unlock");
   add(lock.claims.reentrant, "lock lock work unlock work unlock");
@@ -82,7 +83,8 @@ std::string small_program_rules(const LockSpec& lock) {
   if (ops.try_acquire != nullptr) rules += ",ME-3,ME-4,TR-1,TR-2,TR-3";
   if (ops.acquire_until != nullptr) rules += ",TO-1,TO-3,TO-5";
   if (ops.has_shared()) rules += ",RW-1,RW-3";
-  if (ops.try_upgrade != nullptr) rules += ",RW-4,RW-5";
+  if (ops.try_upgrade != nullptr || ops.upgrade != nullptr) rules += ",RW-4,RW-5";
+  if (ops.upgrade != nullptr) rules += ",RW-7";
   if (ops.downgrade != nullptr) rules += ",RW-6";
   if (lock.claims.reentrant) rules += ",RE-1,RE-2";
   return rules;
