@@ -44,12 +44,11 @@ Compact Graph::state(std::uint32_t index) const {
   return made;
 }
 
-std::uint32_t& Graph::slot_of(const std::uint8_t* bytes, std::uint64_t hash) {
+Graph::Slot& Graph::slot_of(const std::uint8_t* bytes, std::uint64_t hash) {
   std::size_t at = hash & (slots_.size() - 1);
-  for (; slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
-    const std::uint32_t index = slots_[at] - 1;
-    if (hashes_[index] == static_cast<std::uint32_t>(hash >> 32) &&
-        same_words(states_.data() + index * stride_, bytes, stride_)) {
+  for (; slots_[at].number != 0; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].hash == static_cast<std::uint32_t>(hash >> 32) &&
+        same_words(states_.data() + (slots_[at].number - 1) * stride_, bytes, stride_)) {
       break;
     }
   }
@@ -57,29 +56,33 @@ std::uint32_t& Graph::slot_of(const std::uint8_t* bytes, std::uint64_t hash) {
 }
 
 void Graph::grow() {
-  slots_.assign(2 * slots_.size(), 0);
+  slots_.assign(2 * slots_.size(), {});
   for (std::uint32_t i = 0; i < origins_.size(); ++i) {
     const std::uint8_t* bytes = states_.data() + i * stride_;
     const std::uint64_t hash = hash_of({reinterpret_cast<const char*>(bytes), stride_});
     std::size_t at = hash & (slots_.size() - 1);
-    while (slots_[at] != 0) at = (at + 1) & (slots_.size() - 1);
-    slots_[at] = i + 1;
+    while (slots_[at].number != 0) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = {i + 1, static_cast<std::uint32_t>(hash >> 32)};
   }
 }
 
-std::uint32_t Graph::visit(const Origin& origin, const Compact& state) {
+/// Most of the time goes into waiting for memory: it is asked for before it is needed.
+void Graph::prepare(Successor& successor, const Compact& state) const {
+  write(state, successor.bytes);
+  successor.hash = hash_of({reinterpret_cast<const char*>(successor.bytes), stride_});
+  __builtin_prefetch(&slots_[successor.hash & (slots_.size() - 1)]);
+}
+
+std::uint32_t Graph::visit(const Successor& successor) {
   if (2 * (origins_.size() + 1) > slots_.size()) grow();
-  std::uint8_t bytes[sizeof(Compact) + 8];
-  write(state, bytes);
-  const std::uint64_t hash = hash_of({reinterpret_cast<const char*>(bytes), stride_});
-  std::uint32_t& slot = slot_of(bytes, hash);
-  if (slot == 0) {
-    states_.insert(states_.end(), bytes, bytes + stride_);
-    hashes_.push_back(static_cast<std::uint32_t>(hash >> 32));
-    origins_.push_back(origin);
-    slot = static_cast<std::uint32_t>(origins_.size());
+  Slot& slot = slot_of(successor.bytes, successor.hash);
+  if (slot.number == 0) {
+    states_.insert(states_.end(), successor.bytes, successor.bytes + stride_);
+    origins_.push_back(successor.origin);
+    slot = {static_cast<std::uint32_t>(origins_.size()),
+            static_cast<std::uint32_t>(successor.hash >> 32)};
   }
-  return slot - 1;
+  return slot.number - 1;
 }
 
 bool Graph::limit_reached(const SearchLimits& limits) {
@@ -104,11 +107,37 @@ void Graph::note(const Incident& incident, std::uint32_t from, const Transition&
   has_violation_ = incident.kind == Incident::Kind::kViolation;
 }
 
+/// Takes one transition. kComplete: go on.
+Graph::End Graph::follow(std::uint32_t index, const Compact& from, const Transition& transition,
+                         const SearchLimits& limits, Successor& successor) {
+  Compact next = from;
+  Event event;
+  ++transitions_;
+  const Incident incident = space_.step(next, transition, event);
+  const std::uint8_t drains =
+      incident.none() ? space_.drain_calm(next, transition.worker) : std::uint8_t{0};
+  if (space_.is_surprised()) return End::kSurprise;
+  successor.origin = {index, transition, drains};
+  successor.edge = {index, static_cast<std::uint8_t>(transition.kind), transition.worker,
+                    marks_of(event)};
+  if (incident.none()) {
+    prepare(successor, next);
+    return End::kComplete;
+  }
+  note(incident, index, transition);
+  if (incident.kind == Incident::Kind::kUnknown) return End::kUnknown;
+  if (!limits.past_violations) return End::kViolation;
+  successor.edge.marks |= kBroke;
+  return End::kComplete;
+}
+
 Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
   head_bytes_ = head_bytes(start.head.count);
   locals_bytes_ = 4u * start.head.count;
   stride_ = (head_bytes_ + 4 + locals_bytes_ + 7) / 8 * 8;
-  visit({}, space_.compact(start));
+  successors_.resize(1);
+  prepare(successors_[0], space_.compact(start));
+  visit(successors_[0]);
   std::vector<Transition> transitions;
   for (std::uint32_t index = 0; index < origins_.size(); ++index) {
     if (limit_reached(limits)) return End::kLimit;
@@ -116,24 +145,14 @@ Graph::End Graph::explore(const State& start, const SearchLimits& limits) {
     Compact from = state(index);
     if (space_.is_uneasy(from)) return End::kSurprise;
     space_.enabled(from, transitions);
-    for (const Transition& transition : transitions) {
-      Compact next = from;
-      Event event;
-      ++transitions_;
-      const Incident incident = space_.step(next, transition, event);
-      const std::uint8_t drains =
-          incident.none() ? space_.drain_calm(next, transition.worker) : std::uint8_t{0};
-      if (space_.is_surprised()) return End::kSurprise;
-      Edge edge{0, static_cast<std::uint8_t>(transition.kind), transition.worker, marks_of(event)};
-      if (incident.none()) {
-        edge.to = visit({index, transition, drains}, next);
-      } else {
-        note(incident, index, transition);
-        if (incident.kind == Incident::Kind::kUnknown) return End::kUnknown;
-        if (!limits.past_violations) return End::kViolation;
-        edge.to = index;
-        edge.marks |= kBroke;
-      }
+    if (successors_.size() < transitions.size()) successors_.resize(transitions.size());
+    for (std::size_t i = 0; i < transitions.size(); ++i) {
+      const End end = follow(index, from, transitions[i], limits, successors_[i]);
+      if (end != End::kComplete) return end;
+    }
+    for (std::size_t i = 0; i < transitions.size(); ++i) {
+      Edge& edge = successors_[i].edge;
+      if ((edge.marks & kBroke) == 0) edge.to = visit(successors_[i]);
       edges_.push_back(edge);
     }
   }

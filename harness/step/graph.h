@@ -74,9 +74,23 @@ class Graph {
     Transition transition;
     std::uint8_t drains = 0;  // Of the same worker, after it.
   };
-  std::uint32_t visit(const Origin& origin, const Compact& state);
+  /// A state on its way into the graph.
+  struct Successor {
+    std::uint8_t bytes[(sizeof(Compact) + 7) / 8 * 8];
+    std::uint64_t hash = 0;
+    Origin origin;
+    Edge edge;
+  };
+  struct Slot {
+    std::uint32_t number = 0;  // Index + 1; 0: empty.
+    std::uint32_t hash = 0;    // Its upper half, so that few comparisons are in vain.
+  };
+  End follow(std::uint32_t index, const Compact& from, const Transition& transition,
+             const SearchLimits& limits, Successor& successor);
+  void prepare(Successor& successor, const Compact& state) const;
+  std::uint32_t visit(const Successor& successor);
   void write(const Compact& state, std::uint8_t* bytes) const;
-  std::uint32_t& slot_of(const std::uint8_t* bytes, std::uint64_t hash);
+  Slot& slot_of(const std::uint8_t* bytes, std::uint64_t hash);
   void grow();
   bool limit_reached(const SearchLimits& limits);
   void note(const Incident& incident, std::uint32_t from, const Transition& transition);
@@ -84,10 +98,10 @@ class Graph {
   World& world_;
   Space space_;
   std::size_t head_bytes_ = 0, locals_bytes_ = 0, stride_ = 0;
-  std::vector<std::uint8_t> states_;   // `stride_` bytes each.
-  std::vector<std::uint32_t> hashes_;  // Upper halves, so that few comparisons are in vain.
-  std::vector<std::uint32_t> slots_;   // Index + 1; 0: empty.
+  std::vector<std::uint8_t> states_;  // `stride_` bytes each.
+  std::vector<Slot> slots_;
   std::vector<Origin> origins_;
+  std::vector<Successor> successors_;  // Of the state whose edges are being found.
   std::vector<std::uint64_t> first_edge_;  // Of those whose edges are known.
   std::vector<Edge> edges_;
   std::uint64_t transitions_ = 0;
