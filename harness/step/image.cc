@@ -113,8 +113,9 @@ class ThreadLocals {
 
 }  // namespace
 
-Image::Image(const LockSpec& lock, std::size_t workers, const std::string& path)
-    : lock_(lock), path_(path), workers_(workers) {
+Image::Image(const LockSpec& lock, const LockOps& calls, std::size_t workers,
+             const std::string& path)
+    : lock_(lock), calls_(calls), path_(path), workers_(workers) {
   if (lock.real.size > kSharedBytes || workers > kMaxStepWorkers) {
     throw std::invalid_argument("the lock or the program is too large for this driver");
   }
@@ -158,12 +159,13 @@ void Image::add_alias(std::size_t w, std::uint64_t base, std::size_t bytes) {
   initial_.used = static_cast<std::uint32_t>(offset + bytes);
 }
 
-/// Runs each call once for real, so that lazily bound symbols are bound.
+/// Runs each call once for real, so that lazily bound symbols are bound. The others stay unmade: a
+/// lock that faults in one of its calls is searched with programs that do without.
 void Image::warm_up() const {
   const ThreadLocals restored_after;
   void* const lock = reinterpret_cast<void*>(object_);
   constexpr std::int64_t kSoon_ns = 1'000'000'000;
-  const LockOps& ops = lock_.real;
+  const LockOps& ops = calls_;
   const auto once = [&](Outcome outcome, Outcome (*release)(void*)) {
     if (outcome == Outcome::kSystemError) {
       refuse(std::string("the lock cannot be had on this system: ") + std::strerror(errno));
@@ -171,11 +173,10 @@ void Image::warm_up() const {
     if (holds(outcome)) release(lock);
   };
   const auto deadline = [] { return RealPlatform::now().time_since_epoch().count() + kSoon_ns; };
-  once(ops.acquire(lock), ops.release);
+  if (ops.acquire != nullptr) once(ops.acquire(lock), ops.release);
   if (ops.try_acquire != nullptr) once(ops.try_acquire(lock), ops.release);
   if (ops.acquire_until != nullptr) once(ops.acquire_until(lock, deadline()), ops.release);
-  if (!ops.has_shared()) return;
-  once(ops.acquire_shared(lock), ops.release_shared);
+  if (ops.acquire_shared != nullptr) once(ops.acquire_shared(lock), ops.release_shared);
   if (ops.try_acquire_shared != nullptr) once(ops.try_acquire_shared(lock), ops.release_shared);
   if (ops.acquire_shared_until != nullptr) {
     once(ops.acquire_shared_until(lock, deadline()), ops.release_shared);

@@ -44,8 +44,9 @@ struct KernelObjects {
 /// are made in this thread, as one worker after the other.
 class Image {
  public:
-  /// Throws std::runtime_error if the system refuses memory or the C library is not as expected.
-  Image(const LockSpec& lock, std::size_t workers, const std::string& path);
+  /// `calls`: those of the lock's calls that will be made; null are those that will not. Throws
+  /// std::runtime_error if the system refuses memory or the C library is not as expected.
+  Image(const LockSpec& lock, const LockOps& calls, std::size_t workers, const std::string& path);
   ~Image();
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
@@ -120,6 +121,7 @@ class Image {
   void add_alias(std::size_t w, std::uint64_t base, std::size_t bytes);
 
   const LockSpec& lock_;
+  const LockOps calls_;
   const std::string path_;
   std::vector<Worker> workers_;
   mutable std::unordered_map<std::uint64_t, Page> pages_;

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "harness/step/step_result.h"
 #include "harness/step/symbols.h"
 #include "harness/step/world.h"
 
@@ -136,6 +137,65 @@ PlainTrial try_plainly(const StepCase& one, Clock::time_point until) {
     trial.what = "ended with exit status " + std::to_string(WEXITSTATUS(status));
   }
   return trial;
+}
+
+namespace {
+
+/// A bit for each call that a program makes.
+unsigned calls_of(const StepCase& one) {
+  const LockOps made = World::calls_made(one.lock.real, one.program.program);
+  const bool is_made[] = {made.acquire != nullptr,       made.try_acquire != nullptr,
+                          made.acquire_until != nullptr, made.acquire_shared != nullptr,
+                          made.try_acquire_shared != nullptr,
+                          made.acquire_shared_until != nullptr};
+  unsigned bits = 0;
+  for (const bool made_one : is_made) bits = 2 * bits + (made_one ? 1 : 0);
+  return bits;
+}
+
+Result result_of_trial(const StepCase& one, const PlainTrial& trial, const PlainTrial& again) {
+  Result result = base_result(one);
+  result.verdict = Verdict::kInconclusive;
+  result.reason = "a process that made these calls once, alone, " + trial.what;
+  if (trial.end != PlainTrial::End::kFaulted) return result;
+  if (again.end != PlainTrial::End::kFaulted) {
+    result.reason += ", and did not when it was tried again";
+    return result;
+  }
+  result.verdict = Verdict::kFail;
+  result.rule = "LV-2";
+  Finding finding;
+  finding.summary = std::move(result.reason);
+  finding.program = to_text(one.program.program);
+  finding.evidence.push_back("two processes of their own, in which nobody else used the lock");
+  finding.failed = finding.of = 2;
+  SearchReport report;
+  report.rule = result.rule;
+  finding.replay_json = to_json(to_replay(one, report));
+  result.finding = std::move(finding);
+  result.reason.clear();
+  return result;
+}
+
+}  // namespace
+
+std::optional<Result> PlainTrials::failure(const StepCase& one, Clock::time_point until) {
+  const std::size_t workers =
+      one.lock.home == Home::kPath ? one.program.program.workers.size() : 0;
+  const auto [at, is_new] = known_.try_emplace({calls_of(one), workers});
+  if (is_new) {
+    const PlainTrial trial = try_plainly(one, until);
+    if (trial.end == PlainTrial::End::kWell) return std::nullopt;
+    const bool faulted = trial.end == PlainTrial::End::kFaulted;
+    Result result = result_of_trial(one, trial, faulted ? try_plainly(one, until) : PlainTrial{});
+    at->second = result.finding ? result.finding->summary : result.reason;
+    return result;
+  }
+  if (at->second.empty()) return std::nullopt;
+  Result result = base_result(one);
+  result.verdict = Verdict::kInconclusive;
+  result.reason = "not searched: " + at->second;
+  return result;
 }
 
 }  // namespace hobbs::step

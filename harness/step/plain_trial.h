@@ -5,9 +5,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "harness/step/step_case.h"
+#include "reports/result.h"
 
 namespace hobbs::step {
 
@@ -18,10 +22,23 @@ struct PlainTrial {
     kEnded,    // In another way: `what`.
     kHung,     // It had not come back when time was up: `what`.
   } end = End::kWell;
-  std::string what;  // "died of SIGSEGV at lock_it+0x4, where it reads 0x10".
+  std::string what;  // "died of SIGSEGV at lock_it+0x4, which reaches for 0x10".
 };
 
 /// Makes the world of this case in a child, and ends it.
 PlainTrial try_plainly(const StepCase& one, std::chrono::steady_clock::time_point until);
+
+/// One trial for all cases that make the same calls.
+class PlainTrials {
+ public:
+  /// What is to be said of a case that cannot be searched since its calls do not even work alone: a
+  /// fault that came twice is a finding, once. Nothing if they do.
+  std::optional<Result> failure(const StepCase& one,
+                                std::chrono::steady_clock::time_point until);
+
+ private:
+  // What went wrong, or nothing; by the calls, and the workers of a lock on a path.
+  std::map<std::pair<unsigned, std::size_t>, std::string> known_;
+};
 
 }  // namespace hobbs::step

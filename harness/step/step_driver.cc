@@ -1,10 +1,12 @@
 #include "harness/step/step_driver.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "harness/glob.h"
 #include "harness/step/baton.h"
+#include "harness/step/plain_trial.h"
 #include "harness/step/step_case.h"
 #include "harness/step/step_result.h"
 
@@ -119,6 +121,7 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
     return results;
   }
   const std::vector<StepCase> cases = chosen_cases(lock, request);
+  step::PlainTrials trials;
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= request.until) {
@@ -131,11 +134,12 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
     Request asked = request;
     // A large search leaves half of the time to those that come after it.
     if (i + 1 < cases.size()) asked.until = now + (request.until - now) / 2;
-    results.push_back(step::result_of(cases[i], asked));
+    std::optional<Result> failure = trials.failure(cases[i], asked.until);
+    results.push_back(failure ? std::move(*failure) : step::result_of(cases[i], asked));
     const Result& last = results.back();
     if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
     // What one small program runs into, the larger ones do too.
-    const bool only_here = cases[i].program.signals > 0;
+    const bool only_here = cases[i].program.signals > 0 || failure;
     if (last.verdict == Verdict::kInconclusive && last.executions < 1000 && !only_here) {
       return results;
     }
@@ -161,21 +165,27 @@ ReplayOutcome StepDriver::replay(const LockSpec& lock, std::string_view replay_j
   const StepCase one = step::from_replay(lock, replay, request.work_directory, outcome.error);
   if (!outcome.error.empty()) return outcome;
   outcome.of = 2;
+  const bool alone = replay.rule == "LV-2" && path.empty();  // See plain_trial.h.
   for (std::uint64_t i = 0; i < outcome.of; ++i) {
-    outcome.failed += step::happens_again(one, replay.rule, path, request.until) ? 1 : 0;
+    const bool again = alone ? step::try_plainly(one, request.until).end ==
+                                   step::PlainTrial::End::kFaulted
+                             : step::happens_again(one, replay.rule, path, request.until);
+    outcome.failed += again ? 1 : 0;
   }
   outcome.result = step::base_result(one);
   outcome.result.scenario = replay.scenario;
   outcome.result.rule = replay.rule;
   outcome.result.executions = outcome.of;
   if (outcome.failed > 0) {
-    World world(lock, replay.program, one.options);
     outcome.result.verdict = Verdict::kFail;
     Finding finding;
     finding.summary = "rule " + replay.rule + " broke again";
     finding.program = to_text(replay.program);
     finding.schedule = replay.schedule;
-    finding.history = step::moments(world, path);
+    if (!alone) {
+      World world(lock, replay.program, one.options);
+      finding.history = step::moments(world, path);
+    }
     finding.failed = outcome.failed;
     finding.of = outcome.of;
     finding.replay_json = std::string(replay_json);

@@ -83,7 +83,7 @@ World::World(const LockSpec& lock, const Program& program, const WorldOptions& o
     : lock_(lock),
       program_(program),
       options_(options),
-      image_(lock_, program.workers.size(), options.path),
+      image_(lock_, calls_made(lock_.real, program_), program.workers.size(), options.path),
       runner_(lock_, image_, options.memory, options.kills > 0) {}
 
 State World::initial() const {

@@ -91,6 +91,8 @@ class World {
   const Program& program() const { return program_; }
   const LockSpec& lock() const { return lock_; }
   const WorldOptions& options() const { return options_; }
+  /// The lock's calls that acquire, without those that the program does not make.
+  static LockOps calls_made(const LockOps& ops, const Program& program);
   /// Whether every verb of the program is one that step runs and the lock offers.
   static bool can_run(const LockSpec& lock, const Program& program);
   /// The next call of a worker that is between calls; false if it has none left. Skips releases of

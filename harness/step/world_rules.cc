@@ -29,6 +29,26 @@ bool converts(Verb verb) {
 
 }  // namespace
 
+LockOps World::calls_made(const LockOps& ops, const Program& program) {
+  LockOps made = ops;
+  made.acquire = made.try_acquire = made.acquire_shared = made.try_acquire_shared = nullptr;
+  made.acquire_until = made.acquire_shared_until = nullptr;
+  for (const auto& steps : program.workers) {
+    for (const hobbs::Step& step : steps) {
+      if (!acquires(step.verb)) continue;
+      switch (call_of(step, false)) {
+        case CallKind::kTry: made.try_acquire = ops.try_acquire; break;
+        case CallKind::kTimed: made.acquire_until = ops.acquire_until; break;
+        case CallKind::kAcquireShared: made.acquire_shared = ops.acquire_shared; break;
+        case CallKind::kTryShared: made.try_acquire_shared = ops.try_acquire_shared; break;
+        case CallKind::kTimedShared: made.acquire_shared_until = ops.acquire_shared_until; break;
+        default: made.acquire = ops.acquire; break;
+      }
+    }
+  }
+  return made;
+}
+
 bool World::can_run(const LockSpec& lock, const Program& program) {
   for (const auto& steps : program.workers) {
     if (steps.size() > kMaxStepsPerWorker) return false;
