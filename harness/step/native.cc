@@ -243,6 +243,25 @@ class NativeRun {
       }
       if (!unfinished) differ("all workers came back: there is no stall");
     }
+    tell_stall();
+  }
+
+  /// Who sleeps now without a deadline, with nobody running, sleeps for ever.
+  void tell_stall() {
+    std::string asleep, awake;
+    for (std::size_t w = 0; w < state_.head.count; ++w) {
+      if (state_.head.workers[w].finished()) continue;
+      std::string& list = tracees_[w]->waits_for_others() ? asleep : awake;
+      list += (list.empty() ? "worker " : ", worker ") + std::to_string(w + 1);
+    }
+    if (awake.empty()) {
+      report_.stall = "let go, " + asleep + " sleeps, and nobody is left who could end that";
+      return;
+    }
+    report_.stall = "let go, " + awake + " had not finished after " +
+                    std::to_string(kStall.count()) + " ms" +
+                    (asleep.empty() ? "" : ", and " + asleep + " slept") +
+                    "; that no schedule finishes is what the search says";
   }
 
   void came_back(std::size_t w) {

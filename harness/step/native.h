@@ -21,13 +21,15 @@ struct NativeReport {
     kRefused,     // Could not be tried: no permission to trace, store buffers, ... : `reason`.
   } end = End::kReproduced;
   std::string reason;
+  std::string stall;         // Of a reproduced stall: what was seen of those who did not finish.
   std::uint64_t points = 0;  // Transitions after which all was compared.
   std::uint64_t registers_compared = 0;
   std::uint64_t instructions = 0;
 };
 
 /// Follows `path` from the initial state. If it ends in a stall (`ends_stuck`), the workers are
-/// then let go, and one of them must fail to finish. Leaves no process.
+/// then let go, and one of them must fail to finish: if all who do sleep, that is a deadlock on this
+/// kernel; if one runs on, only for as long as was looked. Leaves no process.
 NativeReport run_natively(World& world, const std::vector<Transition>& path, bool ends_stuck);
 
 }  // namespace hobbs::step

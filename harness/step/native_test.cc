@@ -87,6 +87,27 @@ TEST(Native, ReproducesCounterexamplesOnTheRealKernel) {
   }
 }
 
+/// Only for worker 1, who calls it once before there are others.
+struct NeverOpens {
+  std::atomic<std::uint32_t> word{1};
+  void lock() {
+    while (RealPlatform::self() > 1 && word.load() != 0) ::sched_yield();
+  }
+  void unlock() {}
+};
+
+TEST(Native, TellsADeadlockFromWhatWasOnlyLookedAtForAWhile) {
+  const NativeReport asleep =
+      confirm(spec_of<PrivateFutex>("private futex"), "lock unlock | lock unlock");
+  if (asleep.end == NativeReport::End::kRefused) GTEST_SKIP() << asleep.reason;
+  EXPECT_EQ(asleep.end, NativeReport::End::kReproduced) << asleep.reason;
+  EXPECT_NE(asleep.stall.find("sleeps, and nobody is left"), std::string::npos) << asleep.stall;
+  const NativeReport awake =
+      confirm(spec_of<NeverOpens>("never opens"), "lock unlock | lock unlock");
+  EXPECT_EQ(awake.end, NativeReport::End::kReproduced) << awake.reason;
+  EXPECT_NE(awake.stall.find("worker 2 had not finished after"), std::string::npos) << awake.stall;
+}
+
 // A surprise in a library that everyone trusts. A releaser of glibc's robust mutex that dies
 // between clearing the word and waking leaves the wake to the kernel; the kernel wakes only if the
 // word is still zero. If a third process has taken the mutex meanwhile, its word has no waiters

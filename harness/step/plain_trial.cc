@@ -128,8 +128,8 @@ PlainTrial try_plainly(const StepCase& one, Clock::time_point until) {
     trial.what = "did not come back";
   } else if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
-    const bool faulted = std::find(std::begin(kFaults), std::end(kFaults), signal) !=
-                         std::end(kFaults);
+    const bool faulted =
+        std::find(std::begin(kFaults), std::end(kFaults), signal) != std::end(kFaults);
     trial.end = faulted ? PlainTrial::End::kFaulted : PlainTrial::End::kEnded;
     trial.what = "died of " + name_of(signal) + (faulted ? where(*shared.get(), signal) : "");
   } else if (WEXITSTATUS(status) != 0) {
@@ -144,8 +144,10 @@ namespace {
 /// A bit for each call that a program makes.
 unsigned calls_of(const StepCase& one) {
   const LockOps made = World::calls_made(one.lock.real, one.program.program);
-  const bool is_made[] = {made.acquire != nullptr,       made.try_acquire != nullptr,
-                          made.acquire_until != nullptr, made.acquire_shared != nullptr,
+  const bool is_made[] = {made.acquire != nullptr,
+                          made.try_acquire != nullptr,
+                          made.acquire_until != nullptr,
+                          made.acquire_shared != nullptr,
                           made.try_acquire_shared != nullptr,
                           made.acquire_shared_until != nullptr};
   unsigned bits = 0;
@@ -180,8 +182,7 @@ Result result_of_trial(const StepCase& one, const PlainTrial& trial, const Plain
 }  // namespace
 
 std::optional<Result> PlainTrials::failure(const StepCase& one, Clock::time_point until) {
-  const std::size_t workers =
-      one.lock.home == Home::kPath ? one.program.program.workers.size() : 0;
+  const std::size_t workers = one.lock.home == Home::kPath ? one.program.program.workers.size() : 0;
   const auto [at, is_new] = known_.try_emplace({calls_of(one), workers});
   if (is_new) {
     const PlainTrial trial = try_plainly(one, until);

@@ -91,8 +91,8 @@ TEST(PlainTrial, WhatEndsItselfIsNotAccused) {
 }
 
 TEST(PlainTrial, WhatHangsIsNotWaitedFor) {
-  const std::vector<Result> results = StepDriver().run(
-      spec_of<HangsAlone>("hangs alone"), request(std::chrono::milliseconds(200)));
+  const std::vector<Result> results =
+      StepDriver().run(spec_of<HangsAlone>("hangs alone"), request(std::chrono::milliseconds(200)));
   ASSERT_FALSE(results.empty());
   EXPECT_EQ(results[0].verdict, Verdict::kInconclusive);
   EXPECT_NE(results[0].reason.find("did not come back"), std::string::npos) << results[0].reason;

@@ -167,9 +167,9 @@ ReplayOutcome StepDriver::replay(const LockSpec& lock, std::string_view replay_j
   outcome.of = 2;
   const bool alone = replay.rule == "LV-2" && path.empty();  // See plain_trial.h.
   for (std::uint64_t i = 0; i < outcome.of; ++i) {
-    const bool again = alone ? step::try_plainly(one, request.until).end ==
-                                   step::PlainTrial::End::kFaulted
-                             : step::happens_again(one, replay.rule, path, request.until);
+    const bool again =
+        alone ? step::try_plainly(one, request.until).end == step::PlainTrial::End::kFaulted
+              : step::happens_again(one, replay.rule, path, request.until);
     outcome.failed += again ? 1 : 0;
   }
   outcome.result = step::base_result(one);

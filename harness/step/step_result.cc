@@ -31,7 +31,9 @@ Confirmation confirm(World& world, const SearchReport& report) {
   const NativeReport native = run_natively(world, report.path, ends_stuck(report));
   switch (native.end) {
     case NativeReport::End::kReproduced:
-      return {"reproduced by real processes on this kernel, instruction by instruction", ""};
+      return {"reproduced by real processes on this kernel, instruction by instruction" +
+                  (native.stall.empty() ? "" : "; " + native.stall),
+              ""};
     case NativeReport::End::kRefused:
       return {"not tried with real processes: " + native.reason, ""};
     case NativeReport::End::kDiffers: break;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,6 +159,22 @@ char Tracee::scheduler_state() const {
   ::close(file);
   const char* state = length > 0 ? std::strrchr(text, ')') : nullptr;
   return state == nullptr ? '?' : state[2];
+}
+
+bool Tracee::waits_for_others() const {
+  if (!running_ || scheduler_state() != 'S') return false;
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/syscall", pid_);
+  std::FILE* file = std::fopen(path, "re");
+  if (file == nullptr) return false;
+  long number = -1;
+  unsigned long arguments[4] = {};
+  const int read = std::fscanf(file, "%ld %lx %lx %lx %lx", &number, &arguments[0], &arguments[1],
+                               &arguments[2], &arguments[3]);
+  std::fclose(file);
+  if (read != 5) return false;
+  if (number == SYS_futex) return arguments[3] == 0;  // No deadline.
+  return number == SYS_fcntl || number == SYS_flock || number == SYS_semop;
 }
 
 bool Tracee::poll_stop() {

@@ -32,6 +32,9 @@ class Tracee {
   pid_t pid() const { return pid_; }
   bool dead() const { return pid_ == 0; }
   bool running() const { return running_; }
+  /// Whether it waits in the kernel for what only others can do: not for a time, as far as can be
+  /// seen.
+  bool waits_for_others() const;
   int stop_signal() const { return stop_signal_; }
   user_regs_struct& registers() { return registers_; }
 
