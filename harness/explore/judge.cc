@@ -369,10 +369,7 @@ bool Judge::was_last(int w, int lock) const {
         !(workers_[u].calling && releasing(workers_[u].step.verb))) {
       return false;
     }
-    if (last_release_call_[u] > last_acquire_return_[w] ||
-        last_acquire_return_[u] > last_release_call_[u]) {
-      return false;
-    }
+    if (last_release_call_[u] > last_acquire_return_[w]) return false;
   }
   return true;
 }

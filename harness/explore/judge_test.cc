@@ -78,6 +78,9 @@ TEST(Judge, TwoTriesMayNotFailAgainstEachOther) {
   EXPECT_EQ(other.ends(1, kTry, Outcome::kAcquired), "");
   EXPECT_EQ(other.calls(0, kTry, Outcome::kBusy), "") << "it is held now, not only tried for";
   EXPECT_EQ(other.leaves(1), "");
+  EXPECT_EQ(other.takes(2, kLock), "");
+  EXPECT_EQ(other.calls(1, kTry, Outcome::kBusy), "") << "and what that try was for is settled";
+  EXPECT_EQ(other.leaves(2), "");
   EXPECT_EQ(other.calls(0, kTry, Outcome::kBusy), "TR-2");
 }
 
