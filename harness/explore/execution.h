@@ -112,7 +112,7 @@ class Execution final : public Machine, public Scheduler {
   void drain_all(int w);
   /// Whether an operation has more to do than what it is for.
   bool is_odd(int w, int word) const {
-    return told() || !memory_.is_touched(word) || memory_.in_any_block() || memory_.buffered(w);
+    return odd_ || !memory_.is_touched(word) || memory_.buffered(w);
   }
   /// Whether a read by w has no choice.
   bool reads_the_newest(int w, int word, std::memory_order order) {

@@ -37,8 +37,6 @@ hobbs_fibre_entry:
 .size hobbs_fibre_entry, .-hobbs_fibre_entry
 )");
 
-extern "C" void hobbs_fibre_entry();
-
 namespace hobbs::explore {
 namespace {
 
@@ -88,19 +86,13 @@ Fibres::~Fibres() {
   ::munmap(mapping_, mapping_bytes_);
 }
 
-void Fibres::start(int index, Entry entry, void* argument) {
-  Fibre& fibre = at(index);
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+void Fibres::unpoison([[maybe_unused]] Fibre& fibre) {
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_UNPOISON_MEMORY_REGION(fibre.bottom, static_cast<std::size_t>(fibre.top - fibre.bottom));
 #endif
-  // What hobbs_fibre_entry() pops, and above it room that leaves its call on a 16-byte boundary, as
-  // the ABI wants.
-  void** const frame = reinterpret_cast<void**>(fibre.top) - 4;
-  frame[0] = argument;
-  frame[1] = reinterpret_cast<void*>(entry);
-  frame[2] = frame[3] = nullptr;
-  fibre.context = {frame, reinterpret_cast<void*>(&hobbs_fibre_entry)};
 }
+#endif
 
 void Fibres::refuse_to_stay() {
   std::fputs("hobbs: a fibre was to switch to itself\n", stderr);
@@ -148,10 +140,10 @@ std::uint64_t Fibres::fingerprint(int index) const {
 }
 
 void Fibres::wipe(int index, std::size_t bytes) {
-  const Fibre& fibre = at(index);
+  Fibre& fibre = at(index);
   bytes = std::min(bytes, static_cast<std::size_t>(fibre.top - fibre.bottom));
-#if defined(__SANITIZE_ADDRESS__)
-  ASAN_UNPOISON_MEMORY_REGION(fibre.bottom, static_cast<std::size_t>(fibre.top - fibre.bottom));
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+  unpoison(fibre);
 #endif
   std::memset(fibre.top - bytes, 0, bytes);
 }

@@ -20,6 +20,9 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HOBBS_FIBRES_TELL_SANITIZER 1
 #endif
+/// Where a fibre begins: see fibre.cc.
+extern "C" void hobbs_fibre_entry();
+
 namespace hobbs::explore {
 
 class Fibres {
@@ -35,7 +38,19 @@ class Fibres {
 
   /// The next switch to fibre `index` calls `entry(argument)`, which must never return: it ends by
   /// switching away for the last time. Whatever the fibre did before is forgotten.
-  void start(int index, Entry entry, void* argument);
+  void start(int index, Entry entry, void* argument) {
+    Fibre& fibre = at(index);
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+    unpoison(fibre);
+#endif
+    // What hobbs_fibre_entry() pops, and above it room that leaves its call on a 16-byte boundary,
+    // as the ABI wants.
+    void** const frame = reinterpret_cast<void**>(fibre.top) - 4;
+    frame[0] = argument;
+    frame[1] = reinterpret_cast<void*>(entry);
+    frame[2] = frame[3] = nullptr;
+    fibre.context = {frame, reinterpret_cast<void*>(&hobbs_fibre_entry)};
+  }
 
   /// Leaves the current fibre (or the main stack) and continues `index` (or kMain).
   [[gnu::always_inline]] void switch_to(int index) {
@@ -89,6 +104,7 @@ class Fibres {
 
   [[noreturn]] static void refuse_to_stay();
   void switch_with_sanitizer(int index);
+  void unpoison(Fibre& fibre);
 
   std::unique_ptr<Fibre[]> fibres_;  // kMain's and then
   Fibre* const first_;               // that of fibre 0.

@@ -96,6 +96,8 @@ class Memory {
   /// The value that a read with this choice would take, without reading it.
   std::uint64_t peek(int worker, int word, int back);
   std::uint64_t load(int worker, int word, std::memory_order order, int back);
+  /// The same with choice 0, where (TSO) the worker has nothing in its buffer.
+  std::uint64_t load_newest(int worker, int word, std::memory_order order);
   /// In how many places of the modification order this store may go: choice 0 is the end.
   int places(int worker, int word, std::memory_order order);
   /// True if the newest value of the word is another one now.
@@ -154,7 +156,6 @@ class Memory {
   /// are not kept.
   void begin_block() { block_start_ = next_message_; }
   void end_block() { block_start_ = kNoBlock; }
-  bool in_any_block() const { return block_start_ != kNoBlock; }
 
   /// How many more stores there are messages for.
   std::ptrdiff_t room() const { return &messages_[kMaxMessages - kSpareMessages] - next_message_; }
@@ -176,13 +177,14 @@ class Memory {
   };
   /// Behind all messages.
   static inline const Message* const kNoBlock = reinterpret_cast<const Message*>(UINTPTR_MAX);
-  struct Location {
+  struct alignas(64) Location {
     std::uint32_t epoch = 0;  // The execution that touched it last.
     std::uint32_t offset = 0;
     std::uint8_t bytes = 0;
     int count = 0;                // Of its history.
+    std::uint64_t value = 0;      // The newest, so that whoever branches on it has it soon;
+    Message* message = nullptr;   // and what it came with (no other is kept but in the C++ model).
     Message** history = nullptr;  // In modification order (C++ model).
-    Message* message = nullptr;   // The only one (other models).
   };
   struct Known {
     Knowledge now;        // What happened before this worker's next operation.
@@ -228,16 +230,22 @@ class Memory {
   /// A whole block again, for the same reason.
   void tick(int worker) { clocks_of(workers_[worker].now) -= kOnly[worker]; }
   int blocks() const { return kHistory ? blocks_ : 1; }
-  void append(int worker, int word, std::uint64_t value, std::memory_order order,
+  bool append(int worker, int word, std::uint64_t value, std::memory_order order,
               const Message* read);
   void squeeze_in(int worker, int word, std::uint64_t value, std::memory_order order,
                   const Message* read, int back);
-  void overwrite(int worker, int word, std::uint64_t value, std::memory_order order, bool reads);
+  bool overwrite(int worker, int word, std::uint64_t value, std::memory_order order, bool reads);
   void set_view(int worker, int word, Message& m, std::memory_order order, const Message* read,
                 int at);
   std::uint64_t read_bytes(const Location& l) const;
   void write_bytes(const Location& l, std::uint64_t value);
   bool put(int word, const Message& message);
+  bool set_newest(Location& l, std::uint64_t value) {
+    const bool changed = l.value != value;
+    l.value = value;
+    write_bytes(l, value);
+    return changed;
+  }
   bool in_block(const Message& message) const { return &message >= block_start_; }
   int add_location(std::size_t offset, unsigned size);
 

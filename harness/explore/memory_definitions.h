@@ -33,13 +33,14 @@ void Memory<kModel>::begin(int workers) {
 }
 
 template <MemoryModel kModel>
-void Memory<kModel>::add_worker() {
+inline void Memory<kModel>::add_worker() {
   const int w = n_workers_++;
   Known& known = workers_[w];
-  clear(known.now, blocks());
-  clocks_of(known.now) -= kOnly[w];
-  clear(known.pending, blocks());
-  clear(known.published, blocks());
+  for_each_block<kLanes>(blocks(), [&](int i) {
+    block_of(known.now, i) = block_of(known.pending, i) = block_of(known.published, i) =
+        LaneBlock{};
+  });
+  clocks_of(known.now) = -kOnly[w];
   if constexpr (kBuffers) buffers_[w].begin = buffers_[w].end = 0;
 }
 
@@ -115,7 +116,8 @@ inline void Memory<kModel>::write_bytes(const Location& l, std::uint64_t value) 
 template <MemoryModel kModel>
 void Memory<kModel>::refresh(Location& l) {
   l.epoch = epoch_;
-  Message& first = new_message(read_bytes(l));
+  l.value = read_bytes(l);
+  Message& first = new_message(l.value);
   first.attached = false;
   clear(first.view, blocks());
   l.count = 1;
@@ -160,14 +162,14 @@ inline void Memory<kModel>::learn_and_publish(int worker, const Message& read, M
 template <MemoryModel kModel>
 inline std::uint64_t Memory<kModel>::peek(int worker, int word, int back) {
   Location& l = locations_[word];
-  if constexpr (kHistory) return l.history[l.count - 1 - back]->value;
+  if (back != 0) return l.history[l.count - 1 - back]->value;
   if constexpr (kBuffers) {
     const Buffer& buffer = buffers_[worker];
     for (int i = buffer.end; i-- > buffer.begin;) {
       if (buffer.word[i % kBufferSlots] == word) return buffer.message[i % kBufferSlots].value;
     }
   }
-  return l.message->value;
+  return l.value;
 }
 
 template <MemoryModel kModel>
@@ -190,9 +192,20 @@ inline std::uint64_t Memory<kModel>::load(int worker, int word, std::memory_orde
       }
     }
   }
-  const Message& m = *l.message;
-  learn(worker, m, order);
-  return m.value;
+  return load_newest(worker, word, order);
+}
+
+template <MemoryModel kModel>
+[[gnu::always_inline]] inline std::uint64_t Memory<kModel>::load_newest(int worker, int word,
+                                                                        std::memory_order order) {
+  Location& l = locations_[word];
+  learn(worker, *l.message, order);
+  if constexpr (kHistory) {
+    raise(worker, word, l.count - 1);
+    if (order == std::memory_order_seq_cst)
+      sc_.lane[lane_of(word)] = static_cast<Lane>(l.count - 1);
+  }
+  return l.value;
 }
 
 template <MemoryModel kModel>
@@ -210,27 +223,23 @@ inline int Memory<kModel>::places(int worker, int word, std::memory_order order)
 template <MemoryModel kModel>
 bool Memory<kModel>::put(int word, const Message& message) {
   Location& l = locations_[word];
-  Message& m = *l.message;
-  const bool changed = m.value != message.value;
-  m.value = message.value;
-  copy(m.view, message.view, blocks());
-  write_bytes(l, m.value);
-  return changed;
+  copy(l.message->view, message.view, blocks());
+  return set_newest(l, message.value);
 }
 
 /// A store or an update that comes last in the modification order, outside a block; `read`: what
 /// the update has read, the newest so far.
 template <MemoryModel kModel>
-[[gnu::always_inline]] inline void Memory<kModel>::append(int worker, int word, std::uint64_t value,
+[[gnu::always_inline]] inline bool Memory<kModel>::append(int worker, int word, std::uint64_t value,
                                                           std::memory_order order,
                                                           const Message* read) {
   Location& l = locations_[word];
   const int at = l.count;
   Message& m = new_message(value);
-  l.history[at] = &m;
+  l.history[at] = l.message = &m;
   l.count = at + 1;
   set_view(worker, word, m, order, read, at);
-  write_bytes(l, value);
+  return set_newest(l, value);
 }
 
 template <MemoryModel kModel>
@@ -277,14 +286,14 @@ template <MemoryModel kModel>
 
 /// A store or an update inside a block: only the last value is kept.
 template <MemoryModel kModel>
-[[gnu::noinline]] void Memory<kModel>::overwrite(int worker, int word, std::uint64_t value,
+[[gnu::noinline]] bool Memory<kModel>::overwrite(int worker, int word, std::uint64_t value,
                                                  std::memory_order order, bool reads) {
   Location& l = locations_[word];
-  Message& newest = *l.history[l.count - 1];
+  Message& newest = *l.message;
   if (reads) learn(worker, newest, order);
   newest.value = value;
   publish(worker, newest, order);
-  write_bytes(l, value);
+  return set_newest(l, value);
 }
 
 template <MemoryModel kModel>
@@ -292,16 +301,11 @@ bool Memory<kModel>::store(int worker, int word, std::uint64_t value, std::memor
                            int back) {
   Location& l = locations_[word];
   if constexpr (kHistory) {
-    const Message& newest = *l.history[l.count - 1];
-    const bool changed = back == 0 && newest.value != value;
-    if (in_block(newest)) {
-      overwrite(worker, word, value, order, false);
-    } else if (back != 0) {
+    if (in_block(*l.message)) return overwrite(worker, word, value, order, false);
+    if (back != 0) {
       squeeze_in(worker, word, value, order, nullptr, back);
-    } else {
-      append(worker, word, value, order, nullptr);
+      return false;
     }
-    return changed;
   }
   if constexpr (kBuffers) {
     if (order != std::memory_order_seq_cst) {
@@ -323,16 +327,10 @@ template <MemoryModel kModel>
                                                                 std::memory_order order) {
   Location& l = locations_[word];
   if constexpr (kHistory) {
-    const bool changed = l.history[l.count - 1]->value != value;
-    append(worker, word, value, order, nullptr);
-    return changed;
+    return append(worker, word, value, order, nullptr);
   }
-  Message& m = *l.message;
-  const bool changed = m.value != value;
-  m.value = value;
-  publish(worker, m, order);
-  write_bytes(l, value);
-  return changed;
+  publish(worker, *l.message, order);
+  return set_newest(l, value);
 }
 
 template <MemoryModel kModel>
@@ -349,14 +347,9 @@ bool Memory<kModel>::update(int worker, int word, std::uint64_t value, std::memo
                             int back) {
   if constexpr (kHistory) {
     const Location& l = locations_[word];
-    const Message& read = *l.history[l.count - 1 - back];
-    if (in_block(read)) {
-      const bool changed = read.value != value;
-      overwrite(worker, word, value, order, true);
-      return changed;
-    }
+    if (in_block(*l.message)) return overwrite(worker, word, value, order, true);
     if (back != 0) {
-      squeeze_in(worker, word, value, order, &read, back);
+      squeeze_in(worker, word, value, order, l.history[l.count - 1 - back], back);
       return false;
     }
   }
@@ -369,17 +362,10 @@ template <MemoryModel kModel>
                                                                  std::memory_order order) {
   Location& l = locations_[word];
   if constexpr (kHistory) {
-    const Message& read = *l.history[l.count - 1];
-    const bool changed = read.value != value;
-    append(worker, word, value, order, &read);
-    return changed;
+    return append(worker, word, value, order, l.message);
   }
-  Message& m = *l.message;
-  const bool changed = m.value != value;
-  m.value = value;
-  learn_and_publish(worker, m, m, order);
-  write_bytes(l, value);
-  return changed;
+  learn_and_publish(worker, *l.message, *l.message, order);
+  return set_newest(l, value);
 }
 
 template <MemoryModel kModel>

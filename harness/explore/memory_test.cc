@@ -11,6 +11,7 @@
 
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/hunt.h"
+#include "harness/explore/random_walk.h"
 #include "locks/spec_of.h"
 #include "scenarios/program.h"
 
@@ -262,6 +263,45 @@ TEST_P(MemoryModels, ReachWhatTheyAllowAndNothingElse) {
         << " executions: " << (stretch.caught ? stretch.caught->broken.text : "");
     EXPECT_TRUE(allowed || stretch.exhausted);
   }
+}
+
+/// Never given back; who waits writes as it looks (or does not), and no look is like another.
+template <class P, bool kWrites>
+class Scribble {
+ public:
+  void lock() {
+    for (std::uint32_t i = 0; word_.exchange(1, kRelaxed) != 0; ++i) {
+      for (auto& note : notes_) {
+        if (kWrites) note.store(i, kRelaxed);
+      }
+      P::pause();
+    }
+  }
+  void unlock() {}
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+  std::array<typename P::template atomic<std::uint32_t>, 8> notes_{};
+};
+template <class P>
+class Scribbles : public Scribble<P, true> {};
+template <class P>
+class Counts : public Scribble<P, false> {};
+
+TEST(MemoryLimits, EndAnExecutionThatStoresForEver) {
+  Program program;
+  program.workers.assign(2, {{Verb::kAcquire, Mode::kExclusive, 0, 0}});
+  const auto ending_of = [&program](const LockSpec& lock) {
+    const auto explorer = Explorer::create(lock, MemoryModel::kC11, Topology::kFork);
+    EXPECT_EQ(explorer->load(program), "");
+    RandomWalk walk(1);
+    walk.begin();
+    return explorer->run(walk);
+  };
+  const Ending stored = ending_of(spec_of<Scribbles>("scribbles"));
+  EXPECT_EQ(stored.kind, Ending::Kind::kLimit);
+  EXPECT_EQ(stored.broken.text, "more stores than one execution keeps");
+  EXPECT_EQ(ending_of(spec_of<Counts>("counts")).kind, Ending::Kind::kStuck);
 }
 
 INSTANTIATE_TEST_SUITE_P(Litmus, MemoryModels, testing::ValuesIn(rows()),

@@ -107,10 +107,16 @@ template <MemoryModel kModel>
 std::uint64_t Execution<kModel>::load(const void*, unsigned, std::memory_order order, Site site) {
   const int w = me();
   const int word = announced(w);
-  if (is_odd(w, word) || !reads_the_newest(w, word, order)) [[unlikely]]
+  if (is_odd(w, word)) [[unlikely]]
     return load_with_choice(order, site);
+  if (!reads_the_newest(w, word, order)) {
+    if (!even_picks_now()) return load_with_choice(order, site);
+    const int back = pick_stale(memory_.choices(w, word, order));
+    looked(w, word, back != 0);
+    return memory_.load(w, word, order, back);
+  }
   looked(w, word, false);
-  return memory_.load(w, word, order, 0);
+  return memory_.load_newest(w, word, order);
 }
 
 template <MemoryModel kModel>

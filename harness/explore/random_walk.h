@@ -34,6 +34,7 @@ class RandomWalk final : public Strategy {
   }
 
   Random* even_steps() override { return &random_; }
+  const Weather* even_picks() override { return &weather_; }
 
   int pick(const Scene&, Choice choice, int n) override {
     return weather_.pick(choice, n, random_);

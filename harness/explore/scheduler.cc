@@ -33,6 +33,9 @@ Scheduler::~Scheduler() = default;
 void Scheduler::begin(Strategy& strategy) {
   strategy_ = &strategy;
   even_ = strategy.even_steps();
+  even_picks_ = strategy.even_picks();
+  even_picks_now_ = nullptr;
+  if (even_ != nullptr) ahead_.draw(*even_, 0);
   even_until_ = moves_.data();
   ending_.kind = Ending::Kind::kDone;
   over_ = false;
@@ -48,41 +51,22 @@ void Scheduler::begin(Strategy& strategy) {
   met_ = 0;
   stalled_time_moves_ = time_moves_since_call_ = 0;
   block_owner_ = alone_ = -1;
+  odd_ = told();
   persists_ = false;
   clock_watchers_ = 0;
   now_ns_ = kStartNs;
   begin_memory(n_workers_);
   judge_.begin(exact_);
   for (int w = 0; w < n_workers_; ++w) {
-    Worker& me = workers_[w];
-    me.id = ids_[w];
-    me.process = topology_ == Topology::kThreads ? 1000 : 1000 + me.id;
-    me.script = w;
-    me.kill_at = 0;
+    copy_blocks(workers_[w], fresh_[w]);
     progress_[w].begin();
     start(w);
   }
-  for (const Fault& fault : program_.faults) {
-    const bool kills =
-        fault.kind == Fault::Kind::kKillThread || fault.kind == Fault::Kind::kKillProcess;
-    if (!kills || fault.worker >= n_workers_) continue;
-    workers_[fault.worker].kill_at = fault.point;
-    workers_[fault.worker].alarm_at = std::min(fault.point, workers_[fault.worker].alarm_at);
-    workers_[fault.worker].kills_process = fault.kind == Fault::Kind::kKillProcess;
-  }
 }
 
-/// Makes w a worker that stands before its first step (or, forked, where its progress says).
+/// Lets w, a new worker, stand before its first step (or, forked, where its progress says).
 void Scheduler::start(int w) {
-  Worker& me = workers_[w];
-  me.state = State::kReady;
-  me.points = 0;
-  me.alarm_at = kIdleLimit + 1;
-  me.wake_ns = me.call_deadline_ns = controlled::kNever;
-  me.futex = nullptr;
-  me.woken = Worker::Woken::kNot;
-  new_call(w);
-  judge_.place(w, me.id, me.process);
+  judge_.place(w, workers_[w].id, workers_[w].process);
   scene_.ready |= 1u << w;
   scene_.pending[w] = {};
   fibres_.start(w, entry_, &starts_[w]);
@@ -90,7 +74,22 @@ void Scheduler::start(int w) {
 
 void Scheduler::take(const Program& program) {
   program_ = program;
-  for (std::size_t w = 0; w < program.workers.size(); ++w) ids_[w] = platform_id(program, w);
+  for (std::size_t w = 0; w < program.workers.size(); ++w) {
+    Worker& fresh = fresh_[w];
+    fresh = {};
+    fresh.id = platform_id(program, w);
+    fresh.process = topology_ == Topology::kThreads ? 1000 : 1000 + fresh.id;
+    fresh.script = static_cast<int>(w);
+  }
+  for (const Fault& fault : program.faults) {
+    const bool kills =
+        fault.kind == Fault::Kind::kKillThread || fault.kind == Fault::Kind::kKillProcess;
+    if (!kills || fault.worker >= program.workers.size()) continue;
+    Worker& victim = fresh_[fault.worker];
+    victim.kill_at = fault.point;
+    victim.alarm_at = std::min(fault.point, victim.alarm_at);
+    victim.kills_process = fault.kind == Fault::Kind::kKillProcess;
+  }
 }
 
 const Ending& Scheduler::run(Strategy& strategy) {
@@ -103,6 +102,7 @@ const Ending& Scheduler::run(Strategy& strategy) {
   begin(strategy);
   starting_ = true;
   started_ = 0;
+  starters_ = n_workers_;
   turn_to(0).take();
   while (!over_) {
     if ((scene_.ready | scene_.drains) == 0) {
@@ -164,7 +164,10 @@ void Scheduler::swap_thread_images(int w) {
   if (w >= 0) thread_image_.restore(images_[w].data());
 }
 
-Turn Scheduler::turn_of_any() { return starting_ ? start_next() : turn_to(choose_among_all()); }
+Turn Scheduler::turn_of_any() {
+  if (!starting_) return turn_to(choose_among_all());
+  return ++started_ < starters_ ? turn_to(started_) : end_start();
+}
 
 Turn Scheduler::turn_with_care(int w) {
   const Pending pending = scene_.pending[w];
@@ -192,8 +195,7 @@ void Scheduler::look_after(int w) {
   if (me.kill_at > me.points) me.alarm_at = std::min(me.alarm_at, me.kill_at);
 }
 
-Turn Scheduler::start_next() {
-  if (++started_ < static_cast<int>(program_.workers.size())) return turn_to(started_);
+Turn Scheduler::end_start() {
   starting_ = false;
   settle();
   return scene_.ready != 0 ? next_turn() : turn_to(choose_among_all());
@@ -504,10 +506,10 @@ int Scheduler::add_worker(int parent) {
   const int w = n_workers_++;
   scene_.workers = n_workers_;
   Worker& me = workers_[w];
+  me = {};
   me.id = id;
-  me.process = topology_ == Topology::kThreads ? 2000 + me.id : 1000 + me.id;
+  me.process = topology_ == Topology::kThreads ? 2000 + id : 1000 + id;
   me.script = workers_[parent].script;
-  me.kill_at = 0;
   progress_[w].begin_as_child(progress_[parent]);
   start(w);
   judge_.fork(w, parent);

@@ -27,6 +27,7 @@
 #include "harness/explore/judge.h"
 #include "harness/explore/machine.h"
 #include "harness/explore/thread_image.h"
+#include "harness/explore/weather.h"
 
 namespace hobbs::explore {
 
@@ -56,15 +57,18 @@ class Scheduler : public Explorer {
 
   enum class State : std::uint8_t { kReady, kAsleep, kPaused, kMeeting, kResting, kDone, kDead };
 
+  /// So many operations that changed nothing are an unmarked spin.
+  static constexpr std::uint32_t kIdleLimit = 100;
+
   struct alignas(128) Worker {  // A power of two apart.
     State state = State::kReady;
     std::uint32_t id = 0;
     std::uint32_t process = 0;
-    int script = 0;              // Its steps: index into the program.
-    std::uint32_t points = 0;    // Operations begun, for faults.
-    std::uint32_t kill_at = 0;   // 0: never.
-    std::uint32_t alarm_at = 0;  // Its next point to take care at: to die there, for its idling, or
-                                 // because it makes many in one move.
+    int script = 0;                           // Its steps: index into the program.
+    std::uint32_t points = 0;                 // Operations begun, for faults.
+    std::uint32_t kill_at = 0;                // 0: never.
+    std::uint32_t alarm_at = kIdleLimit + 1;  // Its next point to take care at: to die there, for
+                                              // its idling, or because it makes many in one move.
     bool kills_process = false;
     // Asleep, resting or in a timed call: until when.
     std::int64_t wake_ns = controlled::kNever;
@@ -183,12 +187,21 @@ class Scheduler : public Explorer {
     if (alone_ >= 0) [[unlikely]]
       return 0;
     const int picked = strategy_->pick(scene_, choice, n < kMaxAlternatives ? n : kMaxAlternatives);
-    if (picked != 0) {
-      next_move_[-1].move.choice = choice;
-      next_move_[-1].move.amount = static_cast<std::uint8_t>(picked);
-    }
+    if (picked != 0) note_pick(choice, picked);
     return picked;
   }
+  void note_pick(Choice choice, int picked) {
+    next_move_[-1].move.choice = choice;
+    next_move_[-1].move.amount = static_cast<std::uint8_t>(picked);
+  }
+  /// The same for a read, if even_picks_now().
+  [[gnu::always_inline]] int pick_stale(int n) {
+    const int picked =
+        even_picks_now_->pick_stale(n < kMaxAlternatives ? n : kMaxAlternatives, *even_);
+    note_pick(picked != 0 ? Choice::kStale : Choice::kNone, picked);
+    return picked;
+  }
+  bool even_picks_now() const { return even_picks_now_ != nullptr; }
 
   /// The worker has looked and wants others to go first; then look_anew().
   [[gnu::always_inline]] Turn turn_of_pause(int w) {
@@ -260,12 +273,15 @@ class Scheduler : public Explorer {
                       !scene_.other_than_steps();
     end_of_moves_ = std::min<const MoveMade*>(end_of_moves_, next_move_ + room());
     even_until_ = even ? end_of_moves_ : moves_.data();
+    even_picks_now_ = even ? even_picks_ : nullptr;
   }
   void enter_block(int w) {
+    odd_ = true;
     block_owner_ = w;
     workers_[w].alarm_at = 0;
   }
   void leave_block() {
+    odd_ = told();
     block_owner_ = -1;
     end_memory_block();
     settle();
@@ -316,6 +332,7 @@ class Scheduler : public Explorer {
   bool swaps_thread_image_ = false;
   std::vector<std::byte> pristine_image_;
   std::array<Worker, kMaxFibres> workers_;
+  std::array<Worker, kMaxFibres> fresh_;  // The program's, as an execution begins with them.
   std::array<Progress, kMaxFibres> progress_;
   int n_workers_ = 0;
   /// By word: the workers that have looked at it since somebody else changed it; of some the look
@@ -324,6 +341,7 @@ class Scheduler : public Explorer {
   static_assert(kMaxLocations <= 128 && kMaxFibres <= 8);
   Scene scene_;
   int block_owner_ = -1;
+  bool odd_ = false;  // Somebody listens, or is in a block.
   std::int64_t now_ns_ = kStartNs;
   Ending ending_;
   bool exact_ = true;
@@ -331,8 +349,6 @@ class Scheduler : public Explorer {
  private:
   static constexpr int kMaxAlternatives = 250;
   static constexpr std::uint64_t kImageCheckPeriod = 64;
-  static constexpr std::uint32_t kIdleLimit =
-      100;  // Operations that changed nothing: an unmarked spin.
   static constexpr int kMostStepsAlone = 1000;   // Then it is the strategy's and the step limit's.
   static constexpr int kFruitlessLimit = 5'000;  // Then nobody knows whether it ends.
   static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
@@ -351,8 +367,9 @@ class Scheduler : public Explorer {
   [[gnu::always_inline]] Turn next_turn() {
     if (next_move_ >= even_until_) [[unlikely]]
       return turn_of_any();
-    const std::uint64_t drawn = even_->next() >> 32;
-    const int w = kBitsOfByte.position[scene_.ready][drawn * kBitsOfByte.count[scene_.ready] >> 32];
+    const std::uint32_t ready = scene_.ready;
+    const int w = ahead_.ready == ready ? ahead_.worker : ahead_.of(ready);
+    ahead_.draw(*even_, ready);
     step_by(w, step_of(w));
     return fibres_.turn_to(w);
   }
@@ -361,7 +378,7 @@ class Scheduler : public Explorer {
   Turn turn_with_care(int w);
   void look_after(int w);
   void swap_thread_images(int w);
-  Turn start_next();
+  [[gnu::noinline]] Turn end_start();
   int choose_among_all();
   bool apply_event(const Move& move);
   [[gnu::always_inline]] void step_by(int w, Move move) {
@@ -396,7 +413,6 @@ class Scheduler : public Explorer {
 
   const Fibres::Entry entry_;
   std::array<Start, kMaxFibres> starts_;
-  std::array<std::uint32_t, kMaxFibres> ids_{};  // Of the program's workers.
   /// In one piece, which the compiler does not see by itself.
   [[gnu::always_inline]] static constexpr Move step_of(int w) {
     return std::bit_cast<Move>(static_cast<std::uint32_t>(w) << 8);
@@ -416,11 +432,30 @@ class Scheduler : public Explorer {
   // somebody's choice.
   bool persists_ = false;
   Strategy* strategy_ = nullptr;
+  /// The next even draw, made ahead for those who are ready now: what branches on it (and is
+  /// foreseen wrongly every other time) need not wait until it is made.
+  struct Ahead {
+    std::uint64_t drawn = 0;  // 32 bits.
+    std::uint32_t ready = 0;
+    int worker = 0;
+
+    int of(std::uint32_t among) const {
+      return kBitsOfByte.position[among][drawn * kBitsOfByte.count[among] >> 32];
+    }
+    [[gnu::always_inline]] void draw(Random& random, std::uint32_t among) {
+      drawn = random.next() >> 32;
+      ready = among;
+      worker = of(among);
+    }
+  } ahead_;
   Random* even_ = nullptr;                // The strategy's, if it draws its steps evenly;
   const MoveMade* even_until_ = nullptr;  // and how far nothing else is to be asked: see settle().
+  const Weather* even_picks_ = nullptr;   // The same for what it picks,
+  const Weather* even_picks_now_ = nullptr;  // and null where it is to be asked.
   std::vector<Event>* events_ = nullptr;
   bool starting_ = false;  // Everybody goes to the first thing that others could see ...
-  int started_ = 0;        // ... one after the other: this one does.
+  int started_ = 0;        // ... one after the other: this one does,
+  int starters_ = 0;       // of so many.
   bool over_ = false;
   std::array<std::uint8_t, kMaxFibres> futex_queue_;
   int n_asleep_ = 0;

@@ -52,15 +52,14 @@ struct Scene {
   bool other_than_steps() const { return (drains | asleep | (clock ? 1u : 0u)) != 0; }
 };
 
-/// A small fast generator (wyrand): deterministic. Each number is made ahead, so that nobody who
-/// branches on one waits for its multiplication.
+/// A small fast generator (wyrand): deterministic.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed), next_(make()) {}
+  explicit Random(std::uint64_t seed) : state_(seed) {}
   std::uint64_t next() {
-    const std::uint64_t drawn = next_;
-    next_ = make();
-    return drawn;
+    state_ += 0xa0761d6478bd642full;
+    const auto wide = static_cast<unsigned __int128>(state_) * (state_ ^ 0xe7037ed1a0b428dbull);
+    return static_cast<std::uint64_t>(wide >> 64) ^ static_cast<std::uint64_t>(wide);
   }
   /// Uniform below n, for small n.
   std::uint32_t below(std::uint32_t n) {
@@ -69,15 +68,10 @@ class Random {
   bool one_in(std::uint32_t n) { return below(n) == 0; }
 
  private:
-  std::uint64_t make() {
-    state_ += 0xa0761d6478bd642full;
-    const auto wide = static_cast<unsigned __int128>(state_) * (state_ ^ 0xe7037ed1a0b428dbull);
-    return static_cast<std::uint64_t>(wide >> 64) ^ static_cast<std::uint64_t>(wide);
-  }
-
   std::uint64_t state_;
-  std::uint64_t next_;
 };
+
+class Weather;
 
 class Strategy {
  public:
@@ -92,6 +86,8 @@ class Strategy {
   /// Not null: as long as nothing but steps can happen, the strategy draws each evenly among the
   /// ready workers, and whoever asks may do so in its place, with this generator.
   virtual Random* even_steps() { return nullptr; }
+  /// Not null: and the same for what pick() answers meanwhile.
+  virtual const Weather* even_picks() { return nullptr; }
 };
 
 /// How many bits of each byte are set, and where the n-th (from 0) of them is. (The baseline of

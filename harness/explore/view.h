@@ -92,13 +92,24 @@ template <int kLanes>
 /// Makes all bytes zero. (Of a few hundred bytes the compiler makes a string instruction, which
 /// takes longer to begin than this takes.)
 template <class T>
-inline void clear_blocks(T& object) {
+[[gnu::always_inline]] inline void clear_blocks(T& object) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0);
   constexpr LaneBlock kZero{};
   auto* const bytes = reinterpret_cast<std::byte*>(&object);
 #pragma GCC unroll 32
   for (std::size_t i = 0; i + 16 <= sizeof(T); i += 16) std::memcpy(bytes + i, &kZero, 16);
   if constexpr (sizeof(T) % 16 != 0) std::memcpy(bytes + sizeof(T) / 16 * 16, &kZero, 8);
+}
+
+/// Likewise.
+template <class T>
+[[gnu::always_inline]] inline void copy_blocks(T& to, const T& from) {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 16 == 0);
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < sizeof(T); i += 16) {
+    std::memcpy(reinterpret_cast<std::byte*>(&to) + i,
+                reinterpret_cast<const std::byte*>(&from) + i, 16);
+  }
 }
 
 inline bool is_zero(LaneBlock block) {

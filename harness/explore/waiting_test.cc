@@ -189,7 +189,7 @@ class Takeover : public Lease<P, true> {};
 
 TEST(Clocks, MoveOnWhileSomebodyAsksForTheTime) {
   expect_healthy(spec_of<Patience>("patience"));
-  expect_caught(spec_of<Takeover>("takeover"), "ME-1");
+  expect_caught(spec_of<Takeover>("takeover"), "ME-1 MM-1");
 }
 
 /// Takes its mark back whenever it is not let in, so that its waiting never comes to rest.

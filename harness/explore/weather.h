@@ -41,11 +41,18 @@ class Weather {
     return move;
   }
 
+  /// How many values back a read goes that could go n.
+  [[gnu::always_inline]] int pick_stale(int n, Random& random) const {
+    if (fresh_) return 0;
+    // A half of them nowhere, the others evenly.
+    const std::uint32_t drawn = random.below(2 * static_cast<std::uint32_t>(n));
+    return static_cast<int>(drawn >= static_cast<std::uint32_t>(n) ? 0 : drawn);
+  }
+
   int pick(Choice choice, int n, Random& random) const {
     const auto count = static_cast<std::uint32_t>(n);
     switch (choice) {
-      case Choice::kStale:
-        return fresh_ || random.one_in(2) ? 0 : static_cast<int>(random.below(count));
+      case Choice::kStale: return pick_stale(n, random);
       case Choice::kPlace:
         return placing_ && random.one_in(2) ? static_cast<int>(random.below(count)) : 0;
       case Choice::kWeak: return random.one_in(8) ? 1 : 0;
