@@ -233,10 +233,23 @@ const Image::Page* Image::find_page(std::uint64_t number) const {
     if (copy_own(address, made.bytes.data(), made.bytes.size()) != made.bytes.size())
       return nullptr;
     made.writable = has_right(address, kWritable);
+    register_workers(address, made);
     page = &pages_.emplace(number, made).first->second;
   }
   recent_[number % recent_.size()] = {number, page};
   return page;
+}
+
+/// Where a lock looks up the ids of other workers, it finds the modelled ones.
+void Image::register_workers(std::uint64_t address, Page& page) const {
+  const RealPlatform::Registry& registry = RealPlatform::registry();
+  for (std::size_t w = 0; w < workers_.size(); ++w) {
+    for (const auto* const entry : {&registry.process[w + 1], &registry.thread[w + 1]}) {
+      const std::uint64_t at = reinterpret_cast<std::uint64_t>(entry) - address;
+      const std::uint32_t id = thread_id_of(w);
+      if (at < page.bytes.size()) std::memcpy(page.bytes.data() + at, &id, sizeof id);
+    }
+  }
 }
 
 /// The worker's process has more stack than is modelled, and the kernel maps pages that only the

@@ -112,6 +112,7 @@ class Image {
     return slot.number == number ? slot.page : find_page(number);
   }
   const Page* find_page(std::uint64_t number) const;
+  void register_workers(std::uint64_t address, Page& page) const;
   static Own what_is_missing(std::uint64_t address);
   static Own may_be_writable(std::uint64_t address);
   void construct_shared();

@@ -120,6 +120,7 @@ class NativeRun {
       if (!tracee.comes_back()) differ("a file lock was not granted");
       if (count > 0) --count;
     }
+    if (before.head.workers[w].phase == Phase::kInCall) answer_who_lives(before.head, tracee);
     for (std::uint32_t i = 0; i < count; ++i) {
       answer_clock(tracee, late);
       const bool sleeps = i + 1 == count && state_.head.workers[w].phase == Phase::kAsleep;
@@ -138,6 +139,18 @@ class NativeRun {
     if (event.returned && static_cast<Outcome>(tracee.registers().rax & 0xff) != event.outcome) {
       differ("a call returned something else");
     }
+  }
+
+  /// The model's answer: a real process that was killed a moment ago has just not ended yet.
+  void answer_who_lives(const Head& before, Tracee& tracee) {
+    user_regs_struct& registers = tracee.registers();
+    if (tracee.running() || !world_.runner().asks_who_lives(registers.rip)) return;
+    const auto who = std::find(ids_.begin(), ids_.end(), static_cast<pid_t>(registers.rsi));
+    const auto w = static_cast<unsigned>(who - ids_.begin());
+    registers.rax = who != ids_.end() && (World::dead(before) >> w & 1) == 0 ? 1 : 0;
+    registers.rip = tracee.read_word(registers.rsp);
+    registers.rsp += 8;
+    tracee.write_registers();
   }
 
   void answer_clock(Tracee& tracee, bool late) {

@@ -62,8 +62,9 @@ TEST(Native, RealProcessesDoWhatTheModelSays) {
   Claims robust;
   robust.crash = CrashBehaviour::kOwnerDied;
   compare_paths(spec_of<PosixRobust>("robust", robust), kThree, 1, 24, totals);
+  compare_paths(spec_of<TakesOver<true>>("asks who lives", robust), kThree, 1, 24, totals);
   if (IsSkipped()) return;  // Tracing is not permitted here.
-  EXPECT_GE(totals.paths, 84u);
+  EXPECT_GE(totals.paths, 108u);
   EXPECT_GT(totals.registers, 10'000u);
   RecordProperty("registers", static_cast<int>(totals.registers));
   RecordProperty("instructions", static_cast<int>(totals.instructions));

@@ -79,6 +79,12 @@ Runner::Runner(const LockSpec& lock, const Image& image, Memory memory, bool sto
       stops_at_robust_list_(stops_at_robust_list && image.robust_head() != 0) {
   clock_gettime_ = reinterpret_cast<std::uint64_t>(&::clock_gettime);
   gettimeofday_ = reinterpret_cast<std::uint64_t>(&::gettimeofday);
+  // Only locks that notice a death ask who lives, and it takes some milliseconds to look for that.
+  if (lock.claims.crash != CrashBehaviour::kStuck) {
+    static const std::uint64_t lives = address_of("_ZN5hobbs12RealPlatform15task_is_runningEii",
+                                                  reinterpret_cast<std::uint64_t>(&entry_of));
+    lives_ = lives;
+  }
   throws_ = reinterpret_cast<std::uint64_t>(&abi::__cxa_allocate_exception);
 }
 
@@ -93,9 +99,19 @@ void Runner::tell_the_time(Local& local, WorkerMemory& memory, bool late) const 
   const std::uint64_t at = cpu.general[cpu.rip == clock_gettime_ ? kRsi : kRdi];
   memory.write(at, 8, static_cast<std::uint64_t>(late ? kLate_s : kNow_s));
   memory.write(at + 8, 8, 0);
-  cpu.general[kRax] = 0;
+  return_to_caller(local, memory, 0);
+}
+
+void Runner::return_to_caller(Local& local, WorkerMemory& memory, std::uint64_t value) {
+  Processor& cpu = local.cpu;
+  cpu.general[kRax] = value;
   cpu.rip = memory.read(cpu.general[kRsp], 8);
   cpu.general[kRsp] += 8;
+}
+
+void Runner::tell_who_lives(Local& local, WorkerMemory& memory, std::uint8_t dead) {
+  const std::uint64_t w = (local.cpu.general[kRsi] & 0xffffffff) - thread_id_of(0);
+  return_to_caller(local, memory, w < kMaxStepWorkers && (dead >> w & 1) == 0 ? 1 : 0);
 }
 
 void Runner::begin(Local& local, CallKind call) const {
@@ -262,6 +278,15 @@ Move Runner::run(Local& local, Shared& shared, const Input& input) {
       tell_the_time(local, memory, (input.bits & WorkerHead::kTimedOut) != 0);
       continue;
     }
+    if (asks_who_lives(rip)) {
+      if (!granted || count > 0) {
+        if (spin) move.bits &= static_cast<std::uint8_t>(~WorkerHead::kSpinning);
+        return move;
+      }
+      granted = false;
+      tell_who_lives(local, memory, input.dead);
+      continue;
+    }
     if (rip == throws_) return unknown("an exception, whose unwinding is not modelled");
     const Instruction* instruction = decoder_.at(rip);
     if (instruction == nullptr) {
@@ -357,7 +382,9 @@ Pending Runner::pending(const Local& local, const Shared& shared) {
   Pending pending;
   const Instruction* instruction = decoder_.at(local.cpu.rip);
   if (instruction == nullptr) return pending;
-  pending.drains_first = instruction->locked || is_fence(*instruction) || is_syscall(*instruction);
+  pending.asks_who_lives = asks_who_lives(local.cpu.rip);
+  pending.drains_first = instruction->locked || is_fence(*instruction) ||
+                         is_syscall(*instruction) || pending.asks_who_lives;
   if (is_syscall(*instruction)) {
     pending.interest =
         KernelCall(image_, memory_, const_cast<Local&>(local), const_cast<Shared&>(shared))

@@ -52,11 +52,13 @@ struct Input {
   std::uint8_t woken = 0;              // By what Pending said it would wake.
   std::uint8_t first = 0;              // 1 + the first sleeper on Pending's channel; 0: nobody.
   bool mortal = false;                 // It may yet be killed.
+  std::uint8_t dead = 0;               // A bit for each worker that does not live, if it asks.
 
   std::uint64_t key() const {
     return static_cast<std::uint64_t>(kind) | static_cast<std::uint64_t>(call) << 8 |
            static_cast<std::uint64_t>(bits) << 16 | static_cast<std::uint64_t>(woken) << 24 |
-           static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint64_t>(mortal) << 40;
+           static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint64_t>(mortal) << 40 |
+           static_cast<std::uint64_t>(dead) << 48;
   }
 };
 
@@ -77,7 +79,8 @@ struct Move {
   std::uint32_t instructions = 0;  // Executed; calls of clocks count for nothing.
   Wakes wakes;
   std::string unknown;
-  std::vector<std::uint32_t> touched;  // kKill: offsets of the shared words that the kernel reached.
+  std::vector<std::uint32_t>
+      touched;  // kKill: offsets of the shared words that the kernel reached.
 };
 
 /// The shared bytes that a worker's next move reaches.
@@ -94,6 +97,7 @@ struct Access {
 /// What can be said of a worker that is stopped in a call, before it moves.
 struct Pending {
   bool drains_first = false;  // Its next instruction waits for the store buffer to be empty.
+  bool asks_who_lives = false;
   Interest interest;
 };
 
@@ -126,6 +130,10 @@ class Runner {
   /// Whether a call to `address` is a question about the time, which the model answers.
   bool is_clock(std::uint64_t address) const;
   bool is_clock_gettime(std::uint64_t address) const { return address == clock_gettime_; }
+  /// Whether a call to `address` asks if a thread still runs (RealPlatform::alive), which the model
+  /// answers: the code would look at real processes. It is made at a moment of its own, as a system
+  /// call is.
+  bool asks_who_lives(std::uint64_t address) const { return address == lives_ && lives_ != 0; }
 
  private:
   struct Spin;
@@ -139,6 +147,8 @@ class Runner {
   Access access_of_call(const Local& local) const;
   void settle(Local& local) const;
   void tell_the_time(Local& local, WorkerMemory& memory, bool late) const;
+  static void tell_who_lives(Local& local, WorkerMemory& memory, std::uint8_t dead);
+  static void return_to_caller(Local& local, WorkerMemory& memory, std::uint64_t value);
 
   const LockSpec& lock_;
   const Image& image_;
@@ -146,7 +156,7 @@ class Runner {
   const bool stops_at_robust_list_;
   const SharedWords* changing_ = nullptr;
   Decoder decoder_;
-  std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0, throws_ = 0;
+  std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0, throws_ = 0, lives_ = 0;
 };
 
 }  // namespace hobbs::step

@@ -86,6 +86,13 @@ TEST(Step, KillsAtEveryPointAndJudgesRecovery) {
   EXPECT_EQ(accusation(spec_of<FutexMutex>("claims recovery", robust)).substr(0, 4), "CR-5");
 }
 
+TEST(Step, AnswersWhoseProcessLives) {
+  Claims robust;
+  robust.crash = CrashBehaviour::kOwnerDied;
+  expect_complete(spec_of<TakesOver<true>>("asks", robust));
+  EXPECT_NE(accusation(spec_of<TakesOver<false>>("does not ask", robust)), "");
+}
+
 TEST(Step, SaysWhatItDoesNotModel) {
   struct ReadsTheClock {
     std::atomic<std::uint32_t> word{0};

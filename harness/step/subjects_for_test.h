@@ -136,4 +136,22 @@ struct PosixReadWrite {
   void unlock_shared() { pthread_rwlock_unlock(&rwlock); }
 };
 
+/// Takes a dead owner's lock over, if it asks who is dead.
+template <bool kAsks>
+struct TakesOver {
+  std::atomic<std::uint32_t> word{0};
+  Outcome lock() {
+    for (;;) {
+      std::uint32_t owner = 0;
+      if (word.compare_exchange_strong(owner, RealPlatform::self())) return Outcome::kAcquired;
+      const bool dead = !kAsks || !RealPlatform::alive(owner);
+      if (dead && word.compare_exchange_strong(owner, RealPlatform::self())) {
+        return Outcome::kOwnerDied;
+      }
+      ::sched_yield();
+    }
+  }
+  void unlock() { word.store(0); }
+};
+
 }  // namespace hobbs::step_subjects

@@ -102,6 +102,21 @@ std::string symbol_of(std::uint64_t address) {
   return exported_symbol(address);
 }
 
+std::uint64_t address_of(const char* name, std::uint64_t near) {
+  Dwfl_Module* const module = module_of(near);
+  const int count = module == nullptr ? 0 : dwfl_module_getsymtab(module);
+  for (int i = 0; i < count; ++i) {
+    GElf_Sym symbol{};
+    GElf_Addr address = 0;
+    const char* const found =
+        dwfl_module_getsym_info(module, i, &symbol, &address, nullptr, nullptr, nullptr);
+    if (found != nullptr && symbol.st_shndx != SHN_UNDEF && std::strcmp(found, name) == 0) {
+      return address;
+    }
+  }
+  return 0;
+}
+
 std::string source_of(std::uint64_t address) {
   Dwfl_Module* const module = module_of(address);
   if (module == nullptr) return "";

@@ -15,4 +15,8 @@ std::string symbol_of(std::uint64_t address);
 /// "pthread_mutex_lock.c:95", or empty.
 std::string source_of(std::uint64_t address);
 
+/// Where the symbol of this (mangled) name begins, in the module that `near` lies in; 0 if there is
+/// none. A search of the whole table.
+std::uint64_t address_of(const char* name, std::uint64_t near);
+
 }  // namespace hobbs::step

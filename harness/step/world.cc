@@ -101,6 +101,14 @@ State World::initial() const {
   return state;
 }
 
+std::uint8_t World::dead(const Head& head) {
+  unsigned dead = 0;
+  for (std::size_t i = 0; i < kMaxStepWorkers; ++i) {
+    if (i >= head.count || head.workers[i].phase == Phase::kDead) dead |= 1u << i;
+  }
+  return static_cast<std::uint8_t>(dead);
+}
+
 bool World::may_run(const Head& head, Body& body, std::size_t w) const {
   const WorkerHead& worker = head.workers[w];
   if (worker.finished() || worker.phase == Phase::kAsleep) return false;
@@ -207,7 +215,9 @@ Incident World::run(Head& head, Body& body, const Transition& transition, Event&
   }
   input.kind = transition.kind == Kind::kGiveUp ? Input::Kind::kGiveUp : Input::Kind::kRun;
   if (input.kind == Input::Kind::kRun) {
-    const Interest interest = body.pending(w).interest;
+    const Pending pending = body.pending(w);
+    const Interest interest = pending.interest;
+    if (pending.asks_who_lives) input.dead = dead(head);
     if (interest.channel != 0) {
       input.first = static_cast<std::uint8_t>(first_sleeper(head, interest.channel));
       if (interest.wakes > 0) {

@@ -83,6 +83,8 @@ class World {
   Incident step(State& state, const Transition& transition, Event& event);
 
   static bool is_final(const Head& head);
+  /// A bit for each worker that was killed, or never was.
+  static std::uint8_t dead(const Head& head);
   /// Whether a state from which the workers cannot finish is what the lock promises.
   bool may_be_stuck(const Head& head) const;
 
