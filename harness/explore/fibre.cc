@@ -23,7 +23,6 @@ asm(R"(
 .text
 .p2align 4
 .globl hobbs_fibre_entry
-.hidden hobbs_fibre_entry
 .type hobbs_fibre_entry, @function
 hobbs_fibre_entry:
   .cfi_startproc
