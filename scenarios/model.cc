@@ -310,14 +310,15 @@ void Model::give_back(ModelState& state, const Call& call) const {
   if (--state.holds[sharer - 1] == 0) state.sharers &= ~bit_of(sharer);
 }
 
-void Model::die(ModelState& state, std::uint32_t worker, bool inside_call) const {
+void Model::die(ModelState& state, std::uint32_t worker, bool inside_call, bool inherited) const {
   state.dead |= bit_of(worker);
   // A lock file that promises nothing may stay, be freed by the system, or be found stale.
   const bool unsaid = claims_.crash == CrashBehaviour::kStuck && home_ == Home::kPath;
   if (claims_.crash == CrashBehaviour::kStuck && (inside_call || unsaid)) state.damaged = 1;
   const std::uint32_t process = process_of_[worker];
   const bool frees = claims_.crash == CrashBehaviour::kReleasedBySystem || unsaid;
-  if (!frees || !process_is_dead(state, process)) return;
+  const bool stays = inherited && home_ == Home::kPath && !claims_.semaphore;
+  if (!frees || stays || !process_is_dead(state, process)) return;
   for (std::uint32_t w = 1; w <= kMaxWorkers; ++w) {
     if (process_of_[w] != process) continue;
     if (claims_.semaphore) {  // As semop(2): an undo takes no permit that is not there.
@@ -364,9 +365,15 @@ void Model::look_at(const ModelState& state, std::uint32_t holder, Obstacle& fou
                         ? process_is_dead(state, process_of_[holder])
                         : is_dead(state, holder);
   switch (claims_.crash) {
-    case CrashBehaviour::kStuck: found.living = true; break;
+    case CrashBehaviour::kStuck:
+      if (home_ == Home::kMemory) {
+        found.living = true;
+        break;
+      }
+      [[fallthrough]];  // A lock file that promises nothing may be of either kind.
     case CrashBehaviour::kReleasedBySystem:
-      // A thread of a process that lives on: whether that ends the hold differs between systems.
+      // A thread of a process that lives on, or one whose descriptors a child has inherited: whether
+      // its end ends the hold differs between systems.
       (is_dead(state, holder) ? found.loose : found.living) = true;
       break;
     case CrashBehaviour::kOwnerDied:

@@ -136,8 +136,9 @@ class Model {
 
   /// The worker's thread died; `inside_call` if it was between invocation and return of a call
   /// (whether that call took effect is the caller's choice, to be applied before). For the death
-  /// of a process call it for each of its workers, in any order.
-  void die(ModelState& state, std::uint32_t worker, bool inside_call) const;
+  /// of a process call it for each of its workers, in any order; `inherited` if a living process
+  /// was forked from it: flock(2) and OFD locks stay until the last copy of a descriptor is closed.
+  void die(ModelState& state, std::uint32_t worker, bool inside_call, bool inherited = false) const;
 
   /// Whether the worker holds the lock in this mode, by its own acquire.
   bool holds(const ModelState& state, std::uint32_t worker, Mode mode) const;

@@ -242,6 +242,15 @@ TEST(Model, SystemReleasesWithTheProcess) {
   EXPECT_EQ(file.expect(state, lock(3)).outcomes, OutcomeSet{kAcquired});
   EXPECT_FALSE(file.expect(state, lock(3)).may_wait);
 
+  const Model inherited(file.claims(), Home::kPath);
+  for (const bool by_child : {false, true}) {
+    ModelState held;
+    EXPECT_TRUE(inherited.apply(held, lock(1), kAcquired));
+    inherited.die(held, 1, false, by_child);
+    EXPECT_EQ(inherited.expect(held, lock(3)).may_wait, by_child);
+    EXPECT_TRUE(inherited.expect(held, lock(3)).allows(kAcquired));
+  }
+
   const Model undo{Claims{.releaser = Releaser::kAnyone,
                           .crash = CrashBehaviour::kReleasedBySystem,
                           .semaphore = true,

@@ -58,7 +58,7 @@ class CallRunner {
     judge_.add_process("A");
     spawns_ = std::any_of(moves.begin(), moves.end(),
                           [](const Move& move) { return move.kind == Kind::kSpawn; });
-    if (lock_.objects != AgentLock::Objects::kPerWorker) make_object({}, "L", true);
+    if (lock_.objects != AgentLock::Objects::kPerWorker) make_object({}, name_for("A"), true);
     for (const Move& move : moves) {
       if (judge_.lost()) return;
       if (is_late()) break;
@@ -76,7 +76,9 @@ class CallRunner {
       if (judge_.has_process(process)) world_.kill(process);
     }
     for (const auto& [actor, name] : objects_) {
-      if (actor.process != "A") continue;
+      if (actor.process == "A") left_.push_back(name);
+    }
+    for (const std::string& name : left_) {
       CaseStep step;
       step.kind = CaseStep::Kind::kDrop;
       step.object = name;
@@ -199,7 +201,7 @@ class CallRunner {
     world_.fork(step);
     born(move, move.actor.process);
     if (lock_.objects == AgentLock::Objects::kPerProcess) {
-      make_object({move.process, "main"}, "L", true);
+      make_object({move.process, "main"}, name_for(move.process), true);
     }
   }
 
@@ -207,7 +209,7 @@ class CallRunner {
     world_.spawn(move.process);
     born(move, {});
     if (lock_.objects != AgentLock::Objects::kPerWorker) {
-      make_object({move.process, "main"}, "L", false);
+      make_object({move.process, "main"}, name_for(move.process), false);
     }
   }
 
@@ -230,17 +232,26 @@ class CallRunner {
     world_.join_thread(move.actor);
     judge_.end(move.actor);
     actors_.erase(move.actor);
-    objects_.erase(move.actor);
+    if (const auto object = objects_.extract(move.actor); object && move.actor.process == "A") {
+      left_.push_back(object.mapped());
+    }
     note(move, "");
     settle();
   }
 
+  /// What a process calls its lock, if all of its threads share one. A new object never takes the
+  /// name of another, which would end that one, and with it what is held through it: that of a
+  /// forker, copied into the child, or of a thread that has ended.
+  std::string name_for(const std::string& process) const {
+    return lock_.objects == AgentLock::Objects::kPerProcess ? "L_" + process : "L";
+  }
+
   /// The object that the actor calls, made if it is the first time.
   std::string object_of(const Actor& actor) {
-    if (lock_.objects != AgentLock::Objects::kPerWorker) return "L";
+    if (lock_.objects != AgentLock::Objects::kPerWorker) return name_for(actor.process);
     const auto known = objects_.find(actor);
     if (known != objects_.end()) return known->second;
-    const std::string name = "L_" + actor.process + "_" + actor.thread;
+    const std::string name = "L_" + std::to_string(actors_.at(actor));
     make_object(actor, name, true);
     return name;
   }
@@ -441,6 +452,7 @@ class CallRunner {
   std::map<Actor, std::uint32_t> actors_;  // Threads that have called and not ended; their ids.
   std::uint32_t last_worker_ = 0;
   std::map<Actor, std::string> objects_;  // Who made which.
+  std::vector<std::string> left_;         // Objects of threads of A that have ended.
   std::map<Actor, std::size_t> lanes_;
   std::int64_t origin_ns_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "locks/adapters/adapters.h"
 #include "reports/replay_case.h"
 
 namespace hobbs {
@@ -32,6 +33,36 @@ TEST(ConformDriverTest, NoReferenceLockIsAccused) {
       EXPECT_NE(result.verdict, Verdict::kSkipped) << result.reason;
       std::printf("%s, %s: %s, %s\n", spec.name.c_str(), result.topology.c_str(),
                   std::string(to_string(result.verdict)).c_str(), result.reason.c_str());
+    }
+  }
+}
+
+/// Who ends, dies or forks while it holds a file lock: what the system makes of that is no breach.
+TEST(ConformDriverTest, FileLocksMayOutliveTheirHolders) {
+  const char* const programs[] = {
+      "A.t2 try\nA.t1 acquire\nend A.t2\nA.t2 acquire\n",
+      "A.t2 acquire shared\nend A.t2\nA.t1 acquire\n",
+      "fork B A\nB try shared\nfork D B\nkill B\nA acquire\n",
+      "fork D A.t1\nD.t1 try shared\nend D.t1\nA try\n",
+      "fork B A\nB try\nfork C B\nC try\nkill B\nC try\nA acquire\nkill C\n",
+  };
+  for (LockSpec spec : file_locks()) {
+    for (const CrashBehaviour crash :
+         {CrashBehaviour::kReleasedBySystem, CrashBehaviour::kStuck}) {
+      spec.claims.crash = crash;
+      for (const char* program : programs) {
+        SCOPED_TRACE(spec.name + ": " + program);
+        ReplayCase replay;
+        replay.lock = spec.name;
+        replay.claims = spec.claims;
+        replay.driver = "conform";
+        replay.options["calls"] = program;
+        const ReplayOutcome run =
+            driver()->replay(spec, to_json(replay), request_of(std::chrono::minutes(1)));
+        EXPECT_EQ(run.error, "");
+        EXPECT_GT(run.of, 0U);
+        EXPECT_EQ(run.failed, 0U) << (run.result.finding ? run.result.finding->summary : "");
+      }
     }
   }
 }

@@ -57,6 +57,7 @@ void CallJudge::add_process(const std::string& process, const std::string& paren
   processes_[process] = instance;
   parents_[process] = parent;
   numbers_[process] = static_cast<std::uint32_t>(parents_.size());
+  worker({process, "main"});  // Who lives, so that the model knows that the process does.
 }
 
 std::size_t CallJudge::instance_of(const std::string& process) const {
@@ -93,10 +94,13 @@ void CallJudge::kill(const std::string& process) {
       }
     }
   }
+  const bool inherited =
+      std::any_of(processes_.begin(), processes_.end(),
+                  [&](const auto& living) { return is_ancestor(process, living.first); });
   std::vector<ModelState> dead;
   for (ModelState state : states) {
     for (const auto& [actor, id] : workers_) {
-      if (actor.process == process) model_.die(state, id, inside.contains(id));
+      if (actor.process == process) model_.die(state, id, inside.contains(id), inherited);
     }
     add_unique(dead, state);
   }

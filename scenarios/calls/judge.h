@@ -97,7 +97,7 @@ class CallJudge {
   std::map<std::string, std::size_t> processes_;  // Living ones; to their instance.
   std::map<std::string, std::string> parents_;    // Forked to forker, dead ones too.
   std::map<std::string, std::uint32_t> numbers_;  // Of processes, for the model.
-  std::map<Actor, std::uint32_t> workers_;        // Living threads that have made a call.
+  std::map<Actor, std::uint32_t> workers_;        // Living threads: main ones, and who has called.
   std::vector<std::string> names_{""};            // Of workers, dead ones too.
   std::vector<Outstanding> outstanding_;
   bool lost_ = false;

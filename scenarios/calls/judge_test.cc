@@ -131,6 +131,37 @@ TEST(JudgeTest, TheDeadKeepAProcessLockAndLoseAFileLock) {
   EXPECT_EQ(file.reply(kA, kGot).settle(), "");
 }
 
+TEST(JudgeTest, AFileLockMayStayWhileAForkedChildHasItsDescriptor) {
+  for (const auto answer : {std::optional<Outcome>(), std::optional(kGot)}) {
+    Story file("fa.InterProcessLock");
+    file->add_process("B");
+    EXPECT_EQ(file.call("B acquire", kGot).settle(), "");
+    file->add_process("C", "B");
+    file->kill("B");
+    EXPECT_EQ(file.call("A acquire", answer).settle(), "");
+  }
+  Story gone("fa.InterProcessLock");
+  gone->add_process("B");
+  EXPECT_EQ(gone.call("B acquire", kGot).settle(), "");
+  gone->add_process("C", "B");
+  gone->kill("C");
+  gone->kill("B");
+  EXPECT_EQ(gone.call("A acquire", {}).settle().substr(0, 5), "LV-1:");
+}
+
+TEST(JudgeTest, AThreadThatEndsNeedNotTakeItsFileLockAlong) {
+  for (const auto answer : {std::optional<Outcome>(), std::optional(kGot)}) {
+    Story file("fa.InterProcessLock");
+    file->add_process("B");
+    EXPECT_EQ(file.call("B.t1 acquire", kGot).settle(), "");
+    file->end({"B", "t1"});
+    EXPECT_EQ(file.call("A acquire", answer).settle(), "");
+    if (answer) continue;
+    file->kill("B");  // Now nobody has it any more.
+    EXPECT_EQ(file.settle().substr(0, 5), "LV-1:");
+  }
+}
+
 TEST(JudgeTest, ACallOfTheDeadMayHaveTakenEffect) {
   Story story("mp.Lock");
   story->add_process("B", "A");
