@@ -199,7 +199,7 @@ class CallRunner {
     step.actor = move.actor;
     step.object = move.process;
     world_.fork(step);
-    born(move, move.actor.process);
+    born(move, move.actor);
     if (lock_.objects == AgentLock::Objects::kPerProcess) {
       make_object({move.process, "main"}, name_for(move.process), true);
     }
@@ -213,9 +213,9 @@ class CallRunner {
     }
   }
 
-  void born(const Move& move, const std::string& parent) {
+  void born(const Move& move, const std::optional<Actor>& forker) {
     born_.insert(move.process);
-    judge_.add_process(move.process, parent);
+    judge_.add_process(move.process, forker);
     note(move, "");
   }
 

@@ -168,7 +168,7 @@ std::int64_t runnable_ns_of(pid_t process) {
   return sum;
 }
 
-/// True if the thread rests: asleep without having moved, or a poller between two looks.
+/// True if the thread rests: asleep without having moved, a poller between two looks, or a spinner.
 bool Watch::note(Thread& thread, const ThreadSample& sample) {
   Story& story = thread.story;
   const bool moved = sample.turns != story.last.turns || sample.run_ns != story.last.run_ns;
@@ -178,7 +178,8 @@ bool Watch::note(Thread& thread, const ThreadSample& sample) {
   story.turns = sample.turns - thread.turns_before;
   story.run_ns = sample.run_ns - thread.run_before_ns;
   story.last = sample;
-  return asleep && (!moved || sample.rest == Rest::kWaitsForTime);
+  if (!asleep) return spin_ns_ > 0 && story.run_ns >= spin_ns_;
+  return !moved || sample.rest == Rest::kWaitsForTime;
 }
 
 void Watch::look(const std::vector<pid_t>& processes) {

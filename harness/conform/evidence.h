@@ -3,7 +3,8 @@
 //
 // The argument: a thread that sleeps in a wait without a timeout, in a family of processes in which
 // no thread runs or moves, will sleep until somebody outside acts. A thread in a wait with a
-// timeout (a poller) is blocked if it woke, looked and went back to sleep at least twice.
+// timeout (a poller) is blocked if it woke, looked and went back to sleep at least twice. One that
+// never sleeps is given so much CPU time and then taken for a spinner, which waits as well.
 #pragma once
 
 #include <sys/types.h>
@@ -45,10 +46,15 @@ std::int64_t runnable_ns_of(pid_t process);
 /// Follows all threads of a family of processes through repeated looks.
 class Watch {
  public:
+  /// `spin_ns`: a thread that has used so much CPU time since the watch began counts as resting,
+  /// for it spins; 0: none does.
+  explicit Watch(std::int64_t spin_ns = 0) : spin_ns_(spin_ns) {}
+
   /// Looks once at every thread of `processes`; call it at intervals of some milliseconds.
   void look(const std::vector<pid_t>& processes);
 
-  /// Looks in a row, up to now, in which nobody moved but pollers (threads that wait for time).
+  /// Looks in a row, up to now, in which nobody moved but pollers (threads that wait for time) and
+  /// spinners.
   int settled() const { return settled_; }
   /// Whether at the last look some thread waited for time.
   bool time_matters() const { return time_matters_; }
@@ -74,6 +80,7 @@ class Watch {
   };
   bool note(Thread& thread, const ThreadSample& sample);
 
+  std::int64_t spin_ns_;
   std::map<pid_t, Thread> threads_;
   int settled_ = 0;
   bool time_matters_ = false;

@@ -76,12 +76,16 @@ int listen_at(const std::string& path) {
   return socket;
 }
 
+/// How much CPU time makes a thread a spinner.
+std::int64_t spin_ns_for(Want want, const Patience& patience) {
+  return want == Want::kReply ? patience.spin_ns : patience.spin_ns / kSpinParts;
+}
+
 /// Whether, in `want`'s sense, the thread is blocked.
 bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std::int64_t elapsed_ns,
                   bool alarm, const Patience& patience) {
   if (story.last.rest == Rest::kMoving && patience.spin_ns > 0) {
-    const std::int64_t part = want == Want::kReply ? 1 : kSpinParts;
-    return story.run_ns >= patience.spin_ns / part;
+    return story.run_ns >= spin_ns_for(want, patience);
   }
   const bool timer = watch.time_matters() || alarm;
   if (want == Want::kReply) {
@@ -391,7 +395,7 @@ std::vector<CallStatus> World::await_all(const std::vector<PendingCall>& calls, 
   using Kind = CallStatus::Kind;
   std::vector<CallStatus> all(calls.size());
   const std::int64_t start_ns = now_ns();
-  Watch watch;
+  Watch watch(spin_ns_for(want, patience_));
   while (true) {
     bool done = true;
     for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -399,7 +403,8 @@ std::vector<CallStatus> World::await_all(const std::vector<PendingCall>& calls, 
       if (!take_reply(calls[i], all[i])) {
         done = false;
       } else {
-        watch = Watch();  // Whoever waits may be about to move: look afresh.
+        // Whoever waits may be about to move: look afresh.
+        watch = Watch(spin_ns_for(want, patience_));
       }
     }
     if (done) return all;
@@ -433,7 +438,7 @@ std::int64_t World::disturbed_ns(const PendingCall& call) const {
 void World::rest(double seconds) {
   const std::int64_t start_ns = now_ns();
   const std::int64_t until_ns = start_ns + static_cast<std::int64_t>(seconds * 1e9);
-  Watch watch;
+  Watch watch(spin_ns_for(Want::kEither, patience_));
   while (now_ns() < until_ns || watch.settled() < kLooksToBlock) {
     poll(nullptr, 0, kLookMs);
     watch.look(descendants_of(guardian_->pid()));

@@ -7,9 +7,11 @@
 #include <string>
 
 #include "harness/explore/explore_driver.h"
+#include "harness/explore/explorer.h"
 #include "locks/reference/reader_preferring_lock.h"
 #include "locks/spec_of.h"
 #include "scenarios/program.h"
+#include "scenarios/suites/controlled_programs.h"
 
 namespace hobbs {
 namespace {
@@ -181,6 +183,20 @@ class ShakenByUpgrades : public ReaderPreferringLock<P> {
  private:
   typename P::template atomic<std::uint32_t> shaken_by_{};
 };
+
+TEST(Programs, AreNoneThatCannotBeRun) {
+  for (LockSpec lock : reference_catalog()) {
+    if (!lock.controlled.available()) continue;
+    for (const bool reentrant : {lock.claims.reentrant, true}) {
+      lock.claims.reentrant = reentrant;
+      for (const ControlledProgram& one : controlled_programs(lock)) {
+        const auto explorer = explore::Explorer::create(lock, explore::MemoryModel::kSc, one.topology);
+        EXPECT_EQ(explorer->load(one.program), "")
+            << lock.name << ", " << one.family << ": " << to_text(one.program);
+      }
+    }
+  }
+}
 
 TEST(Programs, UpgradeInSmallOnes) {
   EXPECT_EQ(accusation(spec_of<ReaderPreferringLock>("rw"), "controlled/enumerated"), "");

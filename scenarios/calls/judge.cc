@@ -48,14 +48,18 @@ CallJudge::CallJudge(const Claims& claims, Home home) : claims_(claims), model_(
   instances_.emplace_back();
 }
 
-void CallJudge::add_process(const std::string& process, const std::string& parent) {
+void CallJudge::add_process(const std::string& process, const std::optional<Actor>& forker) {
   std::size_t instance = 0;
   if (claims_.fork == ForkBehaviour::kPrivateCopy && !processes_.empty()) {
     instance = instances_.size();
-    instances_.push_back(parent.empty() ? Instance{} : instances_[instance_of(parent)]);
+    instances_.push_back(forker ? instances_[instance_of(forker->process)] : Instance{});
+    if (forker) {
+      if (forker->thread == "main") originals_[process] = originals_[forker->process];
+      originals_[process].push_back(worker(*forker));
+    }
   }
   processes_[process] = instance;
-  parents_[process] = parent;
+  parents_[process] = forker ? forker->process : "";
   numbers_[process] = static_cast<std::uint32_t>(parents_.size());
   worker({process, "main"});  // Who lives, so that the model knows that the process does.
 }
@@ -140,7 +144,22 @@ std::vector<Actor> CallJudge::waiting() const {
   return actors;
 }
 
+bool CallJudge::may_hold_as_copy(const Actor& actor) const {
+  const auto originals = originals_.find(actor.process);
+  if (originals == originals_.end() || actor.thread != "main" ||
+      claims_.releaser == Releaser::kAnyone) {
+    return false;
+  }
+  const auto& states = instances_[instance_of(actor.process)].states;
+  return std::any_of(states.begin(), states.end(), [&](const ModelState& state) {
+    return std::any_of(originals->second.begin(), originals->second.end(), [&](std::uint32_t id) {
+      return model_.holds(state, id, Mode::kExclusive) || model_.holds(state, id, Mode::kShared);
+    });
+  });
+}
+
 bool CallJudge::is_defined(const Actor& actor, Verb verb, Mode mode) {
+  if (may_hold_as_copy(actor)) return false;
   Call call{.worker = worker(actor), .verb = verb, .mode = mode};
   const auto& states = instances_[instance_of(actor.process)].states;
   return std::none_of(states.begin(), states.end(), [&](const ModelState& state) {

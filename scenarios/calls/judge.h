@@ -31,8 +31,8 @@ class CallJudge {
  public:
   CallJudge(const Claims& claims, Home home);
 
-  /// A process has come: unrelated, or (with a parent) forked from it.
-  void add_process(const std::string& process, const std::string& parent = {});
+  /// A process has come: unrelated, or forked by a thread of another.
+  void add_process(const std::string& process, const std::optional<Actor>& forker = {});
   /// A process has died; calls of its threads may have taken effect or not.
   void kill(const std::string& process);
   /// A thread that was in no call has ended.
@@ -43,7 +43,8 @@ class CallJudge {
   bool is_waiting(const Actor& actor) const;
   bool process_is_waiting(const std::string& process) const;
   /// Whether the call lies within the contract in every state that is possible now. The actor's
-  /// process is there, and it waits for nothing.
+  /// process is there, and it waits for nothing. What the copy of a holder, in a child that has a
+  /// copy of the lock, may do with it is for each lock to say.
   bool is_defined(const Actor& actor, Verb verb, Mode mode);
 
   void begin(const Move& call);
@@ -90,12 +91,14 @@ class CallJudge {
   std::string rule_of(const ModelState& state, const Outstanding& one, const Expectation& e) const;
   std::string holders(const ModelState& state) const;
   bool is_ancestor(const std::string& ancestor, std::string process) const;
+  bool may_hold_as_copy(const Actor& actor) const;
 
   Claims claims_;
   Model model_;
   std::vector<Instance> instances_;
   std::map<std::string, std::size_t> processes_;  // Living ones; to their instance.
   std::map<std::string, std::string> parents_;    // Forked to forker, dead ones too.
+  std::map<std::string, std::vector<std::uint32_t>> originals_;  // Whose copies main threads are.
   std::map<std::string, std::uint32_t> numbers_;  // Of processes, for the model.
   std::map<Actor, std::uint32_t> workers_;        // Living threads: main ones, and who has called.
   std::vector<std::string> names_{""};            // Of workers, dead ones too.

@@ -48,7 +48,7 @@ const Actor kB{"B", "main"};
 
 TEST(JudgeTest, AnOrdinaryStoryFits) {
   Story story("mp.Lock");
-  story->add_process("B", "A");
+  story->add_process("B", kA);
   EXPECT_EQ(story.call("A acquire", kGot).settle(), "");
   EXPECT_EQ(story.call("B try", Outcome::kBusy).settle(), "");
   EXPECT_EQ(story.call("B timed 30ms", Outcome::kTimedOut).settle(), "");
@@ -67,7 +67,7 @@ TEST(JudgeTest, TwoHoldersAreTold) {
   EXPECT_EQ(story.call("B try", kGot).settle(),
             "ME-3: 'B try' returned 'acquired', but it must return 'busy': A holds it");
   Story child("mp.RLock");
-  child->add_process("B", "A");
+  child->add_process("B", kA);
   EXPECT_EQ(child.call("A acquire", kGot).settle(), "");
   EXPECT_EQ(child.call("B acquire", kGot).settle(),
             "FK-1: 'B acquire' returned 'acquired', but it must wait: A holds it");
@@ -107,7 +107,7 @@ TEST(JudgeTest, CallsMadeTogetherMayTakeEffectInAnyOrder) {
 TEST(JudgeTest, AThreadLockIsCopiedByAFork) {
   Story story("th.Lock");
   EXPECT_EQ(story.call("A acquire", kGot).settle(), "");
-  story->add_process("B", "A");
+  story->add_process("B", kA);
   EXPECT_EQ(story.call("A release", kReleased).settle(), "");
   EXPECT_EQ(story.call("B try", Outcome::kBusy).settle(), "");
   EXPECT_EQ(story.call("B release", kReleased).settle(), "");
@@ -115,9 +115,25 @@ TEST(JudgeTest, AThreadLockIsCopiedByAFork) {
   EXPECT_EQ(story.call("A try", kGot).settle(), "");
 }
 
+TEST(JudgeTest, WhoIsTheCopyOfAHolderIsNotAskedWhatItHolds) {
+  Story story("th.RLock");
+  EXPECT_EQ(story.call("A acquire", kGot).settle(), "");
+  story->add_process("B", kA);
+  story->add_process("C", kB);
+  story->add_process("D", Actor{"A", "t1"});
+  EXPECT_FALSE(story->is_defined(kB, Verb::kTry, Mode::kExclusive));
+  EXPECT_FALSE(story->is_defined({"C", "main"}, Verb::kTry, Mode::kExclusive));
+  EXPECT_TRUE(story->is_defined({"B", "t1"}, Verb::kTry, Mode::kExclusive));
+  EXPECT_TRUE(story->is_defined({"D", "main"}, Verb::kTry, Mode::kExclusive));
+  EXPECT_EQ(story.call("A release", kReleased).settle(), "");
+  EXPECT_TRUE(story->is_defined(kA, Verb::kTry, Mode::kExclusive));
+  story->add_process("E", kA);
+  EXPECT_TRUE(story->is_defined({"E", "main"}, Verb::kTry, Mode::kExclusive));
+}
+
 TEST(JudgeTest, TheDeadKeepAProcessLockAndLoseAFileLock) {
   Story stuck("mp.Lock");
-  stuck->add_process("B", "A");
+  stuck->add_process("B", kA);
   EXPECT_EQ(stuck.call("B acquire", kGot).settle(), "");
   stuck->kill("B");
   EXPECT_EQ(stuck.call("A try", kGot).settle(),
@@ -136,14 +152,14 @@ TEST(JudgeTest, AFileLockMayStayWhileAForkedChildHasItsDescriptor) {
     Story file("fa.InterProcessLock");
     file->add_process("B");
     EXPECT_EQ(file.call("B acquire", kGot).settle(), "");
-    file->add_process("C", "B");
+    file->add_process("C", kB);
     file->kill("B");
     EXPECT_EQ(file.call("A acquire", answer).settle(), "");
   }
   Story gone("fa.InterProcessLock");
   gone->add_process("B");
   EXPECT_EQ(gone.call("B acquire", kGot).settle(), "");
-  gone->add_process("C", "B");
+  gone->add_process("C", kB);
   gone->kill("C");
   gone->kill("B");
   EXPECT_EQ(gone.call("A acquire", {}).settle().substr(0, 5), "LV-1:");
@@ -164,7 +180,7 @@ TEST(JudgeTest, AThreadThatEndsNeedNotTakeItsFileLockAlong) {
 
 TEST(JudgeTest, ACallOfTheDeadMayHaveTakenEffect) {
   Story story("mp.Lock");
-  story->add_process("B", "A");
+  story->add_process("B", kA);
   story.call("B acquire", {});
   story->kill("B");
   EXPECT_FALSE(story->surely_free("A"));

@@ -374,8 +374,10 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_conversions(c);
   }
   if (claims.crash != CrashBehaviour::kStuck) add_crashes(c, claims.reentrant);
-  if (claims.reentrant && claims.fork == ForkBehaviour::kShared) add_forks(c);
-  if (lock.home == Home::kMemory) add_wraps(c);
+  // Of locks on a path: forks are not modelled, and nothing wraps.
+  const bool in_memory = lock.home == Home::kMemory;
+  if (in_memory && claims.reentrant && claims.fork == ForkBehaviour::kShared) add_forks(c);
+  if (in_memory) add_wraps(c);
   return c.take();
 }
 
