@@ -303,9 +303,12 @@ class CallRunner {
     wait_for_deadlines();
     std::optional<Breach> breach = judge_.settle();
     bool proven = true;
-    if (breach && !pending_.empty()) {
+    for (bool answered = true; breach && answered && !pending_.empty();) {
       // Before anybody is accused, those who wait are watched until nothing can happen any more.
+      const std::size_t waited = pending_.size();
       proven = take(Want::kReply);
+      answered = pending_.size() < waited;
+      if (answered) take(Want::kEither);
       breach = judge_.settle();
     }
     if (!breach) return;

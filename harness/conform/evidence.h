@@ -16,10 +16,11 @@
 
 namespace hobbs {
 
+/// From the least restful on.
 enum class Rest : std::uint8_t {
   kMoving,        // Running, runnable, or in a state from which it goes on by itself.
-  kWaits,         // Asleep in a call without a timeout.
   kWaitsForTime,  // Asleep in a call that time ends, or that is not known.
+  kWaits,         // Asleep in a call without a timeout.
 };
 
 /// One look at one thread.

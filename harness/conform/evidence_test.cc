@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <thread>
 
 namespace hobbs {
 namespace {
@@ -60,6 +61,19 @@ TEST(WatchTest, WhoSleepsAgainAndAgainWaitsForTime) {
   Watch watch;
   while (watch.settled() < 6 || watch.story(poller.pid(), 0).turns < 3) look(watch, poller);
   EXPECT_TRUE(watch.time_matters());
+}
+
+TEST(WatchTest, AProcessIsAsRestlessAsItsThreads) {
+  const Child both([] {
+    std::thread poller([] {
+      while (true) poll(nullptr, 0, 20);
+    });
+    poller.join();
+  });
+  Watch watch;
+  while (watch.settled() < 6 || watch.story(both.pid(), 0).turns < 3) look(watch, both);
+  EXPECT_EQ(watch.story(both.pid(), 0).last.rest, Rest::kWaitsForTime);
+  EXPECT_EQ(watch.story(both.pid(), both.pid()).last.rest, Rest::kWaits);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@
 namespace hobbs {
 namespace {
 
-constexpr int kLookMs = 5;
+constexpr int kLookMs = 5;  // At least so long between two looks.
 // Looks in a row without a move of anybody that prove a block ...
 constexpr int kLooksToBlock = 6;
 // ... and that prove that a call will never return: no timer exists / one may exist.
@@ -35,6 +35,12 @@ std::int64_t now_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+/// Waits for an answer on one of the sockets; true if there is one.
+bool wait_for(std::vector<pollfd> items, std::int64_t timeout_ns) {
+  const timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
+  return ppoll(items.data(), items.size(), &timeout, nullptr) > 0;
 }
 
 [[noreturn]] void refuse(const char* what) {
@@ -380,15 +386,22 @@ CallStatus World::status_of(const PendingCall& call, const Watch& watch, Want wa
   return status;
 }
 
-/// True if something has arrived, at once or within `timeout_ms`.
+/// How long until the next look: of ever other length, since a poller of the same period would be
+/// met at the same point of it by all looks, for instance awake.
+std::int64_t World::look_ns() {
+  constexpr std::uint64_t kStepUs = 618, kMostUs = 1000;
+  return (kLookMs * 1000 + static_cast<std::int64_t>(++looks_ * kStepUs % kMostUs)) * 1000;
+}
+
+/// True if something has arrived, at once or within `timeout_ns`.
 bool World::news(const std::vector<PendingCall>& calls, const std::vector<CallStatus>& so_far,
-                 int timeout_ms) {
+                 std::int64_t timeout_ns) {
   std::vector<pollfd> items;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     if (so_far[i].kind == CallStatus::Kind::kReplied) continue;
     items.push_back({process(calls[i].actor.process).channel->socket(), POLLIN, 0});
   }
-  return poll(items.data(), items.size(), timeout_ms) > 0;
+  return wait_for(std::move(items), timeout_ns);
 }
 
 std::vector<CallStatus> World::await_all(const std::vector<PendingCall>& calls, Want want) {
@@ -397,18 +410,19 @@ std::vector<CallStatus> World::await_all(const std::vector<PendingCall>& calls, 
   const std::int64_t start_ns = now_ns();
   Watch watch(spin_ns_for(want, patience_));
   while (true) {
-    bool done = true;
+    bool done = true, news_came = false;
     for (std::size_t i = 0; i < calls.size(); ++i) {
       if (all[i].kind == Kind::kReplied) continue;
       if (!take_reply(calls[i], all[i])) {
         done = false;
       } else {
+        news_came = true;
         // Whoever waits may be about to move: look afresh.
         watch = Watch(spin_ns_for(want, patience_));
       }
     }
-    if (done) return all;
-    if (news(calls, all, kLookMs)) continue;
+    if (done || (news_came && want == Want::kReply)) return all;
+    if (news(calls, all, look_ns())) continue;
     watch.look(descendants_of(guardian_->pid()));
     bool all_blocked = true;
     for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -440,7 +454,7 @@ void World::rest(double seconds) {
   const std::int64_t until_ns = start_ns + static_cast<std::int64_t>(seconds * 1e9);
   Watch watch(spin_ns_for(Want::kEither, patience_));
   while (now_ns() < until_ns || watch.settled() < kLooksToBlock) {
-    poll(nullptr, 0, kLookMs);
+    wait_for({}, look_ns());
     watch.look(descendants_of(guardian_->pid()));
     if (now_ns() > until_ns + patience_.call_ns) {
       throw Undecided("the processes did not come to rest within " + in_seconds(patience_.call_ns));

@@ -84,7 +84,8 @@ class World {
   PendingCall send(const CaseStep& step, const std::string& arguments);
   CallStatus await(const PendingCall& call, Want want);
   /// As await() for several at once: returns when each has been answered or is proven to be
-  /// blocked, in `want`'s sense, while all the others that were not answered are.
+  /// blocked, in `want`'s sense, while all the others that were not answered are. If replies are
+  /// wanted, the first one ends it: it may have changed what the others are to do.
   std::vector<CallStatus> await_all(const std::vector<PendingCall>& calls, Want want);
 
   /// How much longer than it needed the call may have taken because the machine was busy, up to
@@ -116,8 +117,9 @@ class World {
   bool wait_for_death(Process& process, Want want);
   bool take_reply(const PendingCall& call, CallStatus& status);
   CallStatus status_of(const PendingCall& call, const Watch& watch, Want want);
+  std::int64_t look_ns();
   bool news(const std::vector<PendingCall>& calls, const std::vector<CallStatus>& so_far,
-            int timeout_ms);
+            std::int64_t timeout_ns);
   std::string last_words() const;
 
   const Canary& canary_;
@@ -131,6 +133,7 @@ class World {
   std::map<std::string, Process> processes_;
   std::uint64_t last_id_ = 0;
   std::int64_t alarm_until_ns_ = 0;
+  std::uint64_t looks_ = 0;
 };
 
 }  // namespace hobbs

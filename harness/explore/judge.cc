@@ -338,7 +338,8 @@ bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
       return fail(rule,
                   stuck + " for ever after " + name(dead) + " died: nobody recovers the lock");
     }
-    if (meeting != 0 && me.step.mode == Mode::kShared) {
+    const bool read_only = meeting != 0 || states_[me.step.lock].sharers != 0;
+    if (read_only && me.step.mode == Mode::kShared) {
       return fail(timed_out_ ? "TO-7" : "RW-2",
                   stuck + " although only readers hold the lock (" + holders(me.step.lock) + ")");
     }
