@@ -27,6 +27,9 @@ struct Request {
   // of its parent ("hobbs-PID-XXXXXX"), even after SIGKILL: name semaphores after that.
   std::string work_directory;
   bool stop_at_first_finding = true;
+  // Others try the lock too: a driver that cannot follow what its code does is skipped with the
+  // reason, as one that is unfit for it; alone it says that it knows nothing.
+  bool beside_others = false;
   // A named search (explore and step); 0 or empty: the driver's own plan.
   std::uint32_t workers = 0;
   std::uint32_t acquisitions = 0;

@@ -78,6 +78,8 @@ CampaignPlan plan_of(const Options& options, const Catalog& locks, const Drivers
   request.scenarios = options.scenarios;
   request.rules = options.rules;
   request.stop_at_first_finding = !options.keep_going;
+  const bool by_all = options.command == "verify" || options.command == "crash";
+  request.beside_others = by_all && options.drivers == "*";
   request.workers = options.workers;
   request.acquisitions = options.acquisitions;
   request.kills = options.kills;

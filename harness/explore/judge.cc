@@ -320,6 +320,11 @@ bool Judge::may_wait(int w) const {
   return e.may_wait || e.undefined;
 }
 
+bool Judge::behind_readers(int w) const {
+  const Watched& me = workers_[w];
+  return me.calling && me.step.mode == Mode::kShared && states_[me.step.lock].sharers != 0;
+}
+
 bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
   int upgraders = 0;
   for (int w = 0; w < n_; ++w) {
@@ -338,8 +343,7 @@ bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
       return fail(rule,
                   stuck + " for ever after " + name(dead) + " died: nobody recovers the lock");
     }
-    const bool read_only = meeting != 0 || states_[me.step.lock].sharers != 0;
-    if (read_only && me.step.mode == Mode::kShared) {
+    if (me.step.mode == Mode::kShared && (meeting != 0 || behind_readers(w))) {
       return fail(timed_out_ ? "TO-7" : "RW-2",
                   stuck + " although only readers hold the lock (" + holders(me.step.lock) + ")");
     }

@@ -57,6 +57,8 @@ class Judge {
   /// A futex wait of w was interrupted.
   void interrupted(int w) { workers_[w].signalled = true; }
 
+  /// Whether w is in a shared call while others hold the lock shared.
+  bool behind_readers(int w) const;
   /// Nothing moves any more. `blocked`: workers inside a call or a meeting. False: somebody should
   /// be able to go on.
   bool nothing_moves(std::uint32_t blocked, std::uint32_t meeting);

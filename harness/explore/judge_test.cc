@@ -49,6 +49,7 @@ class Told {
   std::string nothing_moves(std::uint32_t blocked) {
     return judge_->nothing_moves(blocked, 0) ? "" : judge_->broken().rule;
   }
+  bool behind_readers(int w) const { return judge_->behind_readers(w); }
 
  private:
   std::unique_ptr<LockSpec> lock_;
@@ -174,6 +175,21 @@ TEST(Judge, WhoDiedInACallMayHaveHeldTheLock) {
     EXPECT_EQ(told.leaves(1), "");
     EXPECT_EQ(told.calls(2, kLock, Outcome::kOwnerDied), "CR-3") << "nobody else has died";
   }
+}
+
+TEST(Judge, KnowsAReaderWhoIsLateFromOneWhoIsForgotten) {
+  Told late({});
+  EXPECT_EQ(late.takes(1, kRead), "");
+  EXPECT_EQ(late.begins(0, kRead), "");
+  EXPECT_TRUE(late.behind_readers(0));
+  EXPECT_FALSE(late.behind_readers(1));
+  EXPECT_EQ(late.nothing_moves(1), "RW-2");
+  Told forgotten({});
+  EXPECT_EQ(forgotten.takes(1, kRead), "");
+  EXPECT_EQ(forgotten.begins(0, kRead), "");
+  EXPECT_EQ(forgotten.leaves(1, kUnread), "");
+  EXPECT_FALSE(forgotten.behind_readers(0));
+  EXPECT_EQ(forgotten.nothing_moves(1), "LV-1");
 }
 
 TEST(Judge, SaysWhyNothingMoves) {

@@ -389,7 +389,9 @@ bool Scheduler::unstick() {
       if (!judge_.inside(w)) continue;
       if (me.state != State::kAsleep || me.wake_ns < me.call_deadline_ns) {
         polls = true;
-      } else if (!judge_.may_wait(w)) {
+      } else if (!judge_.may_wait(w) && !judge_.behind_readers(w)) {
+        // A reader whom a mark that a writer left holds back until the readers inside have gone is
+        // only late (Rust's RwLock, PostgreSQL's LWLock): they may go in time.
         lost |= 1u << w;
       }
     }

@@ -86,6 +86,12 @@ TEST_F(FreeDriverTest, CatchesAnEarlyTimeout) { expect_caught("hasty_timeout", "
 TEST_F(FreeDriverTest, CatchesALeakedPermit) { expect_caught("leaky_semaphore", "*"); }
 TEST_F(FreeDriverTest, CatchesShallowNesting) { expect_caught("shallow_reentry", "burst/nested"); }
 TEST_F(FreeDriverTest, CatchesAnUnnoticedDeath) { expect_caught("orphaned_lock", "crash/*"); }
+TEST_F(FreeDriverTest, CatchesATakeoverFromTheLiving) {
+  expect_caught(spec_of<TakesAside>("takes_aside"), {"ST-3", "CR-5"}, "crash/stampede");
+}
+TEST_F(FreeDriverTest, CatchesAnUpgradeThatLetsOthersIn) {
+  expect_caught(path_spec_of<Converts>("converts"), {"RW-1", "RW-7"}, "burst/conversions");
+}
 TEST_F(FreeDriverTest, CatchesSuccessByInterruption) {
   expect_caught(path_spec_of<InterruptedIsMine>("interrupted"), {"ME-1", "ME-2"}, "burst/signals");
 }

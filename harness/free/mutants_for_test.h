@@ -317,4 +317,53 @@ class SeesDeadlocks {
   typename P::template atomic<std::uint32_t> word_{};
 };
 
+/// Clears what it takes for a dead holder's mark and, if it was a living one's, puts it back (ST-3).
+template <class P>
+class TakesAside {
+ public:
+  static constexpr Claims claims{.crash = CrashBehaviour::kTakeover};
+
+  void lock() {
+    for (std::uint32_t seen = 0; !word_.compare_exchange_strong(seen, P::self()); seen = 0) {
+      if (P::alive(seen)) {
+        P::pause();
+        continue;
+      }
+      const std::uint32_t taken = word_.exchange(0);
+      std::uint32_t free = 0;  // BUG: somebody may be in by now.
+      if (taken != seen && P::alive(taken)) word_.compare_exchange_strong(free, taken);
+    }
+  }
+  void unlock() {
+    std::uint32_t me = P::self();
+    word_.compare_exchange_strong(me, 0);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+};
+
+/// Upgrades as flock(2) converts: it lets go of the one hold before it waits for the other (RW-1).
+class Converts {
+ public:
+  explicit Converts(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~Converts() { ::close(descriptor_); }
+  void lock() { call(LOCK_EX); }
+  void unlock() { call(LOCK_UN); }
+  void lock_shared() { call(LOCK_SH); }
+  void unlock_shared() { call(LOCK_UN); }
+  bool upgrade() {
+    call(LOCK_EX);  // BUG.
+    return true;
+  }
+
+ private:
+  void call(int operation) {
+    while (::flock(descriptor_, operation) != 0) {
+    }
+  }
+  int descriptor_;
+};
+
 }  // namespace hobbs

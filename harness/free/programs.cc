@@ -324,6 +324,19 @@ void add_wraps(Families& f) {
 }
 
 /// A dead worker is one that was killed at an operation of the lock, one after the other.
+/// Who finds a holder dead looks, waits a moment and acts; meanwhile others do the same, and a new
+/// holder comes.
+template <class OnlyOnce>
+void add_stampede(Families& f, OnlyOnce only_once) {
+  const std::string again = "lock work unlock lock work(20us) unlock lock work unlock";
+  std::string crowd = "kill=0@1: lock work(2ms) unlock";
+  for (int i = 0; i < 5; ++i) crowd += " | " + again;
+  Family& stampede =
+      f.add("crash/stampede", "ST-3,CR-5,ME-1", "a holder dies before many who wait", {crowd});
+  only_once(stampede);
+  stampede.means = {{"ME-1", "ST-3"}};
+}
+
 void add_crashes(Families& f) {
   const std::string rules = "CR-1,CR-3,CR-5,CR-6,CR-8,CR-17,ME-1,ME-2";
   std::vector<std::string> texts = {
@@ -364,6 +377,7 @@ void add_crashes(Families& f) {
   many.nemeses = {Nemesis::kNone};
   many.weight = 4;
   many.means = {{"CR-5", "CR-9"}};
+  if (f.lock().claims.crash != CrashBehaviour::kReleasedBySystem) add_stampede(f, only_once);
   const bool thread_owns = f.lock().claims.releaser == Releaser::kThread &&
                            f.lock().claims.crash != CrashBehaviour::kReleasedBySystem &&
                            f.lock().home == Home::kMemory && f.lock().claims.thread_shared;
@@ -507,8 +521,7 @@ std::vector<Family> families_of(const LockSpec& lock) {
   if (claims.reentrant) add_nested(f);
   if (lock.real.has_shared()) {
     add_readers(f);
-    // Of locks on files, conversions are not promised to be atomic.
-    if (lock.home == Home::kMemory) add_conversions(f);
+    add_conversions(f);
   }
   add_several(f);
   add_places(f);

@@ -140,9 +140,9 @@ std::vector<Result> StepDriver::run(const LockSpec& lock, const Request& request
     if (last.verdict == Verdict::kFail && request.stop_at_first_finding) return results;
     // What one small program runs into, the larger ones do too.
     const bool only_here = cases[i].program.signals > 0 || failure;
-    if (last.verdict == Verdict::kInconclusive && last.executions < 1000 && !only_here) {
-      return results;
-    }
+    const bool undecided =
+        last.verdict == Verdict::kInconclusive || last.verdict == Verdict::kSkipped;
+    if (undecided && last.executions < 1000 && !only_here) return results;
   }
   return results;
 }

@@ -213,7 +213,9 @@ Result search_one(const StepCase& one, const Request& request) {
       break;
     case SearchReport::End::kUnknown:
     case SearchReport::End::kLimit:
-      result.verdict = Verdict::kInconclusive;
+      result.verdict = report.end == SearchReport::End::kUnknown && request.beside_others
+                           ? Verdict::kSkipped
+                           : Verdict::kInconclusive;
       result.reason = report.summary + " (" + searched.counts + " visited)";
       break;
   }
