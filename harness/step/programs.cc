@@ -85,6 +85,10 @@ std::vector<NamedProgram> step_programs(const LockSpec& lock, unsigned workers,
   if (ops.acquire_until != nullptr) {
     list.push_back(program("timed-among-2", {once, section(Verb::kTimed), once}));
   }
+  if (ops.acquire_until != nullptr && ops.has_shared()) {
+    list.push_back(program("timed-writer", {read, section(Verb::kTimed), once, read}));
+    list.back().on_demand = true;
+  }
   // Two permits are only fought for by more than two.
   if (claims.semaphore && claims.permits == 2) {
     list.push_back(program("4x1", {once, once, once, once}));

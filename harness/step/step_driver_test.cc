@@ -2,12 +2,14 @@
 // libraries' are searched completely and found clean.
 #include "harness/step/step_driver.h"
 
+#include <gnu/libc-version.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <string>
 
 #include "harness/step/subjects_for_test.h"
+#include "locks/adapters/adapters.h"
 
 namespace hobbs {
 namespace {
@@ -127,6 +129,24 @@ struct AsksTheTime {
   }
   void unlock() { word.store(0); }
 };
+
+/// See surprises_test.cc.
+TEST(Step, FindsTheReaderThatGlibcsRwlockLoses) {
+  if (std::string(gnu_get_libc_version()) != "2.36") GTEST_SKIP() << "examined in glibc 2.36";
+  for (const LockSpec& lock : pthread_locks()) {
+    if (lock.name != "pthread.rwlock" && lock.name != "pthread.rwlock_prefer_writer") continue;
+    Request request = request_for(std::chrono::seconds(100));
+    request.memory = "sc";
+    request.scenarios = "binary/sc/timed-writer";
+    StepDriver driver;
+    const std::vector<Result> results = driver.run(lock, request);
+    ASSERT_EQ(results.size(), 1u) << "only where it is named";
+    const bool prefers_writers = lock.name != "pthread.rwlock";
+    EXPECT_EQ(results[0].verdict, prefers_writers ? Verdict::kFail : Verdict::kPass);
+    if (!prefers_writers) continue;
+    EXPECT_EQ(results[0].rule, "LV-1");
+  }
+}
 
 TEST(Step, LetsTimePassForWhoeverAsksForIt) {
   EXPECT_EQ(accusation(spec_of<AsksTheTime<false>>("asks the time")), "");

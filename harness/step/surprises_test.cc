@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <boost/interprocess/sync/named_mutex.hpp>
@@ -163,6 +164,118 @@ TEST(Surprises, GlibcsPriorityInheritingMutexAbortsAWaiterWhenItsOwnerDies) {
   ASSERT_TRUE(asleep);
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(WTERMSIG(status), SIGABRT);
+}
+
+struct Hall {
+  pthread_rwlock_t lock;
+  volatile bool may_leave, writer_is_in, writer_has_left, late_reader_is_in;
+  unsigned readers() const { return *const_cast<const volatile unsigned*>(&lock.__data.__readers); }
+  unsigned writers() const { return *const_cast<const volatile unsigned*>(&lock.__data.__writers); }
+};
+
+template <class Holds>
+bool comes(Holds holds) {
+  for (int i = 0; i < kMomentsMax && !holds(); ++i) pass_a_moment();
+  return holds();
+}
+
+template <class Does>
+pid_t start(Does does) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  does();
+  ::_exit(0);
+}
+
+/// Steps a stopped child, instruction by instruction, until `holds`.
+template <class Holds>
+bool steps_until(pid_t pid, Holds holds) {
+  while (!holds()) {
+    int status = 0;
+    if (::ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr) != 0) return false;
+    if (::waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) return false;
+  }
+  return true;
+}
+
+// The last reader of glibc's rwlock begins the write phase in `readers` and says so in
+// `wrphase_futex` afterwards. If the writer that waits for it (of a kind that prefers writers) gives
+// up by its deadline meanwhile, it hands the lock over to another, which sees the write phase and
+// does not wait for that word either. It may leave again before the word is written: then the word
+// tells of a write phase in the middle of a read phase, and a reader that has registered already
+// sleeps for ever beside a lock that any other reader gets. Found by `hobbs step --locks
+// 'pthread.rwlock_*writer*'`, four processes, 51 transitions.
+TEST(Surprises, GlibcsRwlockLosesAReaderWhenAWriterGivesUp) {
+  if (std::string(gnu_get_libc_version()) != "2.36") {
+    GTEST_SKIP() << "examined in glibc 2.36, this is " << gnu_get_libc_version();
+  }
+  constexpr unsigned kWritePhase = 1, kWriteLocked = 2, kOneReader = 8;
+  auto* hall = static_cast<Hall*>(
+      ::mmap(nullptr, sizeof(Hall), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(hall, MAP_FAILED);
+  pthread_rwlockattr_t attributes;
+  pthread_rwlockattr_init(&attributes);
+  pthread_rwlockattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  pthread_rwlock_init(&hall->lock, &attributes);
+
+  const pid_t first_reader = start([hall] {
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(1);
+    pthread_rwlock_rdlock(&hall->lock);
+    ::raise(SIGSTOP);
+    pthread_rwlock_unlock(&hall->lock);
+  });
+  int status = 0;
+  ASSERT_EQ(::waitpid(first_reader, &status, 0), first_reader);
+  if (!WIFSTOPPED(status)) GTEST_SKIP() << "no permission to trace";
+  const pid_t impatient = start([hall] {
+    timespec deadline{};
+    ::clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 4;
+    if (pthread_rwlock_timedwrlock(&hall->lock, &deadline) == 0) ::_exit(1);
+  });
+  ASSERT_TRUE(comes([&] { return hall->readers() == kOneReader + kWriteLocked; }));
+  ASSERT_TRUE(falls_asleep(impatient));
+  ASSERT_TRUE(steps_until(first_reader,
+                          [&] { return hall->readers() == kWritePhase + kWriteLocked; }));
+
+  const pid_t writer = start([hall] {
+    pthread_rwlock_wrlock(&hall->lock);
+    hall->writer_is_in = true;
+    comes([hall] { return hall->may_leave; });
+    pthread_rwlock_unlock(&hall->lock);
+    hall->writer_has_left = true;
+  });
+  ASSERT_TRUE(comes([&] { return hall->writers() == 1; }));
+  ::waitpid(impatient, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "it gives up, and hands over";
+  ASSERT_TRUE(comes([&] { return hall->writer_is_in; }));
+  const pid_t late_reader = start([hall] {
+    pthread_rwlock_rdlock(&hall->lock);
+    hall->late_reader_is_in = true;
+  });
+  ASSERT_TRUE(comes([&] { return hall->readers() >= kOneReader; }));
+  ::kill(late_reader, SIGSTOP);
+  ASSERT_TRUE(comes([&] { return state_of(late_reader) == 'T'; }));
+  hall->may_leave = true;
+  ASSERT_TRUE(comes([&] { return hall->writer_has_left; }));
+  ::waitpid(writer, &status, 0);
+  ASSERT_EQ(hall->readers(), kOneReader) << "a read phase, and the late reader is of it";
+  ::ptrace(PTRACE_DETACH, first_reader, nullptr, nullptr);  // It tells of a write phase at last.
+  ::waitpid(first_reader, &status, 0);
+  ::kill(late_reader, SIGCONT);
+
+  ASSERT_TRUE(falls_asleep(late_reader));
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(pthread_rwlock_rdlock(&hall->lock), 0) << "others come and go";
+    EXPECT_EQ(pthread_rwlock_unlock(&hall->lock), 0);
+    pass_a_moment();
+  }
+  EXPECT_FALSE(hall->late_reader_is_in);
+  EXPECT_EQ(state_of(late_reader), 'S') << "asleep in a read phase";
+  ::kill(late_reader, SIGKILL);
+  ::waitpid(late_reader, &status, 0);
+  ::munmap(hall, sizeof(Hall));
 }
 
 // Boost's named mutex is a POSIX semaphore here; where sem_wait() is ended by a signal, its lock()
