@@ -251,5 +251,73 @@ TEST(Fences, OfThePlatformAreSeen) {
   expect_caught(spec_of<HalfFenced>("half_fenced"), "MM-1");
 }
 
+/// A writer who has slept marks the lock, since others may sleep yet, and a downgrade keeps the mark:
+/// readers who come then wait until the reader has gone, although no writer waits. Late, as in Rust's
+/// RwLock and PostgreSQL's LWLock, and not forgotten, unless the last reader does not `kTell`.
+template <class P, bool kTell>
+class KeepsTheMark {
+ public:
+  void lock() {
+    std::uint32_t others = 0;
+    for (;;) {
+      std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      if ((seen & ~kWriters) == 0) {
+        if (take(seen, seen | kWriter | others)) return;
+        continue;
+      }
+      if ((seen & kWriters) == 0 && !take(seen, seen | kWriters)) continue;
+      others = kWriters;
+      P::futex_wait(word_, seen | kWriters);
+    }
+  }
+  void unlock() {
+    word_.exchange(0, std::memory_order_release);
+    P::futex_wake(word_, kEverybody);
+  }
+  void lock_shared() {
+    for (bool has_slept = false;;) {
+      std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      if ((seen & kWriter) == 0 && (has_slept || (seen & kWriters) == 0)) {
+        if (take(seen, seen + 1)) return;
+        continue;
+      }
+      P::futex_wait(word_, seen);
+      has_slept = true;
+    }
+  }
+  void unlock_shared() {
+    std::uint32_t left = word_.fetch_sub(1, std::memory_order_release) - 1;
+    if ((left & ~kWriters) != 0 || !kTell) return;
+    word_.compare_exchange_strong(left, 0, std::memory_order_relaxed, std::memory_order_relaxed);
+    P::futex_wake(word_, kEverybody);
+  }
+  void downgrade() {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_strong(seen, (seen & kWriters) + 1, std::memory_order_release,
+                                          std::memory_order_relaxed)) {
+    }
+    P::futex_wake(word_, kEverybody);
+  }
+
+ private:
+  static constexpr std::uint32_t kWriter = 1u << 30, kWriters = 1u << 31;
+  static constexpr int kEverybody = 1 << 30;
+
+  bool take(std::uint32_t seen, std::uint32_t next) {
+    return word_.compare_exchange_strong(seen, next, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+using LateReaders = KeepsTheMark<P, true>;
+template <class P>
+using ForgottenReaders = KeepsTheMark<P, false>;
+
+TEST(Waiting, OfReadersForReadersIsLateOrForEver) {
+  expect_healthy(spec_of<LateReaders>("late"));
+  expect_caught(spec_of<ForgottenReaders>("forgotten"), "LV-1 RW-2");
+}
+
 }  // namespace
 }  // namespace hobbs

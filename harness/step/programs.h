@@ -14,7 +14,7 @@ struct NamedProgram {
   Program program;
   unsigned kills = 0;
   unsigned signals = 0;  // Signals and spurious wakes.
-  bool on_demand = false;  // Too large for many locks: run where --scenarios names it.
+  bool on_demand = false;  // Too large for many locks: run where --scenarios asks for it.
 };
 
 /// In the order of growing size, so that the first finding is the smallest. `workers` and

@@ -59,10 +59,6 @@ std::string refusal(const Request& request) {
   return "";
 }
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::vector<StepCase> chosen_cases(const LockSpec& lock, const Request& request) {
   const int preemptions = request.strategy == "bounded" && request.preemptions < 0
                               ? kPreemptionsIfBounded
@@ -74,7 +70,7 @@ std::vector<StepCase> chosen_cases(const LockSpec& lock, const Request& request)
       const StepCase one =
           step::make_case(lock, program, memory, preemptions, request.work_directory);
       if (request.strategy == "native" && !can_run_natively(one)) continue;
-      if (program.on_demand && !contains(request.scenarios, program.name)) continue;
+      if (program.on_demand && request.scenarios == "*") continue;
       if (glob_match(request.scenarios, one.scenario()) &&
           glob_match_any(request.rules, one.rules())) {
         chosen.push_back(one);
@@ -105,7 +101,7 @@ std::vector<ScenarioInfo> StepDriver::scenarios(const LockSpec& lock) const {
       const StepCase one = step::make_case(lock, program, memory, -1, "");
       list.push_back(
           {one.scenario(), one.rules(),
-           std::string(program.on_demand ? "where --scenarios names it, " : "") +
+           std::string(program.on_demand ? "where --scenarios asks for it, " : "") +
                "every interleaving of the lock's own machine code: " + to_text(program.program)});
     }
   }
