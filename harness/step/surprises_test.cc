@@ -41,11 +41,22 @@ char state_of(pid_t pid) {
   return state == nullptr ? '?' : state[2];
 }
 
+template <class Holds>
+bool comes(Holds holds) {
+  for (int i = 0; i < kMomentsMax && !holds(); ++i) pass_a_moment();
+  return holds();
+}
+
 bool falls_asleep(pid_t pid) {
-  for (int i = 0; i < kMomentsMax && state_of(pid) != 'S'; ++i) {
-    pass_a_moment();
-  }
-  return state_of(pid) == 'S';
+  return comes([pid] { return state_of(pid) == 'S'; });
+}
+
+/// Zeroed, for this process and those that it forks; null: the system refuses.
+template <class T>
+T* shared_memory() {
+  void* at =
+      ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return at == MAP_FAILED ? nullptr : static_cast<T*>(at);
 }
 
 struct Room {
@@ -75,9 +86,8 @@ TEST(Surprises, GlibcsRobustMutexLosesAWakeToAThirdProcess) {
   if (std::string(gnu_get_libc_version()) != "2.36") {
     GTEST_SKIP() << "examined in glibc 2.36, this is " << gnu_get_libc_version();
   }
-  auto* room = static_cast<Room*>(
-      ::mmap(nullptr, sizeof(Room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  ASSERT_NE(room, MAP_FAILED);
+  auto* room = shared_memory<Room>();
+  ASSERT_NE(room, nullptr);
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
   pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
@@ -134,9 +144,8 @@ TEST(Surprises, GlibcsPriorityInheritingMutexAbortsAWaiterWhenItsOwnerDies) {
   if (std::string(gnu_get_libc_version()) != "2.36") {
     GTEST_SKIP() << "examined in glibc 2.36, this is " << gnu_get_libc_version();
   }
-  auto* room = static_cast<Room*>(
-      ::mmap(nullptr, sizeof(Room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  ASSERT_NE(room, MAP_FAILED);
+  auto* room = shared_memory<Room>();
+  ASSERT_NE(room, nullptr);
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
   pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
@@ -148,7 +157,7 @@ TEST(Surprises, GlibcsPriorityInheritingMutexAbortsAWaiterWhenItsOwnerDies) {
     room->locked = true;
     for (;;) ::pause();
   }
-  for (int i = 0; i < kMomentsMax && !room->locked; ++i) pass_a_moment();
+  ASSERT_TRUE(comes([&] { return room->locked; }));
   const pid_t waiter = ::fork();
   if (waiter == 0) {
     std::fclose(stderr);  // Its last words are known.
@@ -172,12 +181,6 @@ struct Hall {
   unsigned readers() const { return *const_cast<const volatile unsigned*>(&lock.__data.__readers); }
   unsigned writers() const { return *const_cast<const volatile unsigned*>(&lock.__data.__writers); }
 };
-
-template <class Holds>
-bool comes(Holds holds) {
-  for (int i = 0; i < kMomentsMax && !holds(); ++i) pass_a_moment();
-  return holds();
-}
 
 template <class Does>
 pid_t start(Does does) {
@@ -210,9 +213,8 @@ TEST(Surprises, GlibcsRwlockLosesAReaderWhenAWriterGivesUp) {
     GTEST_SKIP() << "examined in glibc 2.36, this is " << gnu_get_libc_version();
   }
   constexpr unsigned kWritePhase = 1, kWriteLocked = 2, kOneReader = 8;
-  auto* hall = static_cast<Hall*>(
-      ::mmap(nullptr, sizeof(Hall), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  ASSERT_NE(hall, MAP_FAILED);
+  auto* hall = shared_memory<Hall>();
+  ASSERT_NE(hall, nullptr);
   pthread_rwlockattr_t attributes;
   pthread_rwlockattr_init(&attributes);
   pthread_rwlockattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
