@@ -4,11 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -39,12 +44,55 @@ hobbs_fibre_entry:
 namespace hobbs::explore {
 namespace {
 
+constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15ull, kMix = 0xff51afd7ed558ccdull;
+
 std::size_t page_bytes() {
   static const std::size_t bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   return bytes;
 }
 
+/// Sets that nobody uses, by the thread that made them. Not in a thread_local variable: explorers
+/// set those back in time.
+class Store {
+ public:
+  std::unique_ptr<Fibres> take(int count) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::ranges::find_if(spare_, [count](const Spare& spare) {
+      return spare.thread == std::this_thread::get_id() && spare.fibres->size() == count;
+    });
+    if (found == spare_.end()) return nullptr;
+    std::unique_ptr<Fibres> fibres = std::move(found->fibres);
+    spare_.erase(found);
+    return fibres;
+  }
+  void give_back(std::unique_ptr<Fibres> fibres) {
+    const std::scoped_lock lock(mutex_);
+    if (spare_.size() == kMostSpare) spare_.erase(spare_.begin());
+    spare_.push_back({std::this_thread::get_id(), std::move(fibres)});
+  }
+
+ private:
+  static constexpr std::size_t kMostSpare = 16;
+  struct Spare {
+    std::thread::id thread;
+    std::unique_ptr<Fibres> fibres;
+  };
+  std::mutex mutex_;
+  std::vector<Spare> spare_;
+};
+
+Store& store() {
+  static Store* const store = new Store;  // Outlives all threads.
+  return *store;
+}
+
 }  // namespace
+
+LeasedFibres::LeasedFibres(int count) : fibres_(store().take(count)) {
+  if (!fibres_) fibres_ = std::make_unique<Fibres>(count);
+}
+
+LeasedFibres::~LeasedFibres() { store().give_back(std::move(fibres_)); }
 
 Fibres::Fibres(int count, std::size_t stack_bytes)
     : fibres_(new Fibre[static_cast<std::size_t>(count) + 1]),
@@ -126,13 +174,25 @@ Fibres::Live Fibres::live(int index) const {
 
 std::uint64_t Fibres::fingerprint(int index) const {
   const Live bytes = live(index);
-  std::uint64_t hash =
-      reinterpret_cast<std::uintptr_t>(at(index).context.instruction) * 0x9e3779b97f4a7c15ull ^
+  const std::uint64_t start =
+      reinterpret_cast<std::uintptr_t>(at(index).context.instruction) * kSpread ^
       static_cast<std::uint64_t>(bytes.end - bytes.begin) << 48;
-  for (const std::byte* at = bytes.begin; at + 8 <= bytes.end; at += 8) {
+  // Lanes that do not wait for each other's multiplications.
+  std::array<std::uint64_t, 4> lanes{start, start + 1, start + 2, start + 3};
+  const auto mix = [](std::uint64_t& lane, const std::byte* at) {
     std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    hash = (hash ^ word) * 0xff51afd7ed558ccdull;
+    std::memcpy(&word, at, sizeof word);
+    lane = (lane ^ word) * kMix;
+    lane ^= lane >> 32;
+  };
+  const std::byte* from = bytes.begin;
+  for (; from + 32 <= bytes.end; from += 32) {
+    for (std::size_t lane = 0; lane < lanes.size(); ++lane) mix(lanes[lane], from + 8 * lane);
+  }
+  for (; from + 8 <= bytes.end; from += 8) mix(lanes[0], from);
+  std::uint64_t hash = 0;
+  for (const std::uint64_t lane : lanes) {
+    hash = (hash ^ lane) * kMix;
     hash ^= hash >> 32;
   }
   return hash;

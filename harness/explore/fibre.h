@@ -116,4 +116,21 @@ class Fibres {
   std::size_t stride_ = 0;
 };
 
+/// A set of fibres that is used again: it goes back to a store of its thread's when the lease ends,
+/// for the system takes longer to map a stack than many a search runs on it. What stands on its
+/// stacks is of no promise; its users start them anew, as ever.
+class LeasedFibres {
+ public:
+  explicit LeasedFibres(int count);
+  ~LeasedFibres();
+  LeasedFibres(const LeasedFibres&) = delete;
+  LeasedFibres& operator=(const LeasedFibres&) = delete;
+
+  Fibres& operator*() const { return *fibres_; }
+  Fibres* operator->() const { return fibres_.get(); }
+
+ private:
+  std::unique_ptr<Fibres> fibres_;
+};
+
 }  // namespace hobbs::explore

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <set>
 #include <string>
+#include <thread>
 
 namespace hobbs::explore {
 namespace {
@@ -42,10 +45,53 @@ TEST(Fibres, KeepTheirStacksAndStartAnew) {
   EXPECT_EQ(shared.sum, 6);
 }
 
+TEST(LeasedFibres, AreUsedAgainByTheThreadThatGaveThemBack) {
+  const Fibres* first = nullptr;
+  {
+    const LeasedFibres lease(2);
+    first = &*lease;
+    const LeasedFibres other(2);
+    EXPECT_NE(&*other, first) << "that one is in use";
+  }
+  const LeasedFibres larger(3);
+  EXPECT_EQ(larger->size(), 3);
+  std::thread([first] { EXPECT_NE(&*LeasedFibres(2), first); }).join();
+  const LeasedFibres again(2), too(2);
+  EXPECT_TRUE(&*again == first || &*too == first);
+}
+
 int fall(volatile int* depth) {
   volatile char frame[512] = {};
   *depth = *depth + 1;
   return *depth < 1'000'000 ? fall(depth) + frame[0] : 0;
+}
+
+/// Goes as deep as it is told, and leaves what it wrote there.
+void leave_marks(void* argument) {
+  Self& self = *static_cast<Self*>(argument);
+  volatile std::uint64_t frame[64];
+  for (auto& word : frame) word = 0x5a5a5a5a00000000u + static_cast<unsigned>(self.index);
+  self.shared->fibres.switch_to(Fibres::kMain);
+}
+
+TEST(Fibres, FingerprintsTellStatesApartInEveryWord) {
+  Shared shared;
+  std::set<std::uint64_t> seen;
+  Self self{&shared, 0};
+  shared.fibres.start(0, leave_marks, &self);
+  shared.fibres.switch_to(0);
+  const Fibres::Live live = shared.fibres.live(0);
+  const std::uint64_t before = shared.fibres.fingerprint(0);
+  seen.insert(before);
+  int words = 0;
+  for (std::byte* at = live.begin; at + 8 <= live.end; at += 8, ++words) {
+    *at ^= std::byte{1};
+    seen.insert(shared.fibres.fingerprint(0));
+    *at ^= std::byte{1};
+  }
+  EXPECT_GT(words, 64);
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(words) + 1);
+  EXPECT_EQ(shared.fibres.fingerprint(0), before);
 }
 
 TEST(FibresDeathTest, GuardPageStopsAnOverflow) {

@@ -6,7 +6,7 @@
 namespace hobbs::explore::graph {
 namespace {
 
-constexpr std::size_t kWipedStackBytes = 16 * 1024;
+constexpr std::size_t kWipedStackBytes = 8 * 1024;
 constexpr std::size_t kArenaAlignment = 4096;
 constexpr std::size_t kMaxCells = 250;       // A location is one byte.
 constexpr std::int64_t kDeepestNesting = 4;  // More acquires in one step are too many events.
@@ -56,7 +56,7 @@ LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology to
 void LoneWorker::prepare() {
   FileSystem files;
   files.reset();
-  DirectMachine direct(fibres_, kDirectFibre, files);
+  DirectMachine direct(*fibres_, kDirectFibre, files);
   const bool done = direct.run(1, kStartNs, [this] {
     ops().construct(lock_at(0), nullptr);
     for (std::uint32_t pair = 0; pair < program_.preset; ++pair) {
@@ -91,8 +91,8 @@ void LoneWorker::start(int w, bool spoilt) {
   deadline_ns_ = kNever;
   marks_.clear();
   progress_.begin();
-  fibres_.wipe(kFibre, kWipedStackBytes);
-  fibres_.start(kFibre, &LoneWorker::enter, this);
+  fibres_->wipe(kFibre, kWipedStackBytes);
+  fibres_->start(kFibre, &LoneWorker::enter, this);
   run();
 }
 
@@ -111,7 +111,7 @@ void LoneWorker::run() {
   }
   const MachineScope scope(*this);
   thread_image_.save(pristine_image_.data());
-  fibres_.switch_to(kFibre);
+  fibres_->switch_to(kFibre);
   dirty_ = std::memcmp(arena_, snapshot_.data(), snapshot_.size()) != 0;
   if (dirty_ && !spoilt_) note_plain_data();
   if (thread_image_.differs(pristine_image_.data())) {
@@ -137,7 +137,7 @@ void LoneWorker::note_plain_data() {
 }
 
 std::uint64_t LoneWorker::fingerprint() const {
-  std::uint64_t hash = fibres_.fingerprint(kFibre);
+  std::uint64_t hash = fibres_->fingerprint(kFibre);
   for (std::size_t i = 0; dirty_ && i < snapshot_.size(); ++i) {
     if (arena_[i] == snapshot_[i]) continue;
     hash = (hash ^ (i << 8 | std::to_integer<std::uint64_t>(arena_[i]))) * 0xff51afd7ed558ccdull;
@@ -147,7 +147,7 @@ std::uint64_t LoneWorker::fingerprint() const {
 
 void LoneWorker::leave(State state) {
   state_ = state;
-  fibres_.switch_to(Fibres::kMain);
+  fibres_->switch_to(Fibres::kMain);
 }
 
 std::uint64_t LoneWorker::ask(const Request& request) {

@@ -137,7 +137,7 @@ class LoneWorker final : private Machine {
   const LockSpec& lock_;
   const Program& program_;
   const Topology topology_;
-  Fibres fibres_;
+  LeasedFibres fibres_;
   ThreadImage thread_image_;
   std::vector<std::byte> pristine_image_;
   std::vector<std::byte> bytes_;  // Owns the arena.
