@@ -6,6 +6,7 @@
 #include "locks/lock.h"
 #include "locks/reference/anderson_lock.h"
 #include "locks/reference/bakery_lock.h"
+#include "locks/reference/big_reader_lock.h"
 #include "locks/reference/clh_lock.h"
 #include "locks/reference/counting_semaphore.h"
 #include "locks/reference/futex_mutex.h"
@@ -77,6 +78,9 @@ Catalog reference_catalog() {
                                   "Courtois, Heymans and Parnas 1971"),
       entry<PhaseFairLock>("rw_phase_fair", "Reader and writer phases alternate; downgrade; timed.",
                            "Brandenburg and Anderson 2010"),
+      entry<BigReaderLock>("rw_big_reader",
+                           "Each reader has a word of its own; writers ask them all; downgrade.",
+                           "Hsieh and Weihl 1992; Linux 2.4 brlock"),
       entry<SeqLock>("seqlock", "The writer side; readers validate instead of holding.",
                      "Lameter 2005; Boehm 2012"),
   };

@@ -3,7 +3,9 @@
 //
 //   state                        lock                   try_lock         unlock by owner / other
 //   0 free                       me, acquired           me, acquired     kNotLocked / kNotLocked
-//   owner                 held   +waiters, sleeps       kBusy            0 / kNotOwner
+//   owner                 held   +spinner, then         kBusy            0 / kNotOwner
+//                                +waiters, sleeps
+//   owner + spinner       held   as above               kBusy            0, gives way / kNotOwner
 //   owner + waiters       held   sleeps                 kBusy            0, wakes one / kNotOwner
 //   dead owner (+waiters)        me + waiters, told     me + waiters,    - / kNotOwner
 //                                                       told
@@ -15,11 +17,18 @@
 // kLongestNap without looking: whether the lock is free, and whether its owner lives.
 // The owner is asked for only after a nap that nobody ended: asking costs a system call.
 //
+// Giving way. Whoever has just unlocked finds the word free, in its own cache, long before a
+// spinner has seen it, and would go on taking it until the spinner's waits are as long as a sleep.
+// So a spinner says so in the word, and an unlocker that reads this pauses for as long as a spinner
+// needs. The bit promises nothing: every unlock and every change of the owner drops it, a spinner
+// that still looks sets it again, one that died costs the next unlocker those pauses, once.
+//
 // Memory orders. Each compare-exchange that takes the lock is an acquire, unlock()'s exchange a
 // release, and all changes are read-modify-writes: a taker synchronises with the last unlock even
 // if owners died since (they prolong its release sequence). What a dead owner wrote is ordered by
-// its death, which alive() has observed. Setting the waiters bit and the reads are relaxed: they
-// only choose what to try next; the kernel compares the word again before a sleep.
+// its death, which alive() has observed. Setting the two bits and the reads are relaxed: they only
+// choose what to try next; the kernel compares the word again before a sleep. After the exchange
+// that frees it, unlock() touches nothing but the word's address.
 //
 // Claims: owner-died is reported, exactly once a death that is followed by an acquire; refuses the
 // release of a non-holder, and lock() by the holder (std::errc::resource_deadlock_would_occur); no
@@ -67,13 +76,18 @@ class RobustMutex : public TimedLocking<RobustMutex<P>, P> {
   Outcome unlock() {
     const std::uint32_t owner = word_.load(std::memory_order_relaxed) & kOwner;
     if (owner != P::self()) return owner == 0 ? Outcome::kNotLocked : Outcome::kNotOwner;
-    if ((word_.exchange(0, std::memory_order_release) & kWaiters) != 0) P::futex_wake(word_, 1);
+    const std::uint32_t was = word_.exchange(0, std::memory_order_release);
+    if ((was & kWaiters) != 0) {
+      P::futex_wake(word_, 1);
+    } else if ((was & kSpinner) != 0) {
+      give_way<P>(kCourtesy);
+    }
     return Outcome::kReleased;
   }
 
  private:
-  static constexpr std::uint32_t kOwner = 0x7f, kWaiters = 1u << 31;
-  static constexpr std::uint32_t kSpins = 400;
+  static constexpr std::uint32_t kOwner = 0x7f, kSpinner = 1u << 30, kWaiters = 1u << 31;
+  static constexpr std::uint32_t kSpins = 400, kCourtesy = 4;
   static constexpr std::chrono::milliseconds kFirstNap{1}, kLongestNap{8};
   static_assert(kMaxWorkers <= kOwner);
 
@@ -96,11 +110,23 @@ class RobustMutex : public TimedLocking<RobustMutex<P>, P> {
     return owner == 0 ? Outcome::kAcquired : Outcome::kOwnerDied;
   }
 
-  Outcome wait(Deadline deadline) {
-    for (std::uint32_t n = spin_limit<P>(kSpins); n > 0; --n) {
-      if (word_.load(std::memory_order_relaxed) == 0 && take_free()) return Outcome::kAcquired;
+  /// Whether it was taken while spinning.
+  bool spin() {
+    for (std::uint32_t n = spin_limit<P>(kSpins);; --n) {
+      std::uint32_t word = word_.load(std::memory_order_relaxed);
+      if (word == 0) {
+        if (take_free()) return true;
+      } else if ((word & (kSpinner | kWaiters)) == 0) {
+        word_.compare_exchange_strong(word, word | kSpinner, std::memory_order_relaxed,
+                                      std::memory_order_relaxed);
+      }
+      if (n == 0) return false;
       P::pause();
     }
+  }
+
+  Outcome wait(Deadline deadline) {
+    if (spin()) return Outcome::kAcquired;
     std::uint32_t sleepers = 0;  // kWaiters once we have slept: others may be asleep still.
     bool nap_ended_by_nobody = false, expired = false;
     auto nap = kFirstNap;

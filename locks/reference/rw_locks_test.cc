@@ -4,6 +4,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "locks/reference/big_reader_lock.h"
 #include "locks/reference/phase_fair_lock.h"
 #include "locks/reference/reader_preferring_lock.h"
 #include "locks/reference/testing.h"
@@ -143,6 +144,66 @@ TEST_F(PhaseFair, AReaderThatComesAfterAWriterWaitsForIt) {
   lock_->unlock_shared();
   EXPECT_EQ(testing::wait_for(writer), 1);
   EXPECT_EQ(testing::wait_for(reader), 2);
+}
+
+class BigReader : public ::testing::Test {
+ protected:
+  void SetUp() override { RealPlatform::attach(1); }
+
+  /// A forked writer, asleep when this returns, that exits with what it found the count to be.
+  pid_t writer(std::uint32_t id) {
+    const pid_t child = testing::fork_worker(id, [this] {
+      lock_->lock();
+      const int count = static_cast<int>(*count_);
+      lock_->unlock();
+      return count;
+    });
+    EXPECT_TRUE(testing::until_asleep(child));
+    return child;
+  }
+
+  testing::Shared<BigReaderLock<RealPlatform>> lock_;
+  testing::Shared<std::atomic<std::uint32_t>> count_;
+};
+
+TEST_F(BigReader, AWriterWaitsForEveryReaderAndBarsNewOnes) {
+  lock_->lock_shared();
+  const pid_t second = testing::fork_worker(2, [this] {
+    lock_->lock_shared();
+    ++*count_;
+    while (*count_ < 3) RealPlatform::yield();
+    lock_->unlock_shared();
+    return 0;
+  });
+  while (*count_ < 1) RealPlatform::yield();
+  const pid_t waits = writer(3);
+  RealPlatform::attach(4);
+  EXPECT_FALSE(lock_->try_lock_shared());
+  EXPECT_FALSE(lock_->try_lock_shared_for(1ms));
+  RealPlatform::attach(1);
+  ++*count_;
+  lock_->unlock_shared();
+  EXPECT_TRUE(testing::until_asleep(waits)) << "for the second one";
+  ++*count_;
+  EXPECT_EQ(testing::wait_for(waits), 3);
+  EXPECT_EQ(testing::wait_for(second), 0);
+  EXPECT_TRUE(lock_->try_lock_shared());
+}
+
+TEST_F(BigReader, DowngradeLetsReadersInAndKeepsWritersOut) {
+  lock_->lock();
+  const pid_t waits = writer(2);
+  const pid_t reader = testing::fork_worker(3, [this] {
+    lock_->lock_shared();
+    lock_->unlock_shared();
+    return 0;
+  });
+  EXPECT_TRUE(testing::until_asleep(reader));
+  lock_->downgrade();
+  ++*count_;
+  lock_->unlock_shared();
+  EXPECT_EQ(testing::wait_for(waits), 1);
+  EXPECT_EQ(testing::wait_for(reader), 0);
 }
 
 template <class L>

@@ -37,6 +37,14 @@ void pause_for(std::uint32_t times) {
   for (std::uint32_t n = spin_limit<P>(times); n > 1; --n) P::pause();
 }
 
+/// Leaves a lock that was just released to those who look at it, for as long as `times` pauses.
+/// Looks at nothing, as what it released may be gone; so under control, where a pause waits for a
+/// change, it is nothing at all.
+template <class P>
+void give_way(std::uint32_t times) {
+  for (std::uint32_t n = spin_limit<P>(times); n > 0; --n) P::pause();
+}
+
 /// The moment `patience` from now: at once if it is zero, negative or no number, and the end of
 /// time if it lies beyond that. Rounded up, so that a wait is never early.
 template <class P, class Rep, class Period>
