@@ -22,6 +22,7 @@
 #include "locks/mutants/mistaken_heir.h"
 #include "locks/mutants/narrow_ticket.h"
 #include "locks/mutants/orphaned_lock.h"
+#include "locks/mutants/polite_tries.h"
 #include "locks/mutants/process_identity.h"
 #include "locks/mutants/pushy_newcomer.h"
 #include "locks/mutants/relaxed_acquire.h"
@@ -59,6 +60,7 @@ std::vector<Mutant> gallery() {
       {spec_of<MistakenHeir>("mistaken_heir"), {"ME-1"}},
       {spec_of<NarrowTicket>("narrow_ticket"), {"LV-1", "LV-2", "ME-1", "ME-7"}},
       {spec_of<OrphanedLock>("orphaned_lock"), {"CR-5"}},
+      {spec_of<PoliteTries>("polite_tries"), {"TR-2"}},
       {spec_of<ProcessIdentity>("process_identity"), {"ME-1", "MM-1"}},
       {spec_of<PushyNewcomer>("pushy_newcomer"), {"FA-3"}},
       {spec_of<RelaxedAcquire>("relaxed_acquire"), {"MM-1"}},
