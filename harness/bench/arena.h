@@ -45,10 +45,10 @@ struct Orders {
 struct alignas(kLine) WorkerSlot {
   std::atomic<std::uint32_t> command{0};        // Futex word: the round that the worker shall join.
   alignas(kLine) std::uint64_t operations = 0;  // Acquisitions, or tries that ended either way.
-  std::uint64_t exclusive = 0;                  // Acquisitions that were exclusive.
-  std::uint64_t failures = 0;                   // Tries and time-outs without the lock.
-  std::uint64_t errors = 0;                     // Answers that no lock may give here.
-  std::uint64_t handoffs = 0;  // Acquisitions whose previous holder was another worker.
+  std::uint64_t exclusive = 0;  // Acquisitions that were exclusive, the warm-up's too.
+  std::uint64_t failures = 0;   // Tries and time-outs without the lock.
+  std::uint64_t errors = 0;     // Answers that no lock may give here.
+  std::uint64_t handoffs = 0;   // Of those: the previous holder was another worker.
   std::uint64_t from_ticks = 0;
   std::uint64_t to_ticks = 0;
   std::int64_t cpu_ns = 0;
@@ -71,12 +71,18 @@ struct alignas(kLine) PingPong {
   std::atomic<std::uint64_t> entered{0};
 };
 
+/// Of a round. Whoever starts first works alone until the others have their turn of a processor,
+/// and what it does meanwhile says nothing of a lock under contention: that is not counted.
+enum class Phase : std::uint32_t { kWarmUp, kCounted, kOver };
+
 struct Arena {
   Orders orders;
   alignas(kLine) std::atomic<std::uint32_t> arrived{0};  // Futex words all.
   alignas(kLine) std::atomic<std::uint32_t> go{0};
   alignas(kLine) std::atomic<std::uint32_t> started{0};
-  alignas(kLine) std::atomic<std::uint32_t> stop{0};
+  alignas(kLine) std::atomic<std::uint32_t> called{0};
+  alignas(kLine) std::atomic<Phase> phase{Phase::kWarmUp};  // No futex word.
+  std::uint64_t counted_from_ticks = 0;                     // Written before kCounted.
   alignas(kLine) std::atomic<std::uint32_t> done{0};
   alignas(kLine) std::atomic<std::uint32_t> finished{0};
   PingPong ping_pong[2];

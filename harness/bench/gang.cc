@@ -132,10 +132,11 @@ std::string Gang::run(Orders orders, std::uint32_t processes, std::uint32_t thre
                       std::chrono::nanoseconds duration) {
   orders.workers = processes * threads;
   arena_.orders = orders;
-  for (auto* word : {&arena_.arrived, &arena_.go, &arena_.started, &arena_.stop, &arena_.done,
+  for (auto* word : {&arena_.arrived, &arena_.go, &arena_.started, &arena_.called, &arena_.done,
                      &arena_.finished}) {
     word->store(0);
   }
+  arena_.phase.store(Phase::kWarmUp);
   for (PingPong& side : arena_.ping_pong) {
     side.announced.store(0);
     side.entered.store(0);
@@ -159,11 +160,13 @@ std::string Gang::run(Orders orders, std::uint32_t processes, std::uint32_t thre
   if (why.empty()) {
     count_up(arena_.go);
     // On a crowded machine it takes a while until all of them run: then the round begins.
-    why = wait_for(arena_.started, orders.workers);
+    why = wait_for(arena_.called, orders.workers);
   }
   if (why.empty()) {
+    arena_.counted_from_ticks = ticks();
+    arena_.phase.store(Phase::kCounted);
     sleep_for(duration);
-    arena_.stop.store(1);
+    arena_.phase.store(Phase::kOver);
     why = wait_for(arena_.done, orders.workers);
   }
   if (why.empty()) why = wait_for(arena_.finished, 1);

@@ -4,10 +4,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <utility>
 
+#include "harness/bench/worker.h"
 #include "locks/reference/futex_mutex.h"
 #include "locks/reference/robust_mutex.h"
 #include "locks/reference/ticket_lock.h"
@@ -64,6 +67,33 @@ TEST_F(BenchTest, PingPongHandsOverEveryTime) {
     ASSERT_EQ(result.error, "");
   }
   EXPECT_EQ(result.metrics.at("handoff_share"), 1);
+}
+
+/// What is done before all have called, at leisure, is in none of the figures but in the one that
+/// tells whether the lock excludes.
+TEST(Worker, CountsFromWhenAllHaveCalled) {
+  constexpr std::uint64_t kEarly = 10'000, kLate = 10;
+  const auto arena = std::make_unique<Arena>();
+  arena->orders.ops = spec_of<FutexMutex>("futex").real;
+  arena->orders.probe = Probe::kClosed;
+  arena->orders.workers = 1;
+  const Tsc tsc = Tsc::calibrate();
+  std::thread worker([&] { work(*arena, 1, tsc); });
+  const std::atomic<std::uint64_t>& entries = arena->guarded[0].entries;
+  count_up(arena->go);
+  while (entries.load() < kEarly) std::this_thread::yield();
+  const std::uint64_t from_ticks = ticks();
+  arena->phase.store(Phase::kCounted);
+  const std::uint64_t early = entries.load();
+  while (entries.load() < early + kLate) std::this_thread::yield();
+  arena->phase.store(Phase::kOver);
+  worker.join();
+  const WorkerSlot& slot = arena->workers[1];
+  EXPECT_EQ(slot.exclusive, entries.load());
+  EXPECT_GE(slot.operations, kLate - 1) << "all but the one under way";
+  EXPECT_LE(slot.operations, entries.load() - kEarly);
+  EXPECT_EQ(slot.acquire.count(), slot.operations);
+  EXPECT_GE(slot.from_ticks, from_ticks);
 }
 
 TEST_F(BenchTest, ReadersAreMeasuredToo) {

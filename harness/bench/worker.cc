@@ -69,13 +69,13 @@ class Round {
         random_(id) {}
 
   void run() {
-    const std::int64_t cpu_ns = thread_cpu_ns();
-    const std::uint64_t switches = context_switches();
-    slot_.from_ticks = ticks();
+    begin_count();
+    count_up(arena_.called);
     dispatch();
+    if (counts() && phase_ == Phase::kWarmUp) count_one_call();
     slot_.to_ticks = ticks();
-    slot_.cpu_ns = thread_cpu_ns() - cpu_ns;
-    slot_.switches = context_switches() - switches;
+    slot_.cpu_ns = thread_cpu_ns() - cpu_from_ns_;
+    slot_.switches = context_switches() - switches_from_;
     slot_.operations = operations_;
     slot_.exclusive = exclusive_;
     slot_.failures = failures_;
@@ -106,7 +106,37 @@ class Round {
     }
   }
 
-  bool stopped() const { return arena_.stop.load(std::memory_order_relaxed) != 0; }
+  /// Two that play ping-pong contend from the first call on: all of it is counted.
+  bool counts() const { return orders_.shape != Shape::kPingPong; }
+
+  bool stopped() {
+    const Phase phase = arena_.phase.load(std::memory_order_relaxed);
+    return phase != phase_ && turn(phase);
+  }
+  /// Whether the round is over.
+  [[gnu::noinline]] bool turn(Phase phase) {
+    if (phase == Phase::kOver) return true;
+    if (counts()) begin_count();
+    phase_ = phase;
+    return false;
+  }
+  /// It was in one call all the while, or without a processor: that call counts, and its wait.
+  void count_one_call() {
+    operations_ = std::min<std::uint64_t>(operations_, 1);
+    failures_ = std::min(failures_, operations_);
+    slot_.from_ticks = arena_.counted_from_ticks;
+  }
+  /// Forgets what was done so far, but for what tells whether the lock excludes.
+  void begin_count() {
+    operations_ = failures_ = 0;
+    slot_.acquire.clear();
+    slot_.response.clear();
+    slot_.handoff.clear();
+    slot_.bypass.clear();
+    cpu_from_ns_ = thread_cpu_ns();
+    switches_from_ = context_switches();
+    slot_.from_ticks = ticks();
+  }
 
   template <Shape shape, Probe probe>
   void loop() {
@@ -262,7 +292,7 @@ class Round {
   }
 
   /// Waits until the word has reached the value; false if the round ended first.
-  bool seen(const std::atomic<std::uint64_t>& word, std::uint64_t value) const {
+  bool seen(const std::atomic<std::uint64_t>& word, std::uint64_t value) {
     Spinner spinner;
     while (word.load(std::memory_order_relaxed) < value) {
       if (stopped()) return false;
@@ -280,6 +310,9 @@ class Round {
   unsigned char* locks_;
   const std::size_t stride_;
   Random random_;
+  Phase phase_ = Phase::kWarmUp;
+  std::int64_t cpu_from_ns_ = 0;
+  std::uint64_t switches_from_ = 0;
   std::uint64_t operations_ = 0;
   std::uint64_t exclusive_ = 0;
   std::uint64_t failures_ = 0;
@@ -346,13 +379,6 @@ void place(std::uint32_t id, bool pinned) {
   sched_setaffinity(0, sizeof chosen, &chosen);
 }
 
-void clear(WorkerSlot& slot) {
-  slot.acquire.clear();
-  slot.response.clear();
-  slot.handoff.clear();
-  slot.bypass.clear();
-}
-
 }  // namespace
 
 void count_up(std::atomic<std::uint32_t>& word) {
@@ -370,7 +396,6 @@ void work(Arena& arena, std::uint32_t id, const Tsc& tsc) {
   const std::uint32_t workers = arena.orders.workers;
   RealPlatform::attach(id);
   place(id, arena.orders.pinned);
-  clear(arena.workers[id]);
   Homes homes(arena, id);
   count_up(arena.arrived);
   await(arena.go, 1);
