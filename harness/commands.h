@@ -28,8 +28,10 @@ int compare_command(const Options& options, const Catalog& catalog);
 /// Google Benchmark's JSON in the format that the options ask for.
 std::string render_bench(const Options& options, const std::string& json);
 
-/// verify --lock exec:COMMAND: random calls on the locks that the command serves.
-int verify_agent_command(const Options& options, const std::string& program);
+/// verify --lock exec:COMMAND: random calls on the locks that the command serves; step --lock: its
+/// processes, traced.
+int verify_agent_command(const Options& options, const Catalog& catalog,
+                         const std::string& program);
 
 /// Serves the seeds' locks and the catalogue's over a socket until the other side is done.
 int agent_command(const Options& options, const Catalog& catalog);

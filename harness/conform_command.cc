@@ -11,6 +11,7 @@
 #include "harness/conform/conform_driver.h"
 #include "harness/conform/world.h"
 #include "harness/exit_code.h"
+#include "harness/foreign/foreign_driver.h"
 #include "harness/glob.h"
 #include "harness/janitor.h"
 #include "harness/machine.h"
@@ -77,6 +78,33 @@ std::vector<ConformanceCase> leave_out_impossible(std::vector<ConformanceCase> c
   return cases;
 }
 
+/// What searches of a model can be asked for, and processes of a foreign program cannot.
+void check_traced_search(const Options& options) {
+  if (!options.memory.empty() || (!options.strategy.empty() && options.strategy != "bounded")) {
+    throw UsageError("step --lock runs real processes: their memory is this machine's, and the "
+                     "only strategy is bounded");
+  }
+}
+
+/// The locks that several processes of an agent can share: the seeds', and by their names also
+/// those of this program, which an agent made from it serves.
+int trace_agent(const Options& options, const Catalog& catalog, const std::string& program) {
+  check_traced_search(options);
+  Catalog subjects = agent_catalog();
+  std::erase_if(subjects, [](const LockSpec& lock) { return !lock.claims.process_shared; });
+  if (options.locks_named) {
+    for (const LockSpec& lock : catalog) {
+      const bool known = std::any_of(subjects.begin(), subjects.end(), [&](const LockSpec& one) {
+        return one.name == lock.name;
+      });
+      if (!known) subjects.push_back(lock);
+    }
+  }
+  Drivers drivers;
+  drivers.push_back({foreign_driver(options.lock), 1});
+  return run_command(options, subjects, drivers, program);
+}
+
 int run_random(const Options& options, const Catalog& catalog, const std::string& program) {
   Drivers drivers;
   drivers.push_back({conform_driver({options.agent, ""}), 1});
@@ -85,20 +113,22 @@ int run_random(const Options& options, const Catalog& catalog, const std::string
 
 }  // namespace
 
-int verify_agent_command(const Options& options, const std::string& program) {
+int verify_agent_command(const Options& options, const Catalog& catalog,
+                         const std::string& program) {
   if (!options.lock.starts_with("exec:")) {
     throw UsageError("--lock takes exec:COMMAND; the locks of this program are chosen by --locks");
   }
-  if (options.command != "verify") {
+  if (options.command != "verify" && options.command != "step") {
     throw UsageError(options.command +
                      " needs the lock's code in its own processes, and an agent has it in another; "
                      "verify --lock '" +
-                     options.lock + "' judges its calls");
+                     options.lock + "' judges its calls, and step --lock traces its processes");
   }
+  check_agent(options.lock);
+  if (options.command == "step") return trace_agent(options, catalog, program);
   Options conform = options;
   conform.agent = options.lock;
   conform.drivers = "*";
-  check_agent(conform.agent);
   return run_random(conform, {}, program);
 }
 

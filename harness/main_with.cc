@@ -32,7 +32,7 @@ int dispatch(const Options& options, const Catalog& catalog, const Drivers& driv
   if (options.command == "report") return report_command(options);
   if (options.command == "replay") return replay_command(options, catalog, drivers, program);
   if (options.command == "agent") return agent_command(options, catalog);
-  if (!options.lock.empty()) return verify_agent_command(options, program);
+  if (!options.lock.empty()) return verify_agent_command(options, catalog, program);
   if (options.command == "conform") return conform_command(options, catalog, program);
   if (options.command == "bench") return bench_command(options, catalog);
   if (options.command == "compare") return compare_command(options, catalog);

@@ -190,15 +190,11 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
     if (name == "explore" || name == "step" || name == "verify" || name == "crash") {
       add_search(*sub, o);
     }
-    if (name != "verify") {
-      sub->add_option("--lock", o.lock, "Refused, with the reason and what to run instead")
-          ->type_name("exec:COMMAND");
-    }
-    if (name == "verify") {
-      sub->add_option("--lock", o.lock,
-                      "Verify the locks that this command serves as an agent, by conform alone")
-          ->type_name("exec:COMMAND");
-    }
+    const char* const about_lock =
+        name == "verify" ? "Verify the locks that this command serves as an agent, by conform alone"
+        : name == "step" ? "Explore the locks that this command serves, its processes traced"
+                         : "Refused, with the reason and what to run instead";
+    sub->add_option("--lock", o.lock, about_lock)->type_name("exec:COMMAND");
     if (name == "conform") {
       sub->add_option("--cases", o.cases, "Run the conformance cases of FILE")->type_name("FILE");
       sub->add_flag("--random", o.random, "Run generated call sequences against the model");

@@ -16,6 +16,7 @@
 #include "harness/conform/case_driver.h"
 #include "harness/conform/conform_driver.h"
 #include "harness/exit_code.h"
+#include "harness/foreign/foreign_driver.h"
 #include "harness/janitor.h"
 #include "harness/machine.h"
 #include "harness/output.h"
@@ -100,9 +101,15 @@ ReplayCase read_case(const std::string& file, std::string& text) {
   return std::move(parsed.replay);
 }
 
-/// Conform also knows the seeds' locks of any agent, which are in no catalogue.
+/// Of step: the processes of an agent, which the file names.
+bool is_traced_case(const ReplayCase& replay) {
+  return replay.driver == "step" && replay.options.contains("agent");
+}
+
+/// The seeds' locks of any agent are in no catalogue.
 LockSpec lock_of(const ReplayCase& replay, const Catalog& catalog, const std::string& file) {
-  const Catalog of_agents = replay.driver == "conform" ? agent_catalog() : Catalog{};
+  const bool of_agent = replay.driver == "conform" || is_traced_case(replay);
+  const Catalog of_agents = of_agent ? agent_catalog() : Catalog{};
   for (const Catalog* locks : {&catalog, &of_agents}) {
     const auto lock = std::find_if(locks->begin(), locks->end(),
                                    [&](const LockSpec& spec) { return spec.name == replay.lock; });
@@ -134,8 +141,11 @@ int replay_command(const Options& options, const Catalog& catalog, const Drivers
   const ReplayCase replay = read_case(options.file, text);
   const bool is_case = is_conformance_case(replay);
   const LockSpec lock = is_case ? agent_subject("") : lock_of(replay, catalog, options.file);
-  const std::unique_ptr<Driver> cases = case_driver({}, {});
-  Driver& driver = is_case ? *cases : driver_of(replay, drivers, options.file);
+  const bool is_traced = is_traced_case(replay);
+  const std::unique_ptr<Driver> own = is_case     ? case_driver({}, {})
+                                      : is_traced ? foreign_driver(replay.options.at("agent"))
+                                                  : nullptr;
+  Driver& driver = own != nullptr ? *own : driver_of(replay, drivers, options.file);
   const ReportSink sink(options);
   Request request;
   request.seed = replay.seed;

@@ -128,11 +128,11 @@ World::World(const std::vector<std::string>& command, const std::string& parent_
   if (mkdir(private_directory_.c_str(), 0700) != 0) refuse("cannot make a private directory");
   folder_ = open(private_directory_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder_ < 0) refuse("cannot open a private directory");
-  const std::string socket_path = socket_path_in(private_directory_, folder_);
+  socket_path_ = socket_path_in(private_directory_, folder_);
   std::vector<std::string> full = command;
-  full.push_back(socket_path);
+  full.push_back(socket_path_);
   guardian_ = std::make_unique<Guardian>(std::move(full), directory_, log_path_);
-  listener_ = listen_at(socket_path);
+  listener_ = listen_at(socket_path_);
 }
 
 World::~World() {
@@ -367,6 +367,14 @@ bool World::take_reply(const PendingCall& call, CallStatus& status) {
     throw AgentFault("the agent " + call.actor.process + " ended during the call" + last_words());
   }
   return false;
+}
+
+pid_t World::id_of(const std::string& name) { return process(name).pid; }
+
+std::optional<CallReply> World::reply_to(const PendingCall& call) {
+  CallStatus status;
+  if (!take_reply(call, status)) return std::nullopt;
+  return std::move(status.reply);
 }
 
 /// What the looks so far say of a call that has not been answered.

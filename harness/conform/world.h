@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -74,6 +75,8 @@ class World {
   ~World();
 
   const std::string& directory() const { return private_directory_; }
+  /// Where agents connect to, as they are told it.
+  const std::string& socket_path() const { return socket_path_; }
 
   void spawn(const std::string& name);
   void fork(const CaseStep& step);
@@ -82,6 +85,11 @@ class World {
   void join_thread(const Actor& actor);
 
   PendingCall send(const CaseStep& step, const std::string& arguments);
+  bool has(const std::string& process) const { return processes_.contains(process); }
+  /// The process's id, as the kernel tells it.
+  pid_t id_of(const std::string& process);
+  /// The reply to the call if it has arrived, without waiting.
+  std::optional<CallReply> reply_to(const PendingCall& call);
   CallStatus await(const PendingCall& call, Want want);
   /// As await() for several at once: returns when each has been answered or is proven to be
   /// blocked, in `want`'s sense, while all the others that were not answered are. If replies are
@@ -126,6 +134,7 @@ class World {
   const Patience patience_;
   std::string directory_;          // Holds the two below; the guardian removes it.
   std::string private_directory_;  // $D of the case, with the agents' socket in it.
+  std::string socket_path_;
   int folder_ = -1;                // Open on it.
   std::string log_path_;           // What agents print.
   int listener_ = -1;

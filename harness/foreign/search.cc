@@ -1,0 +1,248 @@
+#include "harness/foreign/search.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "harness/explore/bounded_search.h"
+#include "harness/explore/guided.h"
+
+namespace hobbs::foreign {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using explore::BoundedSearch;
+
+constexpr std::uint64_t kRepetitions = 2;
+constexpr int kTriesOfUndecided = 3;
+constexpr std::uint64_t kUndecidedMax = 3;  // Then the search is not worth its time.
+constexpr std::uint64_t kRunsPerStage = 200;
+constexpr std::uint64_t kUnguardedMax = 200;
+constexpr std::uint32_t kDeathsMax = 200;
+
+class Search {
+ public:
+  Search(const StageSetting& setting, const NamedProgram& named, const SearchOptions& options)
+      : setting_(setting), named_(named), options_(options) {}
+
+  SearchReport run() {
+    try {
+      if (named_.death) {
+        search_deaths();
+      } else {
+        search_bounds(named_.program);
+      }
+    } catch (const NoStage& why) {
+      report_.end = SearchReport::End::kNoStage;
+      report_.no_stage = why;
+    }
+    report_.points = calls_at_.size() + accesses_at_.size();
+    report_.done = done_text();
+    return std::move(report_);
+  }
+
+ private:
+  bool ended() const { return report_.end != SearchReport::End::kComplete; }
+
+  /// Fewest preemptions first, so that what is found has no more than it needs.
+  void search_bounds(const Program& program) {
+    for (int bound = 0; bound <= options_.preemptions && !ended(); ++bound) {
+      search_within(program, bound);
+      if (!ended()) bound_done_ = bound;
+    }
+  }
+
+  /// The first worker dies instead of its first, second, ... step, until it has none left.
+  void search_deaths() {
+    const int most = std::min(options_.preemptions, 1);
+    for (std::uint32_t point = 1; point <= kDeathsMax && !ended(); ++point) {
+      Program program = named_.program;
+      program.faults = {{Fault::Kind::kKillProcess, 0, point}};
+      struck_ = false;
+      search_within(program, 0);
+      if (!ended() && !struck_) break;
+      if (!ended() && most > 0) search_within(program, most);
+      ++deaths_;
+    }
+    if (!ended()) bound_done_ = most;
+  }
+
+  void search_within(const Program& program, int bound) {
+    BoundedSearch strategy(bound);
+    while (!ended() && strategy.begin()) {
+      if (Clock::now() >= options_.until) {
+        report_.end = SearchReport::End::kLimit;
+        return;
+      }
+      const std::string words = std::to_string(bound) + " preemptions, " +
+                                std::to_string(report_.executions) + " schedules";
+      options_.progress(words);
+      try_one(program, bound, strategy);
+    }
+    divergences_ += strategy.divergences();
+  }
+
+  void try_one(const Program& program, int bound, explore::Strategy& strategy) {
+    std::string undecided;
+    Played played = play_once(program, strategy);
+    strategy.end();
+    std::optional<Breakage> breakage = breakage_of(played, *setting_.lock, undecided);
+    for (int i = 1; i < kTriesOfUndecided && !breakage && !undecided.empty(); ++i) {
+      undecided.clear();
+      explore::Outline again(played.schedule);  // The machine may have been too busy to tell.
+      again.begin();
+      const Played repeated = play_once(program, again);
+      breakage = breakage_of(repeated, *setting_.lock, undecided);
+    }
+    ++report_.executions;
+    if (breakage) {
+      confirm(program, bound, played, *breakage);
+    } else if (!undecided.empty()) {
+      doubt(undecided);
+    }
+  }
+
+  void doubt(const std::string& reason) {
+    report_.reason = reason;
+    if (++undecided_ >= kUndecidedMax) report_.end = SearchReport::End::kUndecided;
+  }
+
+  /// An execution on the stage that is there, or a fresh one. What the processes do wrong is told
+  /// as undecided.
+  Played play_once(const Program& program, explore::Strategy& strategy) {
+    Played played;
+    try {
+      set_stage(program.workers.size());
+      played = play(*stage_, *setting_.lock, program, strategy, {.memory = options_.memory});
+      clean_ = played.clean;
+    } catch (const TraceRefused& why) {
+      throw NoStage{Verdict::kSkipped, why.what()};
+    } catch (const std::runtime_error& why) {  // Lost, AgentFault, Undecided, system_error.
+      played.end = Played::End::kUndecided;
+      played.reason = why.what();
+      stage_.reset();
+    }
+    calls_at_.merge(played.calls_at);
+    accesses_at_.merge(played.accesses_at);
+    waits_ += played.waits;
+    struck_ = struck_ || !played.history.disturbances.empty();
+    return played;
+  }
+
+  void set_stage(std::size_t workers) {
+    if (++runs_ % kRunsPerStage == 0) stage_.reset();
+    if (stage_ != nullptr) return stage_->renew(clean_);
+    stage_ = std::make_unique<Stage>(setting_, workers);
+  }
+
+  void confirm(const Program& program, int bound, const Played& played, const Breakage& breakage) {
+    stage_.reset();
+    Found found{program, played.schedule, bound, breakage, {}, 0, kRepetitions};
+    for (std::uint64_t i = 0; i < kRepetitions; ++i) {
+      const Replayed again = replay(setting_, program, played.schedule, options_.memory);
+      if (!again.breakage || again.breakage->rule != breakage.rule) continue;
+      ++found.again;
+      found.breakage = *again.breakage;
+      found.story = again.story;
+    }
+    if (found.again < kRepetitions) {
+      return doubt("seen once, and in " + std::to_string(found.again) + " of " +
+                   std::to_string(kRepetitions) + " repetitions: " + breakage.summary);
+    }
+    if (played.end == Played::End::kDied && options_.memory && !dies_unguarded(program, bound)) {
+      return doubt("a process ended only while its shared memory was watched, which may have been "
+                   "the reason: " + breakage.summary);
+    }
+    report_.end = SearchReport::End::kFound;
+    report_.found = std::move(found);
+  }
+
+  /// What memory without rights does to a process nobody shall be blamed for.
+  bool dies_unguarded(const Program& program, int most) {
+    std::uint64_t tries = 0;
+    for (int bound = 0; bound <= most; ++bound) {
+      BoundedSearch strategy(bound);
+      while (strategy.begin() && ++tries <= kUnguardedMax && Clock::now() < options_.until) {
+        try {
+          set_stage(program.workers.size());
+          const Played played =
+              play(*stage_, *setting_.lock, program, strategy, {.memory = false});
+          clean_ = played.clean;
+          if (played.end == Played::End::kDied) return true;
+        } catch (const std::runtime_error&) {
+          stage_.reset();
+        }
+        strategy.end();
+      }
+    }
+    return false;
+  }
+
+  static std::string count(std::size_t number, const std::string& what) {
+    return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+  }
+
+  std::string done_text() const {
+    std::string text;
+    if (!ended() || bound_done_ >= 0) {
+      text = "all schedules with at most " + count(static_cast<std::size_t>(bound_done_), "preemption");
+      if (named_.death) text += " and a death at each of " + count(deaths_, "point");
+      if (ended()) text += "; ";
+    }
+    if (ended()) {
+      text += "in all " + count(report_.executions, "schedule");
+    } else {
+      text += ", " + std::to_string(report_.executions) + " of them";
+    }
+    text += ", held at " + count(calls_at_.size(), "system call") + " and " +
+            std::to_string(accesses_at_.size()) + (accesses_at_.size() == 1 ? " access" : " accesses") + " to shared memory; in " +
+            count(waits_, "call") + " somebody waited";
+    if (divergences_ > 0) {
+      text += "; " + count(divergences_, "time") + " a process did not repeat itself";
+    }
+    return text;
+  }
+
+  const StageSetting& setting_;
+  const NamedProgram& named_;
+  const SearchOptions& options_;
+  SearchReport report_;
+  std::unique_ptr<Stage> stage_;
+  bool clean_ = false;  // How the last execution left it.
+  std::uint64_t runs_ = 0, undecided_ = 0, waits_ = 0, divergences_ = 0;
+  std::uint32_t deaths_ = 0;
+  bool struck_ = false;  // Somebody was killed since the death's point was chosen.
+  int bound_done_ = -1;
+  std::set<std::uint64_t> calls_at_, accesses_at_;
+};
+
+}  // namespace
+
+SearchReport search(const StageSetting& setting, const NamedProgram& program,
+                    const SearchOptions& options) {
+  SearchReport report = Search(setting, program, options).run();
+  const bool judged_all = report.end == SearchReport::End::kComplete;
+  if (judged_all && !report.reason.empty()) report.end = SearchReport::End::kUndecided;
+  return report;
+}
+
+Replayed replay(const StageSetting& setting, const Program& program,
+                const explore::Schedule& schedule, bool memory) {
+  Replayed replayed;
+  try {
+    Places places;
+    Stage stage(setting, program.workers.size());
+    explore::Replay strategy(schedule);
+    strategy.begin();
+    Played played =
+        play(stage, *setting.lock, program, strategy, {.memory = memory, .places = &places});
+    replayed.breakage = breakage_of(played, *setting.lock, replayed.undecided);
+    replayed.story = std::move(played.story);
+  } catch (const NoStage& why) {
+    replayed.undecided = why.reason;
+  } catch (const std::runtime_error& why) {
+    replayed.undecided = why.what();
+  }
+  return replayed;
+}
+
+}  // namespace hobbs::foreign
