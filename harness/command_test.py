@@ -104,7 +104,7 @@ class Words(CommandTest):
                              "explore", "--delays", "1", "--preemptions", "1")
         for strategy in ("pos", "delay"):  # Which need to know what only explore knows.
             self.expect_sentence(USAGE, "--strategy.*" + strategy, "step", "--strategy", strategy)
-        for command in ("step", "explore", "stress", "bench"):
+        for command in ("explore", "stress", "crash", "bench"):
             self.expect_sentence(USAGE, "verify --lock", command, "--lock", "exec:true")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")
         self.expect_sentence(USAGE, "file|FILE", "replay")
@@ -112,7 +112,7 @@ class Words(CommandTest):
     def test_what_serves_no_locks_is_no_agent(self):
         for command in ("/bin/false", "cat", "surely-no-command"):
             for words in (("conform", "--agent"), ("conform", "--random", "--agent"),
-                          ("verify", "--lock")):
+                          ("verify", "--lock"), ("step", "--lock")):
                 self.expect_sentence(USAGE, "is no agent: ", *words, "exec:" + command)
 
     def test_what_selects_nothing_names_what_is_near(self):

@@ -81,8 +81,9 @@ std::vector<ConformanceCase> leave_out_impossible(std::vector<ConformanceCase> c
 /// What searches of a model can be asked for, and processes of a foreign program cannot.
 void check_traced_search(const Options& options) {
   if (!options.memory.empty() || (!options.strategy.empty() && options.strategy != "bounded")) {
-    throw UsageError("step --lock runs real processes: their memory is this machine's, and the "
-                     "only strategy is bounded");
+    throw UsageError(
+        "step --lock runs real processes: their memory is this machine's, and the "
+        "only strategy is bounded");
   }
 }
 
@@ -94,9 +95,8 @@ int trace_agent(const Options& options, const Catalog& catalog, const std::strin
   std::erase_if(subjects, [](const LockSpec& lock) { return !lock.claims.process_shared; });
   if (options.locks_named) {
     for (const LockSpec& lock : catalog) {
-      const bool known = std::any_of(subjects.begin(), subjects.end(), [&](const LockSpec& one) {
-        return one.name == lock.name;
-      });
+      const bool known = std::any_of(subjects.begin(), subjects.end(),
+                                     [&](const LockSpec& one) { return one.name == lock.name; });
       if (!known) subjects.push_back(lock);
     }
   }

@@ -135,8 +135,8 @@ class World {
   std::string directory_;          // Holds the two below; the guardian removes it.
   std::string private_directory_;  // $D of the case, with the agents' socket in it.
   std::string socket_path_;
-  int folder_ = -1;                // Open on it.
-  std::string log_path_;           // What agents print.
+  int folder_ = -1;       // Open on it.
+  std::string log_path_;  // What agents print.
   int listener_ = -1;
   std::unique_ptr<Guardian> guardian_;
   std::map<std::string, Process> processes_;

@@ -49,9 +49,8 @@ bool may_wait_in_release(const AgentLock& lock) {
 std::optional<Breakage> judged(const Played& played, const AgentLock& lock,
                                std::string& undecided) {
   History history = played.history;
-  std::erase_if(history.operations, [&](const Operation& call) {
-    return is_excused(call, played.history.operations);
-  });
+  std::erase_if(history.operations,
+                [&](const Operation& call) { return is_excused(call, played.history.operations); });
   const Judgement judgement = judge_history(
       history, lock.claims,
       {.home = lock.home, .process_of = played.process_of, .search_budget = kSearchBudget});

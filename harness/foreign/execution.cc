@@ -9,7 +9,7 @@ namespace hobbs::foreign {
 namespace {
 
 constexpr std::size_t kStepsMax = 2'000;
-constexpr int kLooksInVain = 10;      // Before a poller is taken to poll for ever.
+constexpr int kLooksInVain = 10;    // Before a poller is taken to poll for ever.
 constexpr std::int64_t kTick = 10;  // Of the history's clock, which only orders.
 
 class Execution {
@@ -74,7 +74,12 @@ class Execution {
   };
 
   bool has_replied(Worker& me) {
-    if (!me.reply) me.reply = stage_.world().reply_to(me.call);
+    if (me.reply) return true;
+    try {
+      me.reply = stage_.world().reply_to(me.call);
+    } catch (const AgentFault&) {
+      return false;  // What has become of the process, its tracer is told.
+    }
     return me.reply.has_value();
   }
 
@@ -269,8 +274,8 @@ class Execution {
                        [](const Worker& me) { return me.held.empty(); });
   }
 
-  /// Whoever polls goes on looking, and each time as before, though all others have finished. False:
-  /// something else happened.
+  /// Whoever polls goes on looking, and each time as before, though all others have finished.
+  /// False: something else happened.
   bool polls_on(std::size_t w) {
     Worker& me = workers_[w];
     for (int i = 0; i < kLooksInVain; ++i) {

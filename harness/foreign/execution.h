@@ -24,8 +24,8 @@
 namespace hobbs::foreign {
 
 struct ExecutionOptions {
-  bool memory = true;         // Accesses to shared memory are points too.
-  Places* places = nullptr;   // Not null: the story is told.
+  bool memory = true;        // Accesses to shared memory are points too.
+  Places* places = nullptr;  // Not null: the story is told.
 };
 
 /// What came of it.
@@ -41,12 +41,12 @@ struct Played {
   bool clean = false;  // The stage can be used again.
   explore::Schedule schedule;
   History history;
-  std::vector<std::uint32_t> process_of;  // By platform id.
-  std::vector<Moment> story;              // If it is told.
-  std::vector<std::string> evidence;      // kStuck: what those who wait were seen to do.
-  std::vector<std::size_t> waiting;       // kStuck, kExcused.
-  bool in_release = false;                // One of them waits in a release.
-  std::uint64_t waits = 0;                // Calls that had to wait.
+  std::vector<std::uint32_t> process_of;          // By platform id.
+  std::vector<Moment> story;                      // If it is told.
+  std::vector<std::string> evidence;              // kStuck: what those who wait were seen to do.
+  std::vector<std::size_t> waiting;               // kStuck, kExcused.
+  bool in_release = false;                        // One of them waits in a release.
+  std::uint64_t waits = 0;                        // Calls that had to wait.
   std::set<std::uint64_t> calls_at, accesses_at;  // Places in code, of the points that were met.
   std::vector<std::uint32_t> steps;               // Of each worker.
 };

@@ -145,9 +145,8 @@ class ForeignDriver : public Driver {
     return result;
   }
 
-  static std::string prepare(StageSetting& setting, const AgentLock& lock,
-                             const std::string& agent, const Canary& canary,
-                             const Request& request) {
+  static std::string prepare(StageSetting& setting, const AgentLock& lock, const std::string& agent,
+                             const Canary& canary, const Request& request) {
     const AgentCommand command = find_agent(agent);
     setting.lock = &lock;
     setting.command = command.words;
@@ -182,8 +181,8 @@ class ForeignDriver : public Driver {
       int open = 0;
       for (const Step& step : steps) {
         open += step.verb == Verb::kRelease ? -1 : 1;
-        const bool known = step.verb == Verb::kAcquire || step.verb == Verb::kTry ||
-                           step.verb == Verb::kRelease;
+        const bool known =
+            step.verb == Verb::kAcquire || step.verb == Verb::kTry || step.verb == Verb::kRelease;
         const Mode mode = step.verb == Verb::kRelease ? Mode::kExclusive : step.mode;
         if (!known || open < 0 || lock.find(step.verb, mode) == nullptr) {
           return "the program has a step that the agent's lock does not offer";
@@ -238,8 +237,8 @@ class ForeignDriver : public Driver {
     return result;
   }
 
-  void add_finding(const StageSetting& setting, const foreign::Found& found,
-                   const Request& request, Result& result) const {
+  void add_finding(const StageSetting& setting, const foreign::Found& found, const Request& request,
+                   Result& result) const {
     ReplayCase replay;
     replay.lock = setting.lock->name;
     replay.claims = setting.lock->claims;
@@ -255,8 +254,11 @@ class ForeignDriver : public Driver {
     result.rule = found.breakage.rule;
     result.reason.clear();
     Finding finding = finding_of(found.program, found.schedule, found.breakage, found.story);
-    finding.evidence.push_back("found with " + std::to_string(found.preemptions) +
-                               " preemptions, and not with fewer");
+    finding.evidence.push_back(found.preemptions == 0
+                                   ? "nobody had to be held in the middle of a call"
+                                   : "found with " + std::to_string(found.preemptions) +
+                                         (found.preemptions == 1 ? " preemption" : " preemptions") +
+                                         ", and not with fewer");
     finding.failed = found.again;
     finding.of = found.of;
     finding.replay_json = to_json(replay);
@@ -273,8 +275,7 @@ int try_to_trace() {
   if (pid == 0) {
     for (;;) ::pause();
   }
-  const int why =
-      ::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_EXITKILL) == 0 ? 0 : errno;
+  const int why = ::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_EXITKILL) == 0 ? 0 : errno;
   ::kill(pid, SIGKILL);
   int status = 0;
   ::waitpid(pid, &status, __WALL);

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/foreign/point.h"
 #include "harness/foreign/remote.h"
-#include "harness/foreign/traced.h"
 
 namespace hobbs::foreign {
 namespace {
@@ -45,8 +45,8 @@ std::string instruction_at(pid_t process, std::uint64_t address) {
   ZydisDecodedInstruction raw;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   char line[128] = "(not an instruction)";
-  if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, ZYDIS_MAX_INSTRUCTION_LENGTH, &raw,
-                                          operands))) {
+  if (ZYAN_SUCCESS(
+          ZydisDecoderDecodeFull(&decoder, code, ZYDIS_MAX_INSTRUCTION_LENGTH, &raw, operands))) {
     ZydisFormatter formatter;
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
     ZydisFormatterFormatInstruction(&formatter, &raw, operands, raw.operand_count_visible, line,

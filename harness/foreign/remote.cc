@@ -1,5 +1,7 @@
 #include "harness/foreign/remote.h"
 
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -7,30 +9,38 @@
 #include <cerrno>
 #include <cstring>
 
-#include "harness/foreign/traced.h"
+#include "harness/conform/evidence.h"
 
 namespace hobbs::foreign {
 namespace {
 
 constexpr std::size_t kTextMax = 256;
+constexpr int kBusyTries = 200;
+constexpr int kEndsOnly = WEXITED | WNOHANG | __WALL;
 constexpr int kStepTries = 16;  // So many signals may come before an instruction is run.
 
-[[noreturn]] void refuse(const char* what) {
+}  // namespace
+
+bool is_system_call_stop(int status) {
+  return status >> 16 == 0 && WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80);
+}
+
+void refuse_trace(const char* what) {
   const int why = errno;
   if (why == ESRCH) throw Lost("a process of the agent ended while it was traced");
   throw TraceRefused(std::string(what) + ": " + std::strerror(why));
 }
 
-}  // namespace
-
 user_regs_struct registers_of(pid_t thread) {
   user_regs_struct registers{};
-  if (::ptrace(PTRACE_GETREGS, thread, nullptr, &registers) != 0) refuse("cannot read registers");
+  if (::ptrace(PTRACE_GETREGS, thread, nullptr, &registers) != 0)
+    refuse_trace("cannot read registers");
   return registers;
 }
 
 void set_registers(pid_t thread, const user_regs_struct& registers) {
-  if (::ptrace(PTRACE_SETREGS, thread, nullptr, &registers) != 0) refuse("cannot set registers");
+  if (::ptrace(PTRACE_SETREGS, thread, nullptr, &registers) != 0)
+    refuse_trace("cannot set registers");
 }
 
 std::uint64_t word_at(pid_t thread, std::uint64_t address) {
@@ -54,8 +64,16 @@ std::string text_at(pid_t thread, std::uint64_t address) {
 
 int wait_for_stop(pid_t thread) {
   int status = 0;
-  while (::waitpid(thread, &status, __WALL) != thread) {
-    if (errno != EINTR) refuse("cannot wait for a traced thread");
+  for (int tries = 0; !poll_stop(thread, status); ++tries) {
+    if (tries < kBusyTries) {
+      ::sched_yield();
+      continue;
+    }
+    // The end of a process is told when the ends of all of its other threads have been taken.
+    for (const pid_t other : threads_of(thread)) {
+      if (other != thread) ::waitid(P_PID, static_cast<id_t>(other), nullptr, kEndsOnly);
+    }
+    ::poll(nullptr, 0, 1);
   }
   return status;
 }
@@ -63,25 +81,35 @@ int wait_for_stop(pid_t thread) {
 bool poll_stop(pid_t thread, int& status) {
   const pid_t got = ::waitpid(thread, &status, __WALL | WNOHANG);
   if (got < 0 && errno == ECHILD) throw Lost("a traced thread is gone");
-  if (got < 0 && errno != EINTR) refuse("cannot wait for a traced thread");
+  if (got < 0 && errno != EINTR) refuse_trace("cannot wait for a traced thread");
   return got == thread;
 }
 
 bool step(pid_t thread, int& deliver) {
   const std::uint64_t before = registers_of(thread).rip;
   for (int i = 0; i < kStepTries; ++i) {
-    if (::ptrace(PTRACE_SINGLESTEP, thread, nullptr, 0) != 0) refuse("cannot step");
+    if (::ptrace(PTRACE_SINGLESTEP, thread, nullptr, 0) != 0) refuse_trace("cannot step");
     const int status = wait_for_stop(thread);
     if (!WIFSTOPPED(status)) throw Lost("a process of the agent ended while it was traced");
     if (status >> 16 != 0) continue;  // An event that is told in between.
     const int signal = WSTOPSIG(status);
     if (signal == SIGTRAP) return true;
-    const bool by_itself = signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE ||
-                           signal == SIGILL;
+    const bool by_itself =
+        signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL;
     deliver = signal;
     if (by_itself && registers_of(thread).rip == before) return false;
   }
   throw Lost("a traced process gets signals without end");
+}
+
+void to_system_call_stop(pid_t thread, int& deliver) {
+  for (;;) {
+    if (::ptrace(PTRACE_SYSCALL, thread, nullptr, nullptr) != 0) refuse_trace("cannot go on");
+    const int status = wait_for_stop(thread);
+    if (!WIFSTOPPED(status)) throw Lost("a process of the agent ended while it was traced");
+    if (is_system_call_stop(status)) return;
+    if (status >> 16 == 0) deliver = WSTOPSIG(status);
+  }
 }
 
 std::int64_t call_in(pid_t thread, std::uint64_t call_site, long number, std::uint64_t a,

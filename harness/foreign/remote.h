@@ -5,9 +5,26 @@
 #include <sys/user.h>
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 
 namespace hobbs::foreign {
+
+/// The system does not let us trace: one sentence.
+class TraceRefused : public std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+/// Nothing can be said of this run: one sentence.
+class Lost : public std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+/// Of a traced thread's wait status: it is at the entry or exit of a system call.
+bool is_system_call_stop(int status);
+
+/// Throws what follows from errno.
+[[noreturn]] void refuse_trace(const char* what);
 
 /// All throw TraceRefused where the system refuses, and Lost if the thread has ended.
 user_regs_struct registers_of(pid_t thread);
@@ -26,6 +43,9 @@ bool poll_stop(pid_t thread, int& status);
 /// Lets it run one instruction. Signals that come instead are kept in `deliver`, the last of them.
 /// False: the instruction raised this signal.
 bool step(pid_t thread, int& deliver);
+
+/// From the entry of a system call to its exit, or from before one to its entry.
+void to_system_call_stop(pid_t thread, int& deliver);
 
 /// Makes a system call at `call_site`, where there is such an instruction, and leaves no other
 /// trace: its result. The thread is stopped, not at the entry of a system call.

@@ -57,8 +57,8 @@ class Repetition {
 
   std::vector<std::uint64_t> round_, last_;
   std::map<std::uint64_t, int> times_;
-  int alike_ = 0;      // Rounds in a row that were like the one before.
-  int in_a_row_ = 0;   // Things done in a row that were no news.
+  int alike_ = 0;     // Rounds in a row that were like the one before.
+  int in_a_row_ = 0;  // Things done in a row that were no news.
   bool polls_ = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/guided.h"
+#include "harness/foreign/remote.h"
 
 namespace hobbs::foreign {
 namespace {
@@ -149,8 +150,10 @@ class Search {
                    std::to_string(kRepetitions) + " repetitions: " + breakage.summary);
     }
     if (played.end == Played::End::kDied && options_.memory && !dies_unguarded(program, bound)) {
-      return doubt("a process ended only while its shared memory was watched, which may have been "
-                   "the reason: " + breakage.summary);
+      return doubt(
+          "a process ended only while its shared memory was watched, which may have been "
+          "the reason: " +
+          breakage.summary);
     }
     report_.end = SearchReport::End::kFound;
     report_.found = std::move(found);
@@ -164,8 +167,7 @@ class Search {
       while (strategy.begin() && ++tries <= kUnguardedMax && Clock::now() < options_.until) {
         try {
           set_stage(program.workers.size());
-          const Played played =
-              play(*stage_, *setting_.lock, program, strategy, {.memory = false});
+          const Played played = play(*stage_, *setting_.lock, program, strategy, {.memory = false});
           clean_ = played.clean;
           if (played.end == Played::End::kDied) return true;
         } catch (const std::runtime_error&) {
@@ -184,7 +186,8 @@ class Search {
   std::string done_text() const {
     std::string text;
     if (!ended() || bound_done_ >= 0) {
-      text = "all schedules with at most " + count(static_cast<std::size_t>(bound_done_), "preemption");
+      text = "all schedules with at most " +
+             count(static_cast<std::size_t>(bound_done_), "preemption");
       if (named_.death) text += " and a death at each of " + count(deaths_, "point");
       if (ended()) text += "; ";
     }
@@ -194,7 +197,8 @@ class Search {
       text += ", " + std::to_string(report_.executions) + " of them";
     }
     text += ", held at " + count(calls_at_.size(), "system call") + " and " +
-            std::to_string(accesses_at_.size()) + (accesses_at_.size() == 1 ? " access" : " accesses") + " to shared memory; in " +
+            std::to_string(accesses_at_.size()) +
+            (accesses_at_.size() == 1 ? " access" : " accesses") + " to shared memory; in " +
             count(waits_, "call") + " somebody waited";
     if (divergences_ > 0) {
       text += "; " + count(divergences_, "time") + " a process did not repeat itself";

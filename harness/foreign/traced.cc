@@ -1,25 +1,21 @@
 #include "harness/foreign/traced.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "harness/conform/evidence.h"
+#include "harness/foreign/connections.h"
 #include "harness/foreign/remote.h"
 
 namespace hobbs::foreign {
@@ -27,18 +23,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kSystemCallStop = SIGTRAP | 0x80;
-constexpr int kBusyTries = 200;         // Before whoever waits sleeps between two looks.
-constexpr int kRestMs = 1;              // So long.
-constexpr int kLooksOfFamily = 20;      // All threads at rest: then so is the process.
+constexpr int kBusyTries = 200;  // Before whoever waits sleeps between two looks.
+constexpr int kRestMs = 1;       // So long.
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::uint64_t kStandardDescriptors = 2;  // What it prints concerns nobody.
-
-[[noreturn]] void refuse(const char* what) {
-  const int why = errno;
-  if (why == ESRCH) throw Lost("a process of the agent ended while it was traced");
-  throw TraceRefused(std::string(what) + ": " + std::strerror(why));
-}
 
 bool is_timed_out(const SystemCall& call, std::int64_t result) {
   return call.number == SYS_futex && result == -ETIMEDOUT;
@@ -47,15 +35,13 @@ bool is_timed_out(const SystemCall& call, std::int64_t result) {
 }  // namespace
 
 Traced::Traced(pid_t process, TraceOptions options)
-    : process_(process), options_(std::move(options)) {
-  stat_ = ::open(("/proc/" + std::to_string(process) + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
-  if (stat_ < 0) throw Lost("a process of the agent is gone");
+    : process_(process), options_(std::move(options)), sleeper_(process), guard_(process) {
+  if (!sleeper_.is_there()) throw Lost("a process of the agent is gone");
   seize(process_, true);
   try {
     begin();
   } catch (...) {
     kill();  // Nobody would wait for it.
-    ::close(stat_);
     throw;
   }
 }
@@ -67,7 +53,7 @@ void Traced::begin() {
     }
   }
   stop_now();
-  find_channels(options_.socket_path);
+  channels_ = sockets_to(process_, options_.socket_path);
   const user_regs_struct registers = registers_of(process_);
   if ((word_at(process_, registers.rip - 2) & 0xffff) == 0x050f) call_site_ = registers.rip - 2;
 }
@@ -78,33 +64,8 @@ void Traced::seize(pid_t thread, bool caller) {
   if (::ptrace(PTRACE_SEIZE, thread, nullptr, options) == 0) {
     if (!caller) others_.push_back(thread);
   } else if (caller || errno != ESRCH) {
-    refuse("cannot trace the agent");
+    refuse_trace("cannot trace the agent");
   }
-}
-
-/// Its sockets whose other end is ours.
-void Traced::find_channels(const std::string& socket_path) {
-  const std::string folder = "/proc/" + std::to_string(process_) + "/fd";
-  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, process_, 0));
-  DIR* const directory = ::opendir(folder.c_str());
-  while (const dirent* entry = directory == nullptr ? nullptr : ::readdir(directory)) {
-    char target[64] = {};
-    const std::string path = folder + "/" + entry->d_name;
-    if (::readlink(path.c_str(), target, sizeof target - 1) < 0) continue;
-    if (std::strncmp(target, "socket:", 7) != 0) continue;
-    const int number = std::atoi(entry->d_name);
-    const int copy = static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0));
-    if (copy < 0) continue;
-    sockaddr_un peer{};
-    socklen_t size = sizeof peer - 1;
-    if (::getpeername(copy, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
-        peer.sun_family == AF_UNIX && socket_path == peer.sun_path) {
-      channels_.push_back(static_cast<std::uint64_t>(number));
-    }
-    ::close(copy);
-  }
-  if (directory != nullptr) ::closedir(directory);
-  if (pidfd >= 0) ::close(pidfd);
 }
 
 Traced::~Traced() {
@@ -125,7 +86,6 @@ Traced::~Traced() {
   } catch (const std::runtime_error&) {
     kill();  // It would fault where nobody helps it.
   }
-  ::close(stat_);
 }
 
 void Traced::kill() {
@@ -167,7 +127,7 @@ void Traced::begin_call() {
   repetition_ = Repetition();
   if (options_.memory && mappings_changed_) {
     guard(false);
-    ranges_ = shared_ranges_of(process_);
+    guard_.refresh();
     mappings_changed_ = false;
   }
   guard(options_.memory);
@@ -193,13 +153,13 @@ Traced::Stop Traced::go_on() {
 void Traced::resume() {
   if (::ptrace(PTRACE_SYSCALL, process_, nullptr, std::exchange(deliver_, 0)) != 0 &&
       errno != ESRCH) {  // Who has died meanwhile is waited for.
-    refuse("cannot go on");
+    refuse_trace("cannot go on");
   }
   held_ = Held::kRunning;
 }
 
 void Traced::stop_now() {
-  if (::ptrace(PTRACE_INTERRUPT, process_, nullptr, nullptr) != 0) refuse("cannot stop");
+  if (::ptrace(PTRACE_INTERRUPT, process_, nullptr, nullptr) != 0) refuse_trace("cannot stop");
   const int status = wait_for_stop(process_);
   if (!WIFSTOPPED(status)) {
     note_exit(status);
@@ -213,62 +173,31 @@ void Traced::classify_stop(int status) {
   held_ = Held::kStopped;
   if (status >> 16 != 0) return;
   const int signal = WSTOPSIG(status);
-  if (signal != kSystemCallStop) {
+  if (!is_system_call_stop(status)) {
     held_ = Held::kAtFault;
-    if (signal != SIGSEGV || !guarded_) deliver_ = signal;
+    if (signal != SIGSEGV || !guard_.on()) deliver_ = signal;
     return;
   }
   __ptrace_syscall_info info{};
   if (::ptrace(PTRACE_GET_SYSCALL_INFO, process_, sizeof info, &info) < 0) {
-    refuse("cannot ask for a system call");
+    refuse_trace("cannot ask for a system call");
   }
   held_ = info.op == PTRACE_SYSCALL_INFO_ENTRY ? Held::kAtEntry : Held::kAtExit;
-}
-
-/// By the kernel's word at this moment.
-bool Traced::seems_asleep() const {
-  char text[256];
-  const ssize_t length = ::pread(stat_, text, sizeof text - 1, 0);
-  if (length <= 0) return false;
-  text[length] = 0;
-  const char* const state = std::strrchr(text, ')');
-  return state != nullptr && state[2] == 'S';
-}
-
-/// Whether it sleeps where only others can wake it, as far as one more look can tell.
-/// `quiet_looks`: how often in a row all of its threads have been found at rest before.
-bool Traced::waits_for_others(int quiet_looks) {
-  const ThreadSample first = look_at(process_, process_);
-  where_ = first.where;
-  if (first.rest != Rest::kWaits) return false;
-  if (is_shared(current_) && !is_said_to_us(current_)) {
-    const ThreadSample second = look_at(process_, process_);
-    return second.rest == Rest::kWaits && second.turns == first.turns;
-  }
-  // It waits for a thread of its own, perhaps, which waits for others.
-  return quiet_looks >= kLooksOfFamily;
 }
 
 Traced::Event Traced::wait_for_event() {
   Event event;
   const auto until = Clock::now() + kPatience;
-  std::int64_t turns = -1;
-  int quiet_looks = 0;
+  sleeper_.forget();
   for (int tries = 0;; ++tries) {
     if (poll_stop(process_, event.status)) return event;
     serve_others();
-    if (seems_asleep()) {
+    if (sleeper_.seems_asleep()) {
       if (options_.replied()) return {Event::Kind::kReplied, 0};
-      if (waits_for_others(quiet_looks)) return {Event::Kind::kAsleep, 0};
-      std::int64_t now_turns = 0;
-      bool rests = true;
-      for (const pid_t thread : threads_of(process_)) {
-        const ThreadSample sample = look_at(process_, thread);
-        now_turns += sample.turns;
-        rests = rests && sample.rest == Rest::kWaits;
+      if (sleeper_.waits(is_shared(current_) && !is_said_to_us(current_))) {
+        where_ = sleeper_.where();
+        return {Event::Kind::kAsleep, 0};
       }
-      quiet_looks = rests && now_turns == turns ? quiet_looks + 1 : 0;
-      turns = now_turns;
       tries = std::max(tries, kBusyTries);
     }
     if (tries < kBusyTries) {
@@ -286,7 +215,9 @@ void Traced::serve_others() {
   const std::vector<pid_t> others = others_;
   for (const pid_t thread : others) {
     int status = 0;
-    if (poll_stop(thread, status)) serve_other(thread, status);
+    const pid_t got = ::waitpid(thread, &status, __WALL | WNOHANG);
+    if (got == thread) serve_other(thread, status);
+    if (got < 0 && errno == ECHILD) std::erase(others_, thread);
   }
 }
 
@@ -319,11 +250,11 @@ void Traced::serve_other(pid_t thread, int status) {
     take_child(thread, status >> 16);
   } else {
     siginfo_t info{};
-    const bool faults = WSTOPSIG(status) == SIGSEGV && guarded_ &&
+    const bool faults = WSTOPSIG(status) == SIGSEGV && guard_.on() &&
                         ::ptrace(PTRACE_GETSIGINFO, thread, nullptr, &info) == 0 &&
-                        in_ranges(reinterpret_cast<std::uint64_t>(info.si_addr));
+                        guard_.contains(reinterpret_cast<std::uint64_t>(info.si_addr));
     if (faults) {
-      access_once(thread);
+      guard_.let_through(thread, call_site_, deliver_);
     } else {
       deliver = WSTOPSIG(status);
     }
@@ -342,20 +273,19 @@ bool Traced::take_stop(int status, Stop& stop) {
   const int signal = WSTOPSIG(status);
   if (status >> 16 != 0) {
     take_child(process_, status >> 16);
-  } else if (signal == kSystemCallStop) {
+  } else if (is_system_call_stop(status)) {
     __ptrace_syscall_info info{};
     if (::ptrace(PTRACE_GET_SYSCALL_INFO, process_, sizeof info, &info) < 0) {
-      refuse("cannot ask for a system call");
+      refuse_trace("cannot ask for a system call");
     }
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
       current_.number = static_cast<long>(info.entry.nr);
-      std::copy(std::begin(info.entry.args), std::end(info.entry.args),
-                current_.arguments.begin());
+      std::copy(std::begin(info.entry.args), std::end(info.entry.args), current_.arguments.begin());
       call_site_ = info.instruction_pointer - 2;
       return at_entry(stop);
     }
     return at_exit(info.exit.rval, stop);
-  } else if (signal == SIGSEGV && guarded_) {
+  } else if (signal == SIGSEGV && guard_.on()) {
     return at_fault(stop);
   } else {
     deliver_ = signal;
@@ -376,13 +306,7 @@ bool Traced::at_entry(Stop& stop) {
     return true;
   }
   if (is_shared(current_) && !is_said_to_us(current_)) {
-    point_ = {};
-    point_.call = current_;
-    point_.code = call_site_ + 2;
-    const int path = path_argument(current_.number);
-    if (path >= 0) {
-      point_.path = text_at(process_, current_.arguments[static_cast<std::size_t>(path)]);
-    }
+    point_ = point_at_call(process_, current_, call_site_ + 2);
     return decide(stop);
   }
   perform();
@@ -391,7 +315,7 @@ bool Traced::at_entry(Stop& stop) {
 
 bool Traced::at_exit(std::int64_t result, Stop& stop) {
   held_ = Held::kAtExit;
-  if (result == -EFAULT && guarded_) {
+  if (result == -EFAULT && guard_.on()) {
     // Something that it points to lies in memory without rights: again, with them.
     guard(false);
     user_regs_struct registers = registers_of(process_);
@@ -412,9 +336,9 @@ bool Traced::at_exit(std::int64_t result, Stop& stop) {
     return true;
   }
   if (std::exchange(suspended_, false)) guard(true);
-  if (mappings_changed_ && guarded_) {
+  if (mappings_changed_ && guard_.on()) {
     guard(false);
-    ranges_ = shared_ranges_of(process_);
+    guard_.refresh();
     mappings_changed_ = false;
     guard(true);
   }
@@ -430,24 +354,21 @@ bool Traced::at_exit(std::int64_t result, Stop& stop) {
 bool Traced::at_fault(Stop& stop) {
   held_ = Held::kAtFault;
   siginfo_t info{};
-  if (::ptrace(PTRACE_GETSIGINFO, process_, nullptr, &info) != 0) refuse("cannot ask for a signal");
+  if (::ptrace(PTRACE_GETSIGINFO, process_, nullptr, &info) != 0)
+    refuse_trace("cannot ask for a signal");
   const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
-  if (info.si_code <= 0 || !in_ranges(address)) {
+  if (info.si_code <= 0 || !guard_.contains(address)) {
     deliver_ = SIGSEGV;
     resume();
     return false;
   }
-  point_ = {};
-  point_.kind = Point::Kind::kMemory;
-  point_.code = registers_of(process_).rip;
-  point_.address = address;
-  point_.word = word_at(process_, address & ~std::uint64_t{7});
+  point_ = point_at_access(process_, address);
   return decide(stop);
 }
 
 /// Whether others get their turn here.
 bool Traced::decide(Stop& stop) {
-  const bool no_news = repetition_.note(signature());
+  const bool no_news = repetition_.note(signature_of(process_, point_));
   if (repetition_.spins()) {
     where_ = "spins";
     stop = Stop::kPolls;
@@ -463,40 +384,18 @@ bool Traced::decide(Stop& stop) {
 
 void Traced::perform() {
   if (held_ == Held::kAtFault) {
-    access_once(process_);
-  } else if (held_ == Held::kAtEntry && guarded_ && touches_guarded(current_)) {
+    guard_.let_through(process_, call_site_, deliver_);
+  } else if (held_ == Held::kAtEntry && guard_.on() && guard_.is_touched_by(current_)) {
     guard(false);
     suspended_ = true;
   }
   resume();
 }
 
-/// One instruction with all rights.
-void Traced::access_once(pid_t thread) {
-  const auto rights = [&](int protection) {
-    int later = 0;
-    for (const Range& range : ranges_) {
-      call_in(thread, call_site_, SYS_mprotect, range.begin, range.end - range.begin,
-              static_cast<std::uint64_t>(protection), later);
-    }
-    if (later != 0) deliver_ = later;
-  };
-  rights(PROT_READ | PROT_WRITE);
-  int deliver = 0;
-  step(thread, deliver);
-  rights(PROT_NONE);
-  if (deliver != 0) deliver_ = deliver;
-}
-
 /// A private futex in memory that others share is meant for them, rightly or not.
 bool Traced::is_shared(const SystemCall& call) const {
   if (effect_of(call) == Effect::kShared) return true;
-  return call.number == SYS_futex && in_ranges(call.arguments[0]);
-}
-
-bool Traced::touches_guarded(const SystemCall& call) const {
-  return std::any_of(call.arguments.begin(), call.arguments.end(),
-                     [&](std::uint64_t argument) { return in_ranges(argument); });
+  return call.number == SYS_futex && guard_.contains(call.arguments[0]);
 }
 
 bool Traced::is_said_to_us(const SystemCall& call) const {
@@ -506,78 +405,12 @@ bool Traced::is_said_to_us(const SystemCall& call) const {
          std::find(channels_.begin(), channels_.end(), descriptor) != channels_.end();
 }
 
-bool Traced::in_ranges(std::uint64_t address) const {
-  return std::any_of(ranges_.begin(), ranges_.end(),
-                     [&](const Range& range) { return range.contains(address); });
-}
-
 void Traced::guard(bool on) {
-  if (guarded_ == on) return;
-  const auto protection = static_cast<std::uint64_t>(on ? PROT_NONE : PROT_READ | PROT_WRITE);
-  user_regs_struct before{};
-  std::size_t done = 0;
-  const bool at_entry = held_ == Held::kAtEntry;
-  if (at_entry && !ranges_.empty()) {
-    // The system call that it is about to make becomes another, and is made after it.
-    before = registers_of(process_);
-    user_regs_struct instead = before;
-    instead.orig_rax = SYS_mprotect;
-    instead.rdi = ranges_[0].begin;
-    instead.rsi = ranges_[0].end - ranges_[0].begin;
-    instead.rdx = protection;
-    set_registers(process_, instead);
-    to_system_call_stop();
-    done = 1;
+  if (!on && held_ == Held::kAtEntry) {
+    guard_.lift_at_entry(process_, call_site_, deliver_);
+  } else {
+    guard_.set(on, process_, call_site_, deliver_);
   }
-  for (; done < ranges_.size(); ++done) {
-    call_in(process_, call_site_, SYS_mprotect, ranges_[done].begin,
-            ranges_[done].end - ranges_[done].begin, protection, deliver_);
-  }
-  if (at_entry && !ranges_.empty()) {
-    before.rip -= 2;
-    before.rax = before.orig_rax;
-    before.orig_rax = ~0ull;
-    set_registers(process_, before);
-    to_system_call_stop();
-  }
-  guarded_ = on;
-}
-
-/// From the entry of a system call to its exit, or from before one to its entry.
-void Traced::to_system_call_stop() {
-  for (;;) {
-    if (::ptrace(PTRACE_SYSCALL, process_, nullptr, nullptr) != 0) refuse("cannot go on");
-    const int status = wait_for_stop(process_);
-    if (!WIFSTOPPED(status)) {
-      note_exit(status);
-      throw Lost("a process of the agent " + where_);
-    }
-    if (status >> 16 != 0) continue;
-    if (WSTOPSIG(status) == kSystemCallStop) return;
-    deliver_ = WSTOPSIG(status);
-  }
-}
-
-/// The same number for what is the same thing done to the same content.
-std::uint64_t Traced::signature() const {
-  std::uint64_t sum = point_.code;
-  const auto mix = [&](std::uint64_t value) {
-    sum = (sum ^ value) * 0x9e3779b97f4a7c15u;
-    sum ^= sum >> 29;
-  };
-  if (point_.kind == Point::Kind::kMemory) {
-    mix(point_.address);
-    mix(point_.word);
-    return sum;
-  }
-  mix(static_cast<std::uint64_t>(point_.call.number));
-  if (takes_descriptor(point_.call.number)) mix(point_.call.arguments[0]);
-  if (point_.call.number == SYS_fcntl || point_.call.number == SYS_futex) {
-    mix(point_.call.arguments[1]);
-  }
-  if (point_.call.number == SYS_fcntl) mix(word_at(process_, point_.call.arguments[2]));
-  for (const char c : point_.path) mix(static_cast<unsigned char>(c));
-  return sum;
 }
 
 }  // namespace hobbs::foreign

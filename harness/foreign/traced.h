@@ -8,39 +8,19 @@
 #pragma once
 
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include <cstdint>
 #include <functional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "harness/foreign/mappings.h"
+#include "harness/foreign/guard.h"
+#include "harness/foreign/point.h"
 #include "harness/foreign/repetition.h"
+#include "harness/foreign/sleeper.h"
 #include "harness/foreign/system_call.h"
 
 namespace hobbs::foreign {
-
-/// The system does not let us trace: one sentence.
-class TraceRefused : public std::runtime_error {
-  using runtime_error::runtime_error;
-};
-
-/// Nothing can be said of this run: one sentence.
-class Lost : public std::runtime_error {
-  using runtime_error::runtime_error;
-};
-
-/// What a process is about to do, where it is held.
-struct Point {
-  enum class Kind : std::uint8_t { kSystemCall, kMemory } kind = Kind::kSystemCall;
-  SystemCall call;
-  std::uint64_t code = 0;     // The instruction, of a system call the one after it.
-  std::uint64_t address = 0;  // In shared memory.
-  std::uint64_t word = 0;     // What is there before the access.
-  std::string path;           // Of a system call that names one.
-};
 
 struct TraceOptions {
   std::function<bool()> replied;  // Whether the answer to its call has arrived.
@@ -92,11 +72,8 @@ class Traced {
 
   void begin();
   void seize(pid_t thread, bool caller);
-  void find_channels(const std::string& socket_path);
   void resume();
   Event wait_for_event();
-  bool seems_asleep() const;
-  bool waits_for_others(int quiet_looks);
   void serve_others();
   void serve_other(pid_t thread, int status);
   void take_child(pid_t thread, int event);
@@ -110,26 +87,20 @@ class Traced {
   bool at_fault(Stop& stop);
   bool decide(Stop& stop);
   void perform();
-  void access_once(pid_t thread);
 
   bool is_shared(const SystemCall& call) const;
-  bool touches_guarded(const SystemCall& call) const;
   bool is_said_to_us(const SystemCall& call) const;
-  bool in_ranges(std::uint64_t address) const;
   void guard(bool on);
-  void to_system_call_stop();
-  std::uint64_t signature() const;
 
   const pid_t process_;
   const TraceOptions options_;
+  Sleeper sleeper_;
+  Guard guard_;
   Held held_ = Held::kRunning;
   int deliver_ = 0;  // A signal that it gets when it goes on.
   int signal_ = 0;
-  int stat_ = -1;              // Open on /proc/PID/stat.
   std::vector<pid_t> others_;  // Its other threads, which only run.
   std::vector<std::uint64_t> channels_;
-  std::vector<Range> ranges_;
-  bool guarded_ = false;
   bool suspended_ = false;  // Not guarded for the time of a system call.
   bool repeats_ = false;    // It enters the same system call again, now with the rights it needs.
   bool mappings_changed_ = true;
