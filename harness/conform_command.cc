@@ -12,6 +12,7 @@
 #include "harness/conform/world.h"
 #include "harness/exit_code.h"
 #include "harness/foreign/foreign_driver.h"
+#include "harness/foreign/programs.h"
 #include "harness/glob.h"
 #include "harness/janitor.h"
 #include "harness/machine.h"
@@ -84,6 +85,13 @@ void check_traced_search(const Options& options) {
     throw UsageError(
         "step --lock runs real processes: their memory is this machine's, and the "
         "only strategy is bounded");
+  }
+  constexpr std::uint32_t kMostAcquisitions = 64;
+  if (options.workers > foreign::kWorkersMax || options.acquisitions > kMostAcquisitions ||
+      options.kills > 1) {
+    throw UsageError(fmt::format(
+        "step --lock runs at most {} workers with {} acquisitions each, of whom one may die",
+        foreign::kWorkersMax, kMostAcquisitions));
   }
 }
 

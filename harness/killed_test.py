@@ -23,14 +23,17 @@ from process_family import Family, become_subreaper, children_of  # noqa: E402
 # By kinds of what could be left: memory, files, semaphores, semaphore sets, named objects, recovery.
 LOCKS = ["futex_mutex", "robust_mutex", "flock,ofd", "posix.*", "sysv.*", "boost.*",
          "process_lock_mapped", "rw_phase_fair"]
-COMMANDS = ["verify", "stress", "crash", "bench", "conform"]
+COMMANDS = ["verify", "stress", "crash", "bench", "conform", "traced"]
 BUDGET_S = 4
 FIRST_WORKER_S = 1
 LONGEST_S = 4  # From the start to the kill: setting up, running, between drivers, reporting.
 
 
-def command_words(chance):
+def command_words(chance, hobbs):
     command = chance.choice(COMMANDS)
+    if command == "traced":
+        return ["step", "--lock", f"exec:{hobbs} agent", "--budget", f"{BUDGET_S}s", "--locks",
+                chance.choice(["mp.*", "fa.*", "mpu.*"]), "--format", "json", "--output", "report.json"]
     words = [command, "--budget", f"{BUDGET_S}s", "--format", "json", "--output", "report.json"]
     if command == "conform":
         kind = chance.choice([[], ["--random"]])
@@ -77,7 +80,7 @@ def accusations(path):
 
 def one_round(hobbs, number, chance):
     """Starts, strikes, waits; whether it struck, what is left, and what happened in words."""
-    words = command_words(chance)
+    words = command_words(chance, hobbs)
     whom = chance.choice(["coordinator", "group", "worker"])
     if words[0] != "bench" and words[0] != "conform":
         words += ["--seed", str(number)]

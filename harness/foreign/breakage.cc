@@ -56,7 +56,11 @@ std::optional<Breakage> judged(const Played& played, const AgentLock& lock,
       {.home = lock.home, .process_of = played.process_of, .search_budget = kSearchBudget});
   for (const Accusation& accusation : accusations(judgement, lock.claims)) {
     const std::string flaw = flaw_in(accusation.violation, history, lock.claims);
-    if (flaw.empty()) return Breakage{accusation.rule, accusation.summary, {}};
+    // The clock only orders: how long something lasted by it means nothing.
+    if (flaw.empty()) {
+      return Breakage{
+          accusation.rule, accusation.summary.substr(0, accusation.summary.find(": both for")), {}};
+    }
     undecided = "the judge accuses, and its verifier objects: " + flaw;
   }
   if (!judgement.inconclusive.empty()) undecided = judgement.inconclusive;

@@ -34,7 +34,7 @@ class Execution {
     explore::Scene scene;
     scene.workers = static_cast<int>(workers_.size());
     while (played_.schedule.size() < kStepsMax) {
-      strike();
+      strike_those_who_wait();
       look_around(scene);
       if (died_ || scene.ready == 0) break;
       const explore::Move move = strategy.next(scene);
@@ -45,7 +45,11 @@ class Execution {
         return std::move(played_);
       }
       played_.schedule.push_back(move);
-      step(move.worker);
+      if (is_due(move.worker)) {
+        die(move.worker);
+      } else {
+        step(move.worker);
+      }
       const bool held = workers_[move.worker].state == State::kPoint;
       scene.current = held ? move.worker : -1;  // Between its calls others come for nothing.
     }
@@ -98,22 +102,31 @@ class Execution {
     me.state = me.at == steps.size() ? State::kDone : State::kBetween;
   }
 
-  /// Deaths that are due.
-  void strike() {
-    for (const Fault& fault : program_.faults) {
-      Worker& me = workers_[fault.worker];
-      const bool alive = me.state != State::kDead && me.state != State::kDone;
-      if (!alive || me.steps + 1 < fault.point) continue;
-      tell(fault.worker, "is killed" + where(me));
-      Disturbance death{Disturbance::Kind::kKill, id_of(fault.worker), tick(), 0};
-      me.traced->kill();
-      stage_.world().kill(stage_.process(fault.worker));
-      death.to_ns = tick();
-      played_.history.disturbances.push_back(death);
-      if (in_call(me)) record_pending(me);
-      me.state = State::kDead;
-      notice(fault.worker);
+  bool is_due(std::size_t w) const {
+    return std::any_of(program_.faults.begin(), program_.faults.end(), [&](const Fault& fault) {
+      return fault.worker == w && workers_[w].steps + 1 >= fault.point;
+    });
+  }
+
+  /// Who waits makes no step, and dies as soon as that is due.
+  void strike_those_who_wait() {
+    for (std::size_t w = 0; w < workers_.size(); ++w) {
+      const State state = workers_[w].state;
+      if ((state == State::kBlocked || state == State::kPolls) && is_due(w)) die(w);
     }
+  }
+
+  void die(std::size_t w) {
+    Worker& me = workers_[w];
+    tell(w, "is killed" + where(me));
+    Disturbance death{Disturbance::Kind::kKill, id_of(w), tick(), 0};
+    me.traced->kill();
+    stage_.world().kill(stage_.process(w));
+    death.to_ns = tick();
+    played_.history.disturbances.push_back(death);
+    if (in_call(me)) record_pending(me);
+    me.state = State::kDead;
+    notice(w);
   }
 
   std::string where(const Worker& me) {

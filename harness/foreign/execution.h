@@ -52,7 +52,8 @@ struct Played {
 };
 
 /// `program` uses exclusive and shared sections with plain and try acquires only; a fault of it
-/// kills a worker instead of its n-th step. Throws what World and Traced throw.
+/// kills a worker instead of its n-th step, and at once if it waits by then. Throws what World and
+/// Traced throw.
 Played play(Stage& stage, const AgentLock& lock, const Program& program,
             explore::Strategy& strategy, const ExecutionOptions& options);
 

@@ -24,7 +24,7 @@ class Guard {
   bool is_touched_by(const SystemCall& call) const;
 
   /// Looks afresh at what is shared. The guard is off.
-  void refresh() { ranges_ = shared_ranges_of(process_); }
+  void refresh() { ranges_ = shared_ranges(maps_of(process_)); }
   /// `thread` is stopped, not at the entry of a system call.
   void set(bool on, pid_t thread, std::uint64_t call_site, int& deliver);
   /// Off, by a thread at the entry of a system call, where it is again afterwards.

@@ -1,5 +1,6 @@
 #include "harness/foreign/mappings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iterator>
@@ -14,21 +15,31 @@ bool is_memory(std::string_view name) {
 }
 
 /// A line is "begin-end rw-s offset major:minor inode   name".
-void add_line(std::string_view line, std::vector<Range>& ranges) {
+struct Line {
   Range range;
-  const char* const end = line.data() + line.size();
-  const auto first = std::from_chars(line.data(), end, range.begin, 16);
-  if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return;
-  const auto second = std::from_chars(first.ptr + 1, end, range.end, 16);
-  if (second.ec != std::errc() || end - second.ptr < 5) return;
-  const std::string_view rights(second.ptr + 1, 4);
-  if (rights[0] != 'r' || rights[1] != 'w' || rights[3] != 's') return;
-  const std::size_t slash = line.find('/', static_cast<std::size_t>(second.ptr - line.data()));
-  if (slash != std::string_view::npos && !is_memory(line.substr(slash))) return;
-  if (!ranges.empty() && ranges.back().end == range.begin) {
-    ranges.back().end = range.end;
-  } else {
-    ranges.push_back(range);
+  std::string_view rights;
+  std::string_view name;  // From the first slash or bracket on.
+};
+
+bool parse_line(std::string_view text, Line& line) {
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, line.range.begin, 16);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return false;
+  const auto second = std::from_chars(first.ptr + 1, end, line.range.end, 16);
+  if (second.ec != std::errc() || end - second.ptr < 5) return false;
+  line.rights = std::string_view(second.ptr + 1, 4);
+  const std::size_t name = text.find_first_of("/[");
+  line.name = name == std::string_view::npos ? std::string_view() : text.substr(name);
+  return true;
+}
+
+/// Calls `visit` with each line that is one.
+template <class Visit>
+void for_each_line(std::string_view maps, Visit visit) {
+  while (!maps.empty()) {
+    const std::size_t end = std::min(maps.find('\n'), maps.size());
+    if (Line line; parse_line(maps.substr(0, end), line)) visit(line);
+    maps.remove_prefix(std::min(end + 1, maps.size()));
   }
 }
 
@@ -36,18 +47,29 @@ void add_line(std::string_view line, std::vector<Range>& ranges) {
 
 std::vector<Range> shared_ranges(std::string_view maps) {
   std::vector<Range> ranges;
-  while (!maps.empty()) {
-    const std::size_t end = std::min(maps.find('\n'), maps.size());
-    add_line(maps.substr(0, end), ranges);
-    maps.remove_prefix(std::min(end + 1, maps.size()));
-  }
+  for_each_line(maps, [&](const Line& line) {
+    if (line.rights[0] != 'r' || line.rights[1] != 'w' || line.rights[3] != 's') return;
+    if (!is_memory(line.name)) return;
+    if (!ranges.empty() && ranges.back().end == line.range.begin) {
+      ranges.back().end = line.range.end;
+    } else {
+      ranges.push_back(line.range);
+    }
+  });
   return ranges;
 }
 
-std::vector<Range> shared_ranges_of(pid_t process) {
+Range kernel_code(std::string_view maps) {
+  Range found;
+  for_each_line(maps, [&](const Line& line) {
+    if (line.name == "[vdso]") found = line.range;
+  });
+  return found;
+}
+
+std::string maps_of(pid_t process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/maps");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return shared_ranges(text);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace hobbs::foreign

@@ -20,7 +20,10 @@ struct Range {
 /// files, anonymous or System V memory, no device. Neighbours are one.
 std::vector<Range> shared_ranges(std::string_view maps);
 
-/// The same of a process; empty if it is gone.
-std::vector<Range> shared_ranges_of(pid_t process);
+/// Where the text of /proc/PID/maps has the code that the kernel gives to every process, which has
+/// a system call instruction in it; empty if it has none.
+Range kernel_code(std::string_view maps);
 
+/// That text of a process; empty if it is gone.
+std::string maps_of(pid_t process);
 }  // namespace hobbs::foreign

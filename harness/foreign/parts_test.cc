@@ -28,6 +28,9 @@ TEST(MappingsTest, OnlyWritableSharedMemoryCounts) {
                                         {0x7f0000050000, 0x7f0000051000}}));
   EXPECT_TRUE(ranges[0].contains(0x7f0000011fff));
   EXPECT_FALSE(ranges[0].contains(0x7f0000012000));
+  EXPECT_EQ(kernel_code("7ffc1000-7ffc3000 r-xp 00000000 00:00 0    [vdso]\n"),
+            (Range{0x7ffc1000, 0x7ffc3000}));
+  EXPECT_EQ(kernel_code("7ffc1000-7ffc3000 r-xp 00000000 00:00 0    [stack]\n"), Range{});
 }
 
 TEST(SystemCallTest, KnowsWhatOthersCanNotice) {

@@ -10,12 +10,14 @@
 #include <cstring>
 
 #include "harness/conform/evidence.h"
+#include "harness/foreign/mappings.h"
 
 namespace hobbs::foreign {
 namespace {
 
 constexpr std::size_t kTextMax = 256;
 constexpr int kBusyTries = 200;
+constexpr std::uint64_t kSystemCallCode = 0x050f;  // Its two bytes.
 constexpr int kEndsOnly = WEXITED | WNOHANG | __WALL;
 constexpr int kStepTries = 16;  // So many signals may come before an instruction is run.
 
@@ -112,9 +114,19 @@ void to_system_call_stop(pid_t thread, int& deliver) {
   }
 }
 
+std::uint64_t call_site_in(pid_t process) {
+  const Range code = kernel_code(maps_of(process));
+  for (std::uint64_t at = code.begin; at + 8 <= code.end; at += 7) {
+    const std::uint64_t word = word_at(process, at);
+    for (std::uint64_t i = 0; i < 7; ++i) {
+      if ((word >> (8 * i) & 0xffff) == kSystemCallCode) return at + i;
+    }
+  }
+  throw TraceRefused("the kernel gives the processes no code with a system call in it (vdso)");
+}
+
 std::int64_t call_in(pid_t thread, std::uint64_t call_site, long number, std::uint64_t a,
                      std::uint64_t b, std::uint64_t c, int& deliver) {
-  if (call_site == 0) throw Lost("no system call of the process has been seen");
   const user_regs_struct before = registers_of(thread);
   user_regs_struct registers = before;
   registers.rip = call_site;

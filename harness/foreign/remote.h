@@ -47,6 +47,9 @@ bool step(pid_t thread, int& deliver);
 /// From the entry of a system call to its exit, or from before one to its entry.
 void to_system_call_stop(pid_t thread, int& deliver);
 
+/// Where the process has a system call instruction that nobody else uses meanwhile.
+std::uint64_t call_site_in(pid_t process);
+
 /// Makes a system call at `call_site`, where there is such an instruction, and leaves no other
 /// trace: its result. The thread is stopped, not at the entry of a system call.
 std::int64_t call_in(pid_t thread, std::uint64_t call_site, long number, std::uint64_t a,

@@ -53,7 +53,7 @@ class Repetition {
   static constexpr std::size_t kRoundMax = 4096;
   static constexpr int kTimes = 3;
   static constexpr int kRounds = 2;
-  static constexpr int kSpins = 5'000;  // More than locks spin before they sleep.
+  static constexpr int kSpins = 2'500;  // More than locks spin before they sleep.
 
   std::vector<std::uint64_t> round_, last_;
   std::map<std::uint64_t, int> times_;

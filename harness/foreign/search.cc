@@ -241,6 +241,9 @@ Replayed replay(const StageSetting& setting, const Program& program,
         play(stage, *setting.lock, program, strategy, {.memory = memory, .places = &places});
     replayed.breakage = breakage_of(played, *setting.lock, replayed.undecided);
     replayed.story = std::move(played.story);
+    if (!replayed.breakage && played.schedule.size() < schedule.size()) {
+      replayed.undecided = "the execution ended before its schedule did";
+    }
   } catch (const NoStage& why) {
     replayed.undecided = why.reason;
   } catch (const std::runtime_error& why) {

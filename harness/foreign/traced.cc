@@ -54,8 +54,7 @@ void Traced::begin() {
   }
   stop_now();
   channels_ = sockets_to(process_, options_.socket_path);
-  const user_regs_struct registers = registers_of(process_);
-  if ((word_at(process_, registers.rip - 2) & 0xffff) == 0x050f) call_site_ = registers.rip - 2;
+  call_site_ = call_site_in(process_);
 }
 
 void Traced::seize(pid_t thread, bool caller) {
@@ -281,7 +280,7 @@ bool Traced::take_stop(int status, Stop& stop) {
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
       current_.number = static_cast<long>(info.entry.nr);
       std::copy(std::begin(info.entry.args), std::end(info.entry.args), current_.arguments.begin());
-      call_site_ = info.instruction_pointer - 2;
+      call_end_ = info.instruction_pointer;
       return at_entry(stop);
     }
     return at_exit(info.exit.rval, stop);
@@ -306,7 +305,7 @@ bool Traced::at_entry(Stop& stop) {
     return true;
   }
   if (is_shared(current_) && !is_said_to_us(current_)) {
-    point_ = point_at_call(process_, current_, call_site_ + 2);
+    point_ = point_at_call(process_, current_, call_end_);
     return decide(stop);
   }
   perform();

@@ -105,6 +105,7 @@ class Traced {
   bool repeats_ = false;    // It enters the same system call again, now with the rights it needs.
   bool mappings_changed_ = true;
   std::uint64_t call_site_ = 0;  // A system call instruction of its.
+  std::uint64_t call_end_ = 0;   // Behind the one that it has entered last.
   SystemCall current_;           // The last it has entered.
   Point point_;
   bool at_point_ = false;  // Held before point_, which has not been done.
