@@ -19,6 +19,7 @@ constexpr std::uint64_t kUndecidedMax = 3;  // Then the search is not worth its 
 constexpr std::uint64_t kRunsPerStage = 200;
 constexpr std::uint64_t kUnguardedMax = 200;
 constexpr std::uint32_t kDeathsMax = 200;
+constexpr int kPreemptionsBesideADeath = 1;
 
 class Search {
  public:
@@ -54,17 +55,20 @@ class Search {
 
   /// The first worker dies instead of its first, second, ... step, until it has none left.
   void search_deaths() {
-    const int most = std::min(options_.preemptions, 1);
-    for (std::uint32_t point = 1; point <= kDeathsMax && !ended(); ++point) {
-      Program program = named_.program;
-      program.faults = {{Fault::Kind::kKillProcess, 0, point}};
-      struck_ = false;
-      search_within(program, 0);
-      if (!ended() && !struck_) break;
-      if (!ended() && most > 0) search_within(program, most);
-      ++deaths_;
+    const int most = std::min(options_.preemptions, kPreemptionsBesideADeath);
+    for (int bound = 0; bound <= most && !ended(); ++bound) {
+      std::uint32_t point = 1;
+      for (; point <= kDeathsMax && !ended(); ++point) {
+        Program program = named_.program;
+        program.faults = {{Fault::Kind::kKillProcess, 0, point}};
+        struck_ = false;
+        search_within(program, bound);
+        if (!struck_) break;
+      }
+      if (ended()) return;
+      bound_done_ = bound;
+      deaths_ = point - 1;
     }
-    if (!ended()) bound_done_ = most;
   }
 
   void search_within(const Program& program, int bound) {

@@ -60,9 +60,12 @@ void Traced::begin() {
 void Traced::seize(pid_t thread, bool caller) {
   long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
   if (options_.memory) options |= PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
-  if (::ptrace(PTRACE_SEIZE, thread, nullptr, options) == 0) {
+  const bool seized = ::ptrace(PTRACE_SEIZE, thread, nullptr, options) == 0;
+  // Started just now by one that is traced, it is traced already; or it has just ended.
+  const bool known = !seized && !caller && (errno == EPERM || errno == ESRCH);
+  if (seized || known) {
     if (!caller) others_.push_back(thread);
-  } else if (caller || errno != ESRCH) {
+  } else {
     refuse_trace("cannot trace the agent");
   }
 }
@@ -170,7 +173,7 @@ void Traced::stop_now() {
 /// Where it is held, of a stop that nothing is to follow from.
 void Traced::classify_stop(int status) {
   held_ = Held::kStopped;
-  if (status >> 16 != 0) return;
+  if (status >> 16 != 0) return take_child(process_, status >> 16);
   const int signal = WSTOPSIG(status);
   if (!is_system_call_stop(status)) {
     held_ = Held::kAtFault;
@@ -230,7 +233,9 @@ void Traced::take_child(pid_t thread, int event) {
   ::ptrace(PTRACE_GETEVENTMSG, thread, nullptr, &message);
   const auto child = static_cast<pid_t>(message);
   if (event == PTRACE_EVENT_CLONE) {
-    others_.push_back(child);
+    if (std::find(others_.begin(), others_.end(), child) == others_.end()) {
+      others_.push_back(child);
+    }
     return;
   }
   wait_for_stop(child);
