@@ -97,6 +97,7 @@ def one_round(hobbs, number, chance):
         struck = "nobody"  # It had ended by itself.
     # A killed worker accuses nobody; but Boost's named mutex does break when a signal strikes.
     fine = ends_all or code in (0, 3, 4) or (code == 1 and "boost.*" in words)
+    fine = fine or (code == 64 and "is no agent" in err)  # It was struck when it was first tried.
     left = family.left_behind()
     if not fine:
         left.append(f"exit code {code}: {err[-500:]}")
