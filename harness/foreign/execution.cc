@@ -260,6 +260,7 @@ class Execution {
   }
 
   void finish() {
+    played_.whole = true;
     for (const Worker& me : workers_) played_.steps.push_back(me.steps);
     for (std::size_t w = 0; w < workers_.size(); ++w) {
       Worker& me = workers_[w];

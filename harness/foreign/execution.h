@@ -39,6 +39,7 @@ struct Played {
   } end = End::kDone;
   std::string reason;
   bool clean = false;  // The stage can be used again.
+  bool whole = false;  // Everybody went as far as he could; else it was cut short.
   explore::Schedule schedule;
   History history;
   std::vector<std::uint32_t> process_of;          // By platform id.

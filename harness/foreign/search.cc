@@ -37,6 +37,10 @@ class Search {
       report_.end = SearchReport::End::kNoStage;
       report_.no_stage = why;
     }
+    if (divergences_ > 0 && report_.reason.empty()) {
+      report_.reason = count(divergences_, "time") +
+                       " a process did not repeat itself, so that schedules may have been missed";
+    }
     report_.points = calls_at_.size() + accesses_at_.size();
     report_.done = done_text();
     return std::move(report_);
@@ -71,19 +75,27 @@ class Search {
     }
   }
 
+  /// A free lock may still remember who had it. Once a process does not repeat itself, the search
+  /// begins again, with a new lock for each execution.
   void search_within(const Program& program, int bound) {
+    while (!ended() && !search_once(program, bound)) fresh_ = true;
+  }
+
+  /// False: it is to begin again.
+  bool search_once(const Program& program, int bound) {
     BoundedSearch strategy(bound);
     while (!ended() && strategy.begin()) {
       if (Clock::now() >= options_.until) {
         report_.end = SearchReport::End::kLimit;
-        return;
+        return true;
       }
-      const std::string words = std::to_string(bound) + " preemptions, " +
-                                std::to_string(report_.executions) + " schedules";
-      options_.progress(words);
+      options_.progress(count(static_cast<std::size_t>(bound), "preemption") + ", " +
+                        count(report_.executions, "schedule"));
       try_one(program, bound, strategy);
+      if (strategy.divergences() > 0 && !fresh_) return ended();
     }
     divergences_ += strategy.divergences();
+    return true;
   }
 
   void try_one(const Program& program, int bound, explore::Strategy& strategy) {
@@ -91,7 +103,8 @@ class Search {
     Played played = play_once(program, strategy);
     strategy.end();
     std::optional<Breakage> breakage = breakage_of(played, *setting_.lock, undecided);
-    for (int i = 1; i < kTriesOfUndecided && !breakage && !undecided.empty(); ++i) {
+    // What would have followed one that was cut short is not searched: no repetition mends that.
+    for (int i = 1; played.whole && i < kTriesOfUndecided && !breakage && !undecided.empty(); ++i) {
       undecided.clear();
       explore::Outline again(played.schedule);  // The machine may have been too busy to tell.
       again.begin();
@@ -135,7 +148,7 @@ class Search {
 
   void set_stage(std::size_t workers) {
     if (++runs_ % kRunsPerStage == 0) stage_.reset();
-    if (stage_ != nullptr) return stage_->renew(clean_);
+    if (stage_ != nullptr) return stage_->renew(clean_ && !fresh_);
     stage_ = std::make_unique<Stage>(setting_, workers);
   }
 
@@ -204,9 +217,7 @@ class Search {
             std::to_string(accesses_at_.size()) +
             (accesses_at_.size() == 1 ? " access" : " accesses") + " to shared memory; in " +
             count(waits_, "call") + " somebody waited";
-    if (divergences_ > 0) {
-      text += "; " + count(divergences_, "time") + " a process did not repeat itself";
-    }
+    if (fresh_) text += "; each with a new lock";
     return text;
   }
 
@@ -216,6 +227,7 @@ class Search {
   SearchReport report_;
   std::unique_ptr<Stage> stage_;
   bool clean_ = false;  // How the last execution left it.
+  bool fresh_ = false;  // Each execution gets a new lock and new processes.
   std::uint64_t runs_ = 0, undecided_ = 0, waits_ = 0, divergences_ = 0;
   std::uint32_t deaths_ = 0;
   bool struck_ = false;  // Somebody was killed since the death's point was chosen.
@@ -228,8 +240,8 @@ class Search {
 SearchReport search(const StageSetting& setting, const NamedProgram& program,
                     const SearchOptions& options) {
   SearchReport report = Search(setting, program, options).run();
-  const bool judged_all = report.end == SearchReport::End::kComplete;
-  if (judged_all && !report.reason.empty()) report.end = SearchReport::End::kUndecided;
+  const bool searched_all = report.end == SearchReport::End::kComplete;
+  if (searched_all && !report.reason.empty()) report.end = SearchReport::End::kUndecided;
   return report;
 }
 
