@@ -208,11 +208,7 @@ class Search {
       if (named_.death) text += " and a death at each of " + count(deaths_, "point");
       if (ended()) text += "; ";
     }
-    if (ended()) {
-      text += "in all " + count(report_.executions, "schedule");
-    } else {
-      text += ", " + std::to_string(report_.executions) + " of them";
-    }
+    text += (ended() ? "in all " : ", in ") + count(report_.executions, "execution");
     text += ", held at " + count(calls_at_.size(), "system call") + " and " +
             std::to_string(accesses_at_.size()) +
             (accesses_at_.size() == 1 ? " access" : " accesses") + " to shared memory; in " +
