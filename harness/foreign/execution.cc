@@ -310,9 +310,12 @@ class Execution {
       lost("a call looked in vain again and again, and then it went on");
       return;
     }
-    // Nobody is traced any more, and still nobody moves: then it is not we who hold them up. One
-    // who polls moves, and has been watched more closely.
-    for (Worker& me : workers_) me.traced.reset();
+    // Nobody is held any more, and still nobody moves: then it is not we who hold them up. Who is
+    // asleep stays so: to be let go he would have to be stopped, and a futex that begins to wait
+    // again sees what it was not told. One who polls moves, and has been watched more closely.
+    for (Worker& me : workers_) {
+      if (me.state != State::kBlocked) me.traced.reset();
+    }
     played_.end = Played::End::kStuck;
     const Want want = any_polls ? Want::kBlock : Want::kReply;
     std::vector<PendingCall> asleep;
@@ -324,12 +327,12 @@ class Execution {
     for (const CallStatus& status : all) {
       if (status.kind != CallStatus::Kind::kBlocked) {
         played_.end = Played::End::kUndecided;
-        played_.reason = "a call waited while it was traced, and then " +
+        played_.reason = "a call waited while others were held, and then " +
                          std::string(status.kind == CallStatus::Kind::kReplied
                                          ? "it went on"
                                          : "it could not be told whether it waited");
       }
-      played_.evidence.push_back("not traced any more: " + status.evidence);
+      played_.evidence.push_back("nobody was held any more: " + status.evidence);
     }
   }
 

@@ -105,6 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Planted{"byte", "mp.Lock", "2x1", "ME-1", 1, "shared memory at "},
                     Planted{"byte", "mp.Lock", "try", "ME-1", 1, "shared memory at "},
                     Planted{"lost", "mp.Lock", "2x1", "LV-1", 1, "waits, asleep in read"},
+                    Planted{"early", "mp.Lock", "2x1", "LV-1", 1, "waits, asleep in futex"},
                     Planted{"segv", "mp.Lock", "2x1", "LV-2", 0, "ended by signal 11"},
                     Planted{"created", "fa.InterProcessLock", "2x1-death", "CR-5", 0,
                             "waits, polls"}));
@@ -140,6 +141,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Healthy{racy("none"), "mp.Lock", "traced/2x1", 1, 15},
                     Healthy{racy("created"), "mp.Lock", "traced/2x1", 2, 15},
                     Healthy{racy("wake"), "mp.Lock", "traced/2x1", 1, 30},
+                    Healthy{racy("futex"), "mp.Lock", "traced/2x1", 1, 30},
                     Healthy{racy("none"), "fa.InterProcessLock", "traced/2x1-death", 1, 8},
                     Healthy{"python", "mp.Lock", "traced/2x1", 1, 20},
                     Healthy{"python", "mp.RLock", "traced/try", 1, 15},
@@ -197,6 +199,7 @@ TEST(ForeignDriverTest, AnEditedReplayIsCheckedFirst) {
   EXPECT_EQ(run.error, "");
   EXPECT_EQ(run.failed, 0u);
   EXPECT_EQ(run.result.verdict, Verdict::kInconclusive);
+  EXPECT_NE(run.result.reason.find("ended before its schedule"), std::string::npos);
 }
 
 }  // namespace

@@ -253,7 +253,8 @@ Replayed replay(const StageSetting& setting, const Program& program,
         play(stage, *setting.lock, program, strategy, {.memory = memory, .places = &places});
     replayed.breakage = breakage_of(played, *setting.lock, replayed.undecided);
     replayed.story = std::move(played.story);
-    if (!replayed.breakage && played.schedule.size() < schedule.size()) {
+    const bool decided = !replayed.breakage && replayed.undecided.empty();
+    if (decided && played.schedule.size() < schedule.size()) {
       replayed.undecided = "the execution ended before its schedule did";
     }
   } catch (const NoStage& why) {

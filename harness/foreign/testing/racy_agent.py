@@ -11,6 +11,8 @@ BUG          mp.Lock is
   wake       a pipe with one token: the healthy form, for "lost"
   lost       the same, but whoever gives it back does so only if somebody has said that he waits,
              and whoever waits says so after he has looked
+  futex      a word on which whoever finds it taken waits in the kernel: the healthy form, for "early"
+  early      the same, but whoever gives it back looks for waiters before, and not after
   segv       a byte; whoever finds it taken dies of a bad address
 fa.InterProcessLock is
   none, ...  the kernel's lock on a file, which ends with its holder
@@ -161,7 +163,46 @@ class Pipe:
             os.write(self.writer, b"x")
 
 
+class Futex:
+    """A byte that tells who holds it, which is a futex, and one that counts those who wait."""
+
+    WAITERS = 4  # Where they are counted; the word is before it.
+    SYSTEM_CALL, WAIT, WAKE = 202, 0, 1
+
+    def __init__(self, looks_early):
+        self.byte = Byte(True)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.byte.memory))
+        self.looks_early = looks_early
+        self.libc = ctypes.CDLL(None)
+
+    def call(self, operation, value):
+        self.libc.syscall(self.SYSTEM_CALL, ctypes.c_void_p(self.address), operation, value, None)
+
+    def change_waiters(self, by):
+        with open(self.byte.path, "rb") as mine:
+            fcntl.flock(mine, fcntl.LOCK_EX)
+            self.byte.memory[self.WAITERS] += by
+
+    def acquire(self, block=True, timeout=None):
+        while not self.byte.try_once():
+            if not block:
+                return False
+            self.change_waiters(1)
+            self.call(self.WAIT, 1)
+            self.change_waiters(-1)
+        return True
+
+    def release(self):
+        waiters = self.byte.memory[self.WAITERS]
+        self.byte.release()
+        if not self.looks_early:
+            waiters = self.byte.memory[self.WAITERS]
+        if waiters > 0:
+            self.call(self.WAKE, 1)
+
+
 KINDS = {"none": lambda: Byte(True), "byte": lambda: Byte(False), "segv": lambda: Byte(True),
+         "futex": lambda: Futex(False), "early": lambda: Futex(True),
          "exists": lambda: LockFile(atomic=False), "created": LockFile,
          "wake": lambda: Pipe(True), "lost": lambda: Pipe(False)}
 
