@@ -4,6 +4,7 @@
 // process forked after first use inherits. futex(2) is the source of the waiting semantics.
 #pragma once
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -31,17 +32,21 @@ struct RealPlatform {
   /// has been touched by an ancestor.
   static void attach(std::uint32_t id) {
     self_id() = id;
+    registry().started[id].store(0);
     registry().process[id].store(static_cast<std::int32_t>(::getpid()));
     registry().thread[id].store(static_cast<std::int32_t>(::syscall(SYS_gettid)));
+    const Task me = task_at("/proc/thread-self/stat");
+    registry().started[id].store(me.running ? me.started : 0);
   }
   static std::uint32_t self() { return self_id(); }
   static std::uint32_t pid() { return static_cast<std::uint32_t>(::getpid()); }
 
-  /// Whether worker `id` still runs; a zombie counts as dead.
+  /// Whether worker `id` still runs; a zombie counts as dead, and so does a worker whose number
+  /// another task has now, which began later.
   static bool alive(std::uint32_t id) {
     if (id == 0 || id > kMaxWorkers) return false;
     const std::int32_t thread = registry().thread[id].load();
-    return thread != 0 && task_is_running(registry().process[id].load(), thread);
+    return thread != 0 && task_is_running(registry().process[id].load(), thread, id);
   }
 
   static time_point now() { return std::chrono::steady_clock::now(); }
@@ -82,6 +87,7 @@ struct RealPlatform {
   struct Registry {
     std::atomic<std::int32_t> process[kMaxWorkers + 1];
     std::atomic<std::int32_t> thread[kMaxWorkers + 1];
+    std::atomic<std::uint64_t> started[kMaxWorkers + 1];  // Clock ticks since boot; 0: not known.
   };
   /// The shared registry; the first call must happen before the processes are forked.
   static Registry& registry() {
@@ -100,21 +106,41 @@ struct RealPlatform {
     return id;
   }
 
-  static bool task_is_running(std::int32_t process, std::int32_t thread) {
-    char path[64], text[512];
+  /// What the kernel says of a task. Source: proc(5), /proc/pid/stat, fields 3 and 22.
+  struct Task {
+    bool unknown = false;  // The kernel did not say.
+    bool running = false;
+    std::uint64_t started = 0;
+  };
+  /// A model answers this for its own workers (step/runner.cc): the name and the numbers stay.
+  [[gnu::noinline]] static bool task_is_running(std::int32_t process, std::int32_t thread,
+                                                std::uint32_t id) {
+    char path[64];
     std::snprintf(path, sizeof path, "/proc/%d/task/%d/stat", process, thread);
-    std::FILE* file = std::fopen(path, "re");
-    if (file == nullptr) {
-      // For want of a descriptor a zombie passes for alive: others wait for it rather than steal.
-      const bool unknown = errno != ENOENT && errno != ESRCH;
-      return unknown && ::syscall(SYS_tgkill, process, thread, 0) == 0;
-    }
-    const std::size_t length = std::fread(text, 1, sizeof text - 1, file);
-    std::fclose(file);
-    text[length] = 0;
-    const char* state = std::strrchr(text, ')');
-    return state != nullptr && state[1] == ' ' && std::strchr("ZXx", state[2]) == nullptr;
+    const Task task = task_at(path);
+    // For want of a descriptor a zombie passes for alive: others wait for it rather than steal.
+    if (task.unknown) return ::syscall(SYS_tgkill, process, thread, 0) == 0;
+    const std::uint64_t started = registry().started[id].load();
+    return task.running && (started == 0 || started == task.started);
   }
+  static Task task_at(const char* path) {
+    const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return {.unknown = errno != ENOENT && errno != ESRCH};
+    char text[512];
+    const ssize_t length = ::read(file, text, sizeof text - 1);
+    const bool gone = length < 0 && errno == ESRCH;
+    ::close(file);
+    if (length <= 0) return {.unknown = !gone};
+    text[length] = 0;
+    const char* at = std::strrchr(text, ')');  // A name may have spaces and brackets in it.
+    if (at == nullptr || at[1] != ' ') return {};
+    Task task{.running = std::strchr("ZXx", at[2]) == nullptr};
+    for (int field = 2; field < kStartField && at != nullptr; ++field)
+      at = std::strchr(at + 1, ' ');
+    if (at != nullptr) task.started = std::strtoull(at + 1, nullptr, 10);
+    return task;
+  }
+  static constexpr int kStartField = 22;
 
   static wait_result wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
                           std::optional<time_point> deadline, int flag) {
@@ -133,12 +159,9 @@ struct RealPlatform {
                   expected, deadline ? &until : nullptr, nullptr, FUTEX_BITSET_MATCH_ANY);
     if (result == 0) return wait_result::woken;
     switch (errno) {
-      case ETIMEDOUT:
-        return wait_result::timed_out;
-      case EINTR:
-        return wait_result::interrupted;
-      default:
-        return wait_result::mismatch;
+      case ETIMEDOUT: return wait_result::timed_out;
+      case EINTR: return wait_result::interrupted;
+      default: return wait_result::mismatch;
     }
   }
 

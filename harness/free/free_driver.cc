@@ -8,6 +8,7 @@
 #include "harness/free/gang.h"
 #include "harness/free/kill_points.h"
 #include "harness/free/programs.h"
+#include "harness/free/reused_number.h"
 #include "harness/free/shrink.h"
 #include "harness/free/spawn.h"
 #include "harness/glob.h"
@@ -37,6 +38,13 @@ constexpr std::uint64_t kContendedFloor = 20;
 constexpr std::uint64_t kContendedFloorOnPaths = 3;  // Their waiters sleep between looks.
 constexpr std::uint64_t kReplays = 10;
 constexpr milliseconds kReplayEach{2000};
+
+// A process number that is used again: no program of workers, but a scene of its own.
+constexpr const char* kReused = "crash/reused-number";
+constexpr const char* kReusedRule = "ID-1";
+constexpr const char* kReusedAbout = "the dead holder's process number goes to another process";
+constexpr milliseconds kReusedPatience{500};
+constexpr int kReusedTrials = 3;
 
 /// What was run of one family.
 struct Covered {
@@ -174,6 +182,44 @@ Result finding_result(const LockSpec& lock, const std::string& scenario,
   return result;
 }
 
+/// A lock is told to be mistaken only if it is so every time, with more patience each time. A trial
+/// that came to nothing is made again.
+Result try_reused(const LockSpec& lock, const std::string& directory) {
+  Result result = base_result(lock, kReused, "fork", kReusedRule);
+  const auto began = Clock::now();
+  std::vector<std::string> evidence;
+  milliseconds patience = kReusedPatience;
+  using End = gang::ReuseTrial::End;
+  for (int i = 0; i < kReusedTrials; ++i, patience *= 2) {
+    gang::ReuseTrial trial = gang::try_reused_number(lock, directory, patience);
+    ++result.executions;
+    result.verdict = trial.end == End::kRecovered ? Verdict::kPass
+                     : trial.end == End::kRefused ? Verdict::kSkipped
+                                                  : Verdict::kInconclusive;
+    result.reason = trial.end == End::kRecovered
+                        ? "recovered although another process had the dead holder's number"
+                        : trial.sentence;
+    if (trial.end == End::kRecovered || trial.end == End::kRefused) break;
+    if (trial.end == End::kMistaken) {
+      evidence.push_back(fmt::format("{}, after {} ms", trial.sentence, patience.count()));
+    }
+  }
+  result.duration_ms = std::chrono::duration_cast<milliseconds>(Clock::now() - began).count();
+  if (evidence.size() < kReusedTrials) return result;
+  result.verdict = Verdict::kFail;
+  result.reason.clear();
+  Finding finding;
+  finding.summary = "the number of the dead holder is taken for the holder, whoever has it now";
+  finding.program = "lock, dies | lock";
+  finding.evidence = std::move(evidence);
+  finding.failed = finding.of = kReusedTrials;
+  Job job;
+  job.program = parse_program("lock | lock").program;
+  finding.replay_json = to_json(replay_case(lock, kReused, job, kReusedRule));
+  result.finding = std::move(finding);
+  return result;
+}
+
 /// One thing to do, again and again with growing slices of time.
 struct Duty {
   std::size_t family = 0;
@@ -199,6 +245,8 @@ class Campaigner {
   }
 
   std::vector<Result> run() {
+    std::vector<Result> results = try_numbers();
+    if (!results.empty() && results[0].verdict == Verdict::kFail) return results;
     auto left = request_.until - Clock::now();
     hunt_until_ = request_.until - std::min<Clock::duration>(left / 8, kShrinkMax);
     milliseconds slice = kFirstSlice;
@@ -214,7 +262,6 @@ class Campaigner {
       slice = std::min(2 * slice, kSliceMax);
     }
     count_kill_points();
-    std::vector<Result> results;
     for (const Covered& covered : covered_) {
       if (found_ && (covered.family == found_family_ || covered.runs == 0)) continue;
       results.push_back(coverage_result(lock_, covered));
@@ -224,6 +271,17 @@ class Campaigner {
   }
 
  private:
+  std::vector<Result> try_numbers() {
+    if (!gang::survives_deaths(lock_) || !glob_match_any(request_.rules, kReusedRule) ||
+        !glob_match(request_.scenarios, kReused)) {
+      return {};
+    }
+    request_.progress(fmt::format("{}, {}", kReused, lock_.name));
+    std::vector<Result> results{try_reused(lock_, request_.work_directory)};
+    if (results[0].verdict == Verdict::kFail) request_.found(results[0]);
+    return results;
+  }
+
   /// A scenario is asked for by its name, or with one nemesis alone: "burst/exclusion+churn".
   void select_nemeses(Family& family) const {
     if (glob_match(request_.scenarios, family.name)) return;
@@ -431,6 +489,7 @@ std::vector<ScenarioInfo> FreeDriver::scenarios(const LockSpec& lock) const {
   for (const Family& family : gang::families_of(lock)) {
     list.push_back({family.name, family.rules, family.about});
   }
+  if (gang::survives_deaths(lock)) list.push_back({kReused, kReusedRule, kReusedAbout});
   return list;
 }
 
@@ -446,6 +505,12 @@ ReplayOutcome FreeDriver::replay(const LockSpec& lock, std::string_view replay_j
   outcome.error = unfit(lock);
   if (outcome.error.empty()) outcome.error = read_job(lock, replay_json, confirmed.job, replay);
   if (!outcome.error.empty()) return outcome;
+  if (replay.scenario == kReused) {
+    outcome.result = try_reused(lock, request.work_directory);
+    outcome.of = outcome.result.executions;
+    outcome.failed = outcome.result.finding ? outcome.result.finding->failed : 0;
+    return outcome;
+  }
   confirmed.job.directory = request.work_directory;
   confirmed.breach.rule = replay.rule;
   confirmed.job.latest = request.until + kOverdraw;

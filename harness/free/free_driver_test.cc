@@ -11,6 +11,7 @@
 #include "harness/free/mutants_for_test.h"
 #include "harness/free/spawn.h"
 #include "locks/mutants/gallery.h"
+#include "locks/reference/robust_mutex.h"
 #include "locks/spec_of.h"
 
 namespace hobbs {
@@ -101,6 +102,29 @@ TEST_F(FreeDriverTest, CatchesAnInheritedHold) {
 
 TEST_F(FreeDriverTest, CatchesWhoCountsTheUnreapedAsAlive) {
   expect_caught(spec_of<AliveWhileUnreaped>("unreaped"), {"CR-18"}, "crash/zombies");
+}
+/// The machine may not give namespaces; then it is said, and nothing is claimed.
+TEST_F(FreeDriverTest, CatchesWhoTakesANumberForTheOwnerWhoHadIt) {
+  const std::string scenario = "crash/reused-number";
+  const std::vector<Result> healthy = run(spec_of<RobustMutex>("robust"), kBudget, scenario);
+  ASSERT_EQ(healthy.size(), 1u);
+  const LockSpec broken = spec_of<AliveWhileUnreaped>("unreaped");
+  const std::vector<Result> results = run(broken, kBudget, scenario);
+  ASSERT_EQ(results.size(), 1u);
+  if (results[0].verdict == Verdict::kSkipped) {
+    EXPECT_EQ(healthy[0].verdict, Verdict::kSkipped);
+    EXPECT_NE(results[0].reason.find("the system refuses"), std::string::npos);
+    GTEST_SKIP() << results[0].reason;
+  }
+  EXPECT_EQ(healthy[0].verdict, Verdict::kPass) << healthy[0].reason;
+  ASSERT_EQ(results[0].verdict, Verdict::kFail) << results[0].reason;
+  EXPECT_EQ(results[0].rule, "ID-1");
+  Request request;
+  request.until = std::chrono::steady_clock::now() + kBudget;
+  request.work_directory = directory_;
+  const ReplayOutcome again = driver_.replay(broken, results[0].finding->replay_json, request);
+  EXPECT_EQ(again.error, "");
+  EXPECT_EQ(again.failed, again.of);
 }
 TEST_F(FreeDriverTest, CatchesTheDeathOfAThread) {
   LockSpec lock = spec_of<AliveWhileUnreaped>("thread");

@@ -81,7 +81,7 @@ Runner::Runner(const LockSpec& lock, const Image& image, Memory memory, bool sto
   gettimeofday_ = reinterpret_cast<std::uint64_t>(&::gettimeofday);
   // Only locks that notice a death ask who lives, and it takes some milliseconds to look for that.
   if (lock.claims.crash != CrashBehaviour::kStuck) {
-    static const std::uint64_t lives = address_of("_ZN5hobbs12RealPlatform15task_is_runningEii",
+    static const std::uint64_t lives = address_of("_ZN5hobbs12RealPlatform15task_is_runningEiij",
                                                   reinterpret_cast<std::uint64_t>(&entry_of));
     lives_ = lives;
   }

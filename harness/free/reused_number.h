@@ -1,0 +1,37 @@
+// A process number that is used again: the holder dies, and an innocent process gets its number.
+//
+// A lock that keeps its owner's number and asks only whether such a process lives waits for the
+// innocent one, for ever. A process number comes round after hours or weeks; in a process id
+// namespace of one's own it can be given at once (/proc/sys/kernel/ns_last_pid, pid_namespaces(7)).
+//
+// The evidence is causal: who waits does not get the lock while the innocent process lives, however
+// long, and gets it when that is killed, which has never heard of the lock.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "locks/lock.h"
+
+namespace hobbs::gang {
+
+struct ReuseTrial {
+  enum class End : std::uint8_t {
+    kRecovered,  // The waiter got the dead holder's lock.
+    kMistaken,   // It got the lock only when the innocent process was gone.
+    kUnsure,     // It did not get it even then, or it came to none of this: `sentence`.
+    kRefused,    // The system does not allow it: `sentence`.
+  } end = End::kUnsure;
+  std::string sentence;
+};
+
+/// Whether the trial means anything for this lock: processes share it, and a dead holder's lock is
+/// claimed to be recovered.
+bool survives_deaths(const LockSpec& lock);
+
+/// One trial, in some tens of milliseconds if all is well; a lock that waits in vain is given
+/// `patience` and then as long again. `directory`: for a lock on a path. Leaves no process behind.
+ReuseTrial try_reused_number(const LockSpec& lock, const std::string& directory,
+                             std::chrono::milliseconds patience);
+
+}  // namespace hobbs::gang
