@@ -1,7 +1,8 @@
 #include "harness/foreign/execution.h"
 
+#include <poll.h>
+
 #include <algorithm>
-#include <bit>
 #include <memory>
 #include <utility>
 
@@ -9,7 +10,8 @@ namespace hobbs::foreign {
 namespace {
 
 constexpr std::size_t kStepsMax = 2'000;
-constexpr int kLooksInVain = 10;    // Before a poller is taken to poll for ever.
+constexpr int kLooksInVain = 10;  // Before a poller is taken to poll for ever.
+constexpr int kLookMs = 5;
 constexpr std::int64_t kTick = 10;  // Of the history's clock, which only orders.
 
 class Execution {
@@ -278,6 +280,8 @@ class Execution {
       played_.clean = !deaths && nobody_holds();
     } else if (deaths && lock_.claims.crash == CrashBehaviour::kStuck) {
       played_.end = Played::End::kExcused;
+    } else if (!played_.in_release && all_is_held()) {
+      lost("a call waits while the lock is held, and the program never releases it");
     } else {
       confirm_stuck();
     }
@@ -286,6 +290,13 @@ class Execution {
   bool nobody_holds() const {
     return std::all_of(workers_.begin(), workers_.end(),
                        [](const Worker& me) { return me.held.empty(); });
+  }
+
+  /// Whether those who live hold all there is: of a program that a person wrote.
+  bool all_is_held() const {
+    std::size_t held = 0;
+    for (const Worker& me : workers_) held += me.state == State::kDead ? 0 : me.held.size();
+    return held >= (lock_.claims.semaphore ? lock_.claims.permits : 1);
   }
 
   /// Whoever polls goes on looking, and each time as before, though all others have finished.
@@ -298,6 +309,22 @@ class Execution {
     played_.evidence.push_back("worker " + std::to_string(id_of(w)) + " " + me.traced->where() +
                                ", " + std::to_string(kLooksInVain) +
                                " times more in the same way after all others had finished");
+    return true;
+  }
+
+  /// Those who poll are let go. False: one of them went on.
+  bool polls_unwatched() {
+    const auto until = std::chrono::steady_clock::now() + options_.patience;
+    while (std::chrono::steady_clock::now() < until) {
+      ::poll(nullptr, 0, kLookMs);
+      for (Worker& me : workers_) {
+        if (me.state == State::kPolls && has_replied(me)) return false;
+      }
+    }
+    if (options_.patience.count() > 0) {
+      played_.evidence.push_back("not traced any more, it did so for " +
+                                 std::to_string(options_.patience.count()) + " ms");
+    }
     return true;
   }
 
@@ -315,6 +342,9 @@ class Execution {
     // again sees what it was not told. One who polls moves, and has been watched more closely.
     for (Worker& me : workers_) {
       if (me.state != State::kBlocked) me.traced.reset();
+    }
+    if (any_polls && !polls_unwatched()) {
+      return lost("a call looked in vain again and again, and then it went on");
     }
     played_.end = Played::End::kStuck;
     const Want want = any_polls ? Want::kBlock : Want::kReply;

@@ -7,6 +7,7 @@
 // were held makes the windows too wide, never too narrow.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -26,6 +27,9 @@ namespace hobbs::foreign {
 struct ExecutionOptions {
   bool memory = true;        // Accesses to shared memory are points too.
   Places* places = nullptr;  // Not null: the story is told.
+  // So long those who look in vain are let run as if nobody traced them, before they are stuck:
+  // some ask whether the holder lives only after ten thousand looks, or once a second.
+  std::chrono::milliseconds patience{0};
 };
 
 /// What came of it.

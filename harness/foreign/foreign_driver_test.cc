@@ -153,6 +153,30 @@ INSTANTIATE_TEST_SUITE_P(
                     Healthy{kOurs, "fa.InterProcessReaderWriterLock", "traced/read-write", 1, 10},
                     Healthy{kOurs, "mpu.SharedLock", "traced/readers", 1, 20}));
 
+/// Ten looks in vain are not for ever: it goes on after a second.
+TEST(ForeignDriverTest, WhoTakesHisTimeAfterADeathIsNotAccused) {
+  const Result result =
+      only_result(racy("late"), "fa.InterProcessLock", request_of("traced/2x1-death", 0));
+  EXPECT_EQ(result.verdict, Verdict::kInconclusive) << text_of(result);
+  EXPECT_NE(result.reason.find("waits for ever"), std::string::npos) << result.reason;
+}
+
+TEST(ForeignDriverTest, AProgramThatWaitsForItselfAccusesNobody) {
+  ReplayCase replay;
+  replay.lock = "mp.Lock";
+  replay.driver = "step";
+  replay.rule = "LV-1";
+  const Step lock{Verb::kAcquire, Mode::kExclusive, 0, 0};
+  replay.program.workers = {{lock, lock}};
+  replay.schedule = "1";
+  replay.options["agent"] = kOurs;
+  const ReplayOutcome run =
+      foreign_driver("")->replay(seed("mp.Lock"), to_json(replay), request_of("*"));
+  EXPECT_EQ(run.error, "");
+  EXPECT_EQ(run.failed, 0u);
+  EXPECT_NE(run.result.reason.find("never releases it"), std::string::npos) << run.result.reason;
+}
+
 TEST(ForeignDriverTest, SaysWhyItRefuses) {
   EXPECT_EQ(why_not_traceable(), "");  // Here it is permitted.
   const auto driver = foreign_driver(kOurs);

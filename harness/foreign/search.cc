@@ -20,6 +20,7 @@ constexpr std::uint64_t kRunsPerStage = 200;
 constexpr std::uint64_t kUnguardedMax = 200;
 constexpr std::uint32_t kDeathsMax = 200;
 constexpr int kPreemptionsBesideADeath = 1;
+constexpr std::chrono::milliseconds kPatienceWithPollers{3'000};
 
 class Search {
  public:
@@ -249,8 +250,8 @@ Replayed replay(const StageSetting& setting, const Program& program,
     Stage stage(setting, program.workers.size());
     explore::Replay strategy(schedule);
     strategy.begin();
-    Played played =
-        play(stage, *setting.lock, program, strategy, {.memory = memory, .places = &places});
+    Played played = play(stage, *setting.lock, program, strategy,
+                         {.memory = memory, .places = &places, .patience = kPatienceWithPollers});
     replayed.breakage = breakage_of(played, *setting.lock, replayed.undecided);
     replayed.story = std::move(played.story);
     const bool decided = !replayed.breakage && replayed.undecided.empty();

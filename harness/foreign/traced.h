@@ -74,6 +74,7 @@ class Traced {
   void seize(pid_t thread, bool caller);
   void resume();
   Event wait_for_event();
+  void let_go(pid_t thread);
   void serve_others();
   void serve_other(pid_t thread, int status);
   void take_child(pid_t thread, int event);

@@ -34,15 +34,22 @@ Traced::~Traced() {
       ::ptrace(PTRACE_DETACH, process_, nullptr, deliver_);
       held_ = Held::kGone;
     }
-    for (const pid_t thread : others_) {
-      if (::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) != 0) continue;
-      const int status = wait_for_stop(thread);
-      const bool plain = WIFSTOPPED(status) && status >> 16 == 0;
-      const int signal = plain && WSTOPSIG(status) != SIGSEGV ? WSTOPSIG(status) : 0;
-      ::ptrace(PTRACE_DETACH, thread, nullptr, signal);
-    }
+    for (const pid_t thread : others_) let_go(thread);
   } catch (const std::runtime_error&) {
     kill();  // It would fault where nobody helps it.
+  }
+}
+
+/// Of one of the other threads; it may have ended meanwhile.
+void Traced::let_go(pid_t thread) {
+  if (::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) != 0) return;
+  try {
+    const int status = wait_for_stop(thread);
+    const bool plain = WIFSTOPPED(status) && status >> 16 == 0;
+    const int signal = plain && WSTOPSIG(status) != SIGSEGV ? WSTOPSIG(status) : 0;
+    ::ptrace(PTRACE_DETACH, thread, nullptr, signal);
+  } catch (const std::runtime_error&) {
+    // The others are let go all the same.
   }
 }
 
@@ -116,7 +123,7 @@ void Traced::serve_other(pid_t thread, int status) {
                         ::ptrace(PTRACE_GETSIGINFO, thread, nullptr, &info) == 0 &&
                         guard_.contains(reinterpret_cast<std::uint64_t>(info.si_addr));
     if (faults) {
-      guard_.let_through(thread, call_site_, deliver_);
+      guard_.let_through(thread, call_site_, deliver);
     } else {
       deliver = WSTOPSIG(status);
     }

@@ -17,6 +17,7 @@ BUG          mp.Lock is
 fa.InterProcessLock is
   none, ...  the kernel's lock on a file, which ends with its holder
   created    the lock file: nobody removes that of a dead holder
+  late       the lock file: whoever waits removes one that is older than a second
 """
 
 import ctypes
@@ -109,6 +110,20 @@ class LockFile:
 
     def release(self):
         os.unlink(self.path)
+
+
+class AgingLockFile(LockFile):
+    """A lock file that whoever waits takes for a dead holder's after a while."""
+
+    OLD_S = 1.0
+
+    def try_once(self):
+        try:
+            if time.time() - os.stat(self.path).st_mtime > self.OLD_S:
+                os.rename(self.path, self.path + "-old")
+        except FileNotFoundError:
+            pass
+        return super().try_once()
 
 
 class KernelLock:
@@ -211,7 +226,7 @@ def make(kind, arguments, keywords):
     if kind == "mp.Lock":
         return KINDS[BUG]()
     if kind == "fa.InterProcessLock":
-        return LockFile(arguments[0]) if BUG == "created" else KernelLock(arguments[0])
+        return {"created": LockFile, "late": AgingLockFile}.get(BUG, KernelLock)(arguments[0])
     raise KeyError(kind)
 
 
