@@ -260,7 +260,10 @@ class Agent:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def fork(self, hooked, name):
-        """Forks with multiprocessing's hooks or bare; the child serves until it is told to quit."""
+        """Forks with multiprocessing's hooks or bare; the child serves until it is told to quit.
+
+        It is waited for, so that it leaves no zombie when it ends: kill(pid, 0) finds that alive.
+        """
 
         def child():
             os.close(self.channel.socket.detach())  # The parent's: its end must be seen as its end.
@@ -273,10 +276,12 @@ class Agent:
             process = multiprocessing.get_context("fork").Process(target=child)
             process.start()
             objects["process:%s" % name] = process
+            threading.Thread(target=process.join, daemon=True).start()
             return process.pid
         pid = os.fork()
         if pid == 0:
             child()
+        threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
         return pid
 
 
