@@ -120,11 +120,19 @@ class Round {
     phase_ = phase;
     return false;
   }
-  /// It was in one call all the while, or without a processor: that call counts, and its wait.
+  /// It was in one call all the while, or without a processor: that counts as one call, and its
+  /// wait.
   void count_one_call() {
-    operations_ = std::min<std::uint64_t>(operations_, 1);
-    failures_ = std::min(failures_, operations_);
+    const bool called = operations_ > 0, failed = failures_ > 0;
+    if (operations_ > 1) begin_count();  // The others were the warm-up's.
     slot_.from_ticks = arena_.counted_from_ticks;
+    if (!called || operations_ > 0) return;
+    operations_ = 1;
+    failures_ = failed ? 1 : 0;
+    if (orders_.probe == Probe::kNone) return;
+    const std::uint64_t wait_ns = tsc_.to_ns(slot_.from_ticks, ticks());
+    slot_.acquire.record(wait_ns);
+    if (orders_.probe == Probe::kOpen) slot_.response.record(wait_ns);
   }
   /// Forgets what was done so far, but for what tells whether the lock excludes.
   void begin_count() {

@@ -1,6 +1,7 @@
 #include "harness/foreign/foreign_driver.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,6 +274,7 @@ int try_to_trace() {
   const pid_t pid = ::fork();
   if (pid < 0) return errno;
   if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;) ::pause();
   }
   const int why = ::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_EXITKILL) == 0 ? 0 : errno;

@@ -72,6 +72,7 @@ Dwfl* Places::of(pid_t process) {
                                         .find_debuginfo = dwfl_standard_find_debuginfo,
                                         .section_address = nullptr,
                                         .debuginfo_path = nullptr};
+  ::unsetenv("DEBUGINFOD_URLS");  // Else elfutils asks the network for what is not here.
   Dwfl* const made = dwfl_begin(&callbacks);
   if (made != nullptr && dwfl_linux_proc_report(made, process) == 0 &&
       dwfl_report_end(made, nullptr, nullptr) == 0) {

@@ -85,12 +85,16 @@ Traced::Stop Traced::go_on() {
   } else if (held_ != Held::kRunning) {
     resume();
   }
+  const auto until = Clock::now() + kPatience;
   for (;;) {
     const Event event = wait_for_event();
     if (event.kind == Event::Kind::kReplied) return Stop::kReplied;
     if (event.kind == Event::Kind::kAsleep) return Stop::kBlocked;
     Stop stop{};
     if (take_stop(event.status, stop)) return stop;
+    if (Clock::now() >= until) {
+      throw Lost("a call goes on and on without anything that others could notice");
+    }
   }
 }
 

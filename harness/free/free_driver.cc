@@ -184,14 +184,15 @@ Result finding_result(const LockSpec& lock, const std::string& scenario,
 
 /// A lock is told to be mistaken only if it is so every time, with more patience each time. A trial
 /// that came to nothing is made again.
-Result try_reused(const LockSpec& lock, const std::string& directory) {
+Result try_reused(const LockSpec& lock, const Request& request) {
   Result result = base_result(lock, kReused, "fork", kReusedRule);
   const auto began = Clock::now();
   std::vector<std::string> evidence;
   milliseconds patience = kReusedPatience;
   using End = gang::ReuseTrial::End;
   for (int i = 0; i < kReusedTrials; ++i, patience *= 2) {
-    gang::ReuseTrial trial = gang::try_reused_number(lock, directory, patience);
+    gang::ReuseTrial trial = gang::try_reused_number(
+        lock, fmt::format("{}/reused-{}", request.work_directory, i), patience);
     ++result.executions;
     result.verdict = trial.end == End::kRecovered ? Verdict::kPass
                      : trial.end == End::kRefused ? Verdict::kSkipped
@@ -200,6 +201,10 @@ Result try_reused(const LockSpec& lock, const std::string& directory) {
                         ? "recovered although another process had the dead holder's number"
                         : trial.sentence;
     if (trial.end == End::kRecovered || trial.end == End::kRefused) break;
+    if (Clock::now() >= request.until) {
+      result.verdict = Verdict::kInconclusive;
+      break;
+    }
     if (trial.end == End::kMistaken) {
       evidence.push_back(fmt::format("{}, after {} ms", trial.sentence, patience.count()));
     }
@@ -277,7 +282,7 @@ class Campaigner {
       return {};
     }
     request_.progress(fmt::format("{}, {}", kReused, lock_.name));
-    std::vector<Result> results{try_reused(lock_, request_.work_directory)};
+    std::vector<Result> results{try_reused(lock_, request_)};
     if (results[0].verdict == Verdict::kFail) request_.found(results[0]);
     return results;
   }
@@ -506,7 +511,7 @@ ReplayOutcome FreeDriver::replay(const LockSpec& lock, std::string_view replay_j
   if (outcome.error.empty()) outcome.error = read_job(lock, replay_json, confirmed.job, replay);
   if (!outcome.error.empty()) return outcome;
   if (replay.scenario == kReused) {
-    outcome.result = try_reused(lock, request.work_directory);
+    outcome.result = try_reused(lock, request);
     outcome.of = outcome.result.executions;
     outcome.failed = outcome.result.finding ? outcome.result.finding->failed : 0;
     return outcome;

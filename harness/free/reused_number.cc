@@ -67,9 +67,10 @@ std::uint64_t turns_of(pid_t process) {
 
 bool is_asleep(pid_t process) {
   std::ifstream file(fmt::format("/proc/{}/stat", process));
-  std::string number, name, state;
-  file >> number >> name >> state;
-  return state == "S";
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(')');  // A name may have spaces and brackets in it.
+  return name_end != std::string::npos && text.substr(name_end, 3) == ") S";
 }
 
 bool write_file(const char* path, const std::string& text) {
@@ -221,14 +222,12 @@ bool survives_deaths(const LockSpec& lock) {
          lock.real.available() && lock.real.size <= kLockBytes;
 }
 
-ReuseTrial try_reused_number(const LockSpec& lock, const std::string& directory,
-                             milliseconds patience) {
+ReuseTrial try_reused_number(const LockSpec& lock, const std::string& path, milliseconds patience) {
   RealPlatform::registry();  // Before the processes are forked, so that they share it.
   void* const at =
       ::mmap(nullptr, sizeof(Scene), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) return {ReuseTrial::End::kRefused, "no memory"};
   Scene& scene = *new (at) Scene();
-  const std::string path = directory + "/reused";
   if (lock.home == Home::kMemory) lock.real.construct(scene.lock, path.c_str());
   ReuseTrial trial;
   const pid_t parent = ::getpid(), supervisor = ::fork();

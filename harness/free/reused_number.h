@@ -30,8 +30,9 @@ struct ReuseTrial {
 bool survives_deaths(const LockSpec& lock);
 
 /// One trial, in some tens of milliseconds if all is well; a lock that waits in vain is given
-/// `patience` and then as long again. `directory`: for a lock on a path. Leaves no process behind.
-ReuseTrial try_reused_number(const LockSpec& lock, const std::string& directory,
+/// `patience` and then as long again. `path`: for a lock on one; what it
+/// leaves there is the caller's to remove. Leaves no process behind.
+ReuseTrial try_reused_number(const LockSpec& lock, const std::string& path,
                              std::chrono::milliseconds patience);
 
 }  // namespace hobbs::gang
