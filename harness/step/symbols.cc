@@ -1,6 +1,5 @@
 #include "harness/step/symbols.h"
 
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <elfutils/libdwfl.h>
 #include <unistd.h>
@@ -9,39 +8,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/debug_information.h"
+
 namespace hobbs::step {
 namespace {
 
-std::string hexadecimal(std::uint64_t offset) {
-  char text[24];
-  std::snprintf(text, sizeof text, "+0x%llx", static_cast<unsigned long long>(offset));
-  return text;
-}
-
-std::string demangled(const char* name) {
-  int status = 0;
-  char* plain = abi::__cxa_demangle(name, nullptr, nullptr, &status);
-  std::string text = status == 0 ? plain : name;
-  std::free(plain);
-  return text;
-}
-
 /// libdw's view of this process as it was at the first question.
 Dwfl* debug_information() {
-  static Dwfl* const instance = []() -> Dwfl* {
-    static const Dwfl_Callbacks callbacks{.find_elf = dwfl_linux_proc_find_elf,
-                                          .find_debuginfo = dwfl_standard_find_debuginfo,
-                                          .section_address = nullptr,
-                                          .debuginfo_path = nullptr};
-    Dwfl* made = dwfl_begin(&callbacks);
-    if (made == nullptr) return nullptr;
-    if (dwfl_linux_proc_report(made, ::getpid()) == 0 &&
-        dwfl_report_end(made, nullptr, nullptr) == 0) {
-      return made;
-    }
-    dwfl_end(made);
-    return nullptr;
-  }();
+  static Dwfl* const instance = debug_information_of(::getpid());
   return instance;
 }
 
@@ -50,22 +24,17 @@ Dwfl_Module* module_of(std::uint64_t address) {
   return all == nullptr ? nullptr : dwfl_addrmodule(all, address);
 }
 
-const char* file_name(const char* path) {
-  const char* slash = path == nullptr ? nullptr : std::strrchr(path, '/');
-  return slash != nullptr ? slash + 1 : path;
-}
-
 /// As the dynamic linker knows it: exported symbols only.
 std::string exported_symbol(std::uint64_t address) {
   Dl_info info{};
   const bool known = ::dladdr(reinterpret_cast<void*>(address), &info) != 0;
   if (known && info.dli_sname != nullptr) {
-    return demangled(info.dli_sname) +
+    return demangled(info.dli_sname) + "+" +
            hexadecimal(address - reinterpret_cast<std::uint64_t>(info.dli_saddr));
   }
   // Stripped: the offset in the file is what a disassembler can be given.
   const char* file = known ? file_name(info.dli_fname) : nullptr;
-  return (file != nullptr ? file : "?") +
+  return (file != nullptr ? file : "?") + std::string("+") +
          hexadecimal(address - reinterpret_cast<std::uint64_t>(info.dli_fbase));
 }
 
@@ -86,7 +55,7 @@ std::string symbol_of(std::uint64_t address) {
   thread_local FoundSymbol last[2];
   for (const FoundSymbol& symbol : last) {
     const std::uint64_t offset = address - symbol.begin;
-    if (offset < symbol.size) return symbol.name + hexadecimal(offset);
+    if (offset < symbol.size) return symbol.name + "+" + hexadecimal(offset);
   }
   if (Dwfl_Module* const module = module_of(address); module != nullptr) {
     GElf_Off offset = 0;
@@ -96,7 +65,7 @@ std::string symbol_of(std::uint64_t address) {
     if (name != nullptr && *name != 0) {
       last[1] = std::move(last[0]);
       last[0] = {address - offset, symbol.st_size, demangled(name)};
-      return last[0].name + hexadecimal(offset);
+      return last[0].name + "+" + hexadecimal(offset);
     }
   }
   return exported_symbol(address);
