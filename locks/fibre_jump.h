@@ -19,6 +19,26 @@
 #define HOBBS_FIBRE_MORE_REGISTERS
 #endif
 
+// `before`: instructions that come right before the jump.
+#define HOBBS_FIBRE_JUMP(from, to, before)                                                        \
+  FibreContext* save = &(from);                                                                   \
+  const FibreContext* resume = &(to);                                                             \
+  asm volatile(                                                                                   \
+      "pushq %%rbp\n\t"                                                                           \
+      "leaq 1f(%%rip), %%rax\n\t"                                                                 \
+      "movq %%rsp, (%0)\n\t"                                                                      \
+      "movq %%rax, 8(%0)\n\t"                                                                     \
+      "movq (%1), %%rsp\n\t" before                                                               \
+      "jmp *8(%1)\n"                                                                              \
+      "1:\n\t"                                                                                    \
+      "popq %%rbp"                                                                                \
+      : "+D"(save), "+S"(resume)                                                                  \
+      :                                                                                           \
+      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", \
+        "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", \
+        "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",    \
+        "st(6)", "st(7)", HOBBS_FIBRE_MORE_REGISTERS "cc", "memory")
+
 namespace hobbs {
 
 /// Where a suspended fibre goes on. All else that it needs is on its stack.
@@ -32,23 +52,15 @@ struct FibreContext {
 /// floating-point control words are left alone: nothing under test changes them.) That function
 /// must call something: one that calls nothing may keep data below its stack pointer.
 [[gnu::always_inline]] inline void jump(FibreContext& from, const FibreContext& to) {
-  FibreContext* save = &from;
-  const FibreContext* resume = &to;
-  asm volatile(
-      "pushq %%rbp\n\t"
-      "leaq 1f(%%rip), %%rax\n\t"
-      "movq %%rsp, (%0)\n\t"
-      "movq %%rax, 8(%0)\n\t"
-      "movq (%1), %%rsp\n\t"
-      "jmp *8(%1)\n"
-      "1:\n\t"
-      "popq %%rbp"
-      : "+D"(save), "+S"(resume)
-      :
-      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0",
-        "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-        "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",
-        "st(6)", "st(7)", HOBBS_FIBRE_MORE_REGISTERS "cc", "memory");
+  HOBBS_FIBRE_JUMP(from, to, "");
+}
+
+/// The same, and what the other fibre may put on its stack of the registers that it must preserve
+/// is nothing of the caller's: zeros.
+[[gnu::always_inline]] inline void jump_bare(FibreContext& from, const FibreContext& to) {
+  HOBBS_FIBRE_JUMP(from, to,
+                   "xorl %%ebx, %%ebx\n\txorl %%ebp, %%ebp\n\txorl %%r12d, %%r12d\n\t"
+                   "xorl %%r13d, %%r13d\n\txorl %%r14d, %%r14d\n\txorl %%r15d, %%r15d\n\t");
 }
 
 /// Whose turn it is, as an answer to a fibre: it jumps, if there is anywhere to jump to.
@@ -60,5 +72,7 @@ struct Turn {
     if (from != to) jump(*from, *to);
   }
 };
+
+#undef HOBBS_FIBRE_JUMP
 
 }  // namespace hobbs

@@ -172,6 +172,13 @@ Fibres::Live Fibres::live(int index) const {
   return {static_cast<std::byte*>(fibre.context.stack_pointer), fibre.top};
 }
 
+void Fibres::restore(int index, const FibreContext& context, const std::byte* live) {
+  Fibre& fibre = at(index);
+  fibre.context = context;
+  const Live bytes = this->live(index);
+  std::memcpy(bytes.begin, live, static_cast<std::size_t>(bytes.end - bytes.begin));
+}
+
 std::uint64_t Fibres::fingerprint(int index) const {
   const Live bytes = live(index);
   const std::uint64_t start =

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "locks/fibre_jump.h"
@@ -29,6 +30,8 @@ class Fibres {
  public:
   using Entry = void (*)(void* argument);
   static constexpr int kMain = -1;  // The thread's own stack.
+  /// Deeper than code under test stands below where it was stopped before.
+  static constexpr std::size_t kGapBytes = 1024;
 
   /// `count` fibres with `stack_bytes` each (rounded up to pages). Throws std::system_error.
   explicit Fibres(int count, std::size_t stack_bytes = 64 * 1024);
@@ -73,6 +76,22 @@ class Fibres {
 #endif
   }
 
+  /// The same from the main stack, for whoever compares states: what the fibre does next, and
+  /// leaves in the gaps of its frames, depends on its live bytes and nothing else.
+  [[gnu::always_inline]] void continue_alike(int index) {
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+    switch_to(index);
+#else
+    const Fibre& fibre = at(index);
+    auto* const end = static_cast<std::byte*>(fibre.context.stack_pointer);
+    const auto room = static_cast<std::size_t>(end - fibre.bottom);
+    const std::size_t bytes = room < kGapBytes ? room : kGapBytes;
+    std::memset(end - bytes, 0, bytes);
+    const Turn turn = turn_to(index);
+    jump_bare(*turn.from, *turn.to);
+#endif
+  }
+
   int current() const { return current_; }
   int size() const { return count_; }
 
@@ -82,6 +101,11 @@ class Fibres {
     std::byte* end;
   };
   Live live(int index) const;
+  /// Where a suspended fibre goes on: with those bytes, all that it is.
+  const FibreContext& context(int index) const { return at(index).context; }
+  /// Makes a fibre again what it was when `context` and the bytes `live` of live() were taken.
+  /// Not under a sanitizer, which knows more of the frames than is in their bytes.
+  void restore(int index, const FibreContext& context, const std::byte* live);
   /// A hash of those bytes and of where it goes on: equal states have equal ones (the converse
   /// holds but for chance).
   std::uint64_t fingerprint(int index) const;

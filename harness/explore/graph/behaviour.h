@@ -68,6 +68,7 @@ struct Request {
 /// The automaton. Subclasses say what follows an edge that has not been taken yet.
 class Behaviour {
  public:
+  static constexpr std::size_t kUsualNodes = 64;
   virtual ~Behaviour() = default;
 
   int threads() const { return static_cast<int>(roots_.size()); }
@@ -100,6 +101,11 @@ class Behaviour {
   std::uint64_t initial(int location) const { return initial_[static_cast<std::size_t>(location)]; }
 
  protected:
+  Behaviour() {
+    nodes_.reserve(kUsualNodes);
+    edges_.reserve(kUsualNodes);
+  }
+
   /// The target of the missing edge (node, value): an old node or a new one.
   virtual Node extend(Node node, std::uint64_t value) = 0;
 

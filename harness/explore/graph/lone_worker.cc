@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::size_t kWipedStackBytes = 8 * 1024;
 constexpr std::size_t kArenaAlignment = 4096;
-constexpr std::size_t kMaxCells = 250;       // A location is one byte.
+// Vectors that grow on a fibre would leave addresses in the gaps of its frames.
+constexpr std::size_t kMaxCells = 250;  // A location is one byte.
+constexpr std::size_t kUsualMarks = 64;
 constexpr std::int64_t kDeepestNesting = 4;  // More acquires in one step are too many events.
 
 std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
@@ -49,6 +51,8 @@ LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology to
   bytes_.resize(stride_ + kArenaAlignment);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
   arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
+  cells_.reserve(kMaxCells);
+  marks_.reserve(kUsualMarks);
   prepare();
 }
 
@@ -111,7 +115,7 @@ void LoneWorker::run() {
   }
   const MachineScope scope(*this);
   thread_image_.save(pristine_image_.data());
-  fibres_->switch_to(kFibre);
+  fibres_->continue_alike(kFibre);
   dirty_ = std::memcmp(arena_, snapshot_.data(), snapshot_.size()) != 0;
   if (dirty_ && !spoilt_) note_plain_data();
   if (thread_image_.differs(pristine_image_.data())) {
@@ -143,6 +147,65 @@ std::uint64_t LoneWorker::fingerprint() const {
     hash = (hash ^ (i << 8 | std::to_integer<std::uint64_t>(arena_[i]))) * 0xff51afd7ed558ccdull;
   }
   return hash;
+}
+
+bool LoneWorker::take_image(Image& image, std::vector<std::byte>& bytes) const {
+#ifdef HOBBS_FIBRES_TELL_SANITIZER
+  return false;
+#endif
+  const Fibres::Live live = fibres_->live(kFibre);
+  const auto* holds = reinterpret_cast<const std::byte*>(progress_.hold.data());
+  image.context = fibres_->context(kFibre);
+  image.begin = static_cast<std::uint32_t>(bytes.size());
+  image.stack_bytes = static_cast<std::uint32_t>(live.end - live.begin);
+  image.round = progress_.round;
+  image.step = progress_.step;
+  image.holds = progress_.holds;
+  image.has_arena = dirty_;
+  image.now_ns = now_ns_;
+  image.deadline_ns = deadline_ns_;
+  bytes.insert(bytes.end(), live.begin, live.end);
+  bytes.insert(bytes.end(), holds, holds + image.holds * sizeof(Progress::Hold));
+  if (dirty_) bytes.insert(bytes.end(), arena_, arena_ + stride_);
+  return true;
+}
+
+void LoneWorker::restore(int w, const Request& request, const Image& image,
+                         const std::vector<std::byte>& bytes) {
+  const std::byte* from = bytes.data() + image.begin;
+  worker_ = w;
+  request_ = request;
+  state_ = State::kAsks;
+  marks_.clear();
+  fibres_->restore(kFibre, image.context, from);
+  from += image.stack_bytes;
+  progress_.round = image.round;
+  progress_.step = image.step;
+  progress_.holds = image.holds;
+  std::memcpy(progress_.hold.data(), from, image.holds * sizeof(Progress::Hold));
+  from += image.holds * sizeof(Progress::Hold);
+  now_ns_ = image.now_ns;
+  deadline_ns_ = image.deadline_ns;
+  if (image.has_arena) {
+    std::memcpy(arena_, from, stride_);
+  } else if (dirty_ || spoilt_) {
+    std::copy(snapshot_.begin(), snapshot_.end(), arena_);
+  }
+  dirty_ = image.has_arena;
+  spoilt_ = false;
+}
+
+bool LoneWorker::is(const Image& image, const std::vector<std::byte>& bytes) const {
+  const Fibres::Live live = fibres_->live(kFibre);
+  const FibreContext& context = fibres_->context(kFibre);
+  if (context.stack_pointer != image.context.stack_pointer ||
+      context.instruction != image.context.instruction || dirty_ != image.has_arena) {
+    return false;
+  }
+  const std::byte* const stack = bytes.data() + image.begin;
+  const std::byte* const arena = stack + image.stack_bytes + image.holds * sizeof(Progress::Hold);
+  return std::memcmp(live.begin, stack, image.stack_bytes) == 0 &&
+         (!dirty_ || std::memcmp(arena_, arena, stride_) == 0);
 }
 
 void LoneWorker::leave(State state) {
@@ -186,7 +249,7 @@ std::uint8_t LoneWorker::word(const void* cell, unsigned size) {
   made.kind = Cell::Kind::kWord;
   made.size = static_cast<std::uint8_t>(size);
   made.offset = static_cast<std::uint32_t>(offset);
-  for (std::size_t i = offset; i < offset + size; ++i) {
+  for (std::size_t i = offset; keeps_plain_data_ && i < offset + size; ++i) {
     if (changed_by_[i] != 0) refuse("its workers share plain data");
   }
   std::memcpy(&made.initial, snapshot_.data() + offset, size);

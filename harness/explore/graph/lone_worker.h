@@ -48,6 +48,28 @@ class LoneWorker final : private Machine {
   void answer(std::uint64_t value);
   void go_on();
 
+  /// What a worker is while it asks: its stack, what it holds, its clock, and plain data in the
+  /// lock if it has changed any.
+  struct Image {
+    FibreContext context;
+    std::uint32_t begin = 0;  // Of its bytes.
+    std::uint32_t stack_bytes = 0;
+    std::uint32_t round = 0;
+    std::uint32_t step = 0;
+    std::uint32_t holds = 0;
+    bool has_arena = false;
+    std::int64_t now_ns = 0;
+    std::int64_t deadline_ns = 0;
+  };
+  /// Takes an image of the worker, which asks, and puts its bytes at the end of `bytes`. False if
+  /// none can be had: then the worker must be led to where it was.
+  bool take_image(Image& image, std::vector<std::byte>& bytes) const;
+  /// Worker `w` asks `request` again, as it did when the image was taken. There are no marks then.
+  void restore(int w, const Request& request, const Image& image,
+               const std::vector<std::byte>& bytes);
+  /// Whether the worker is what it was then.
+  bool is(const Image& image, const std::vector<std::byte>& bytes) const;
+
   State state() const { return state_; }
   const Request& request() const { return request_; }
   /// Equal in equal states of the same worker.

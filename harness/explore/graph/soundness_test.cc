@@ -231,6 +231,37 @@ TEST(Soundness, OutcomesAreThoseOfThePlainSearch) {
   EXPECT_GE(sum.compared, 100);
 }
 
+/// What a search that comes back to its workers with so much memory for images meets.
+std::string met(const LockSpec& lock, const Program& program, std::size_t most_image_bytes) {
+  WorkerBehaviour behaviour(lock, program, topology_of(lock), most_image_bytes);
+  Bounds bounds;
+  bounds.graphs = 300;
+  Outcomes outcomes;
+  const auto visit = [&](const Graph& graph, Ending) {
+    outcomes.insert(outcome_of(behaviour, graph, program));
+    return behaviour.refusal().empty();
+  };
+  const Tally tally = Explorer(behaviour, Model::kC11, bounds).run(visit);
+  std::string all = std::to_string(tally.executions) + " " + std::to_string(tally.blocked) + " " +
+                    std::to_string(behaviour.size()) + behaviour.refusal();
+  for (const std::string& outcome : outcomes) all += " " + outcome;
+  return all;
+}
+
+TEST(Soundness, ComingBackByImagesIsComingBackByAnswers) {
+  constexpr std::size_t kFew = 4'000;
+  Random random(1851);
+  for (const LockSpec& lock : reference_catalog()) {
+    if (!lock.controlled.available() || lock.home == Home::kPath) continue;
+    for (int i = 0; i < kProgramsPerLock; ++i) {
+      const Program program = random_program(lock, random);
+      const std::string by_answers = met(lock, program, 0);
+      EXPECT_EQ(met(lock, program, SIZE_MAX), by_answers) << lock.name << to_text(program);
+      EXPECT_EQ(met(lock, program, kFew), by_answers) << lock.name << to_text(program);
+    }
+  }
+}
+
 TEST(Soundness, BrokenIsWhatThePlainSearchCallsBroken) {
   Random random(4'711);
   int compared = 0;

@@ -7,6 +7,8 @@ namespace {
 
 constexpr int kMostRounds = 5'000;  // Of a spin in ever new states: it may end after that.
 
+constexpr std::size_t kUsualImageBytes = 512;
+
 constexpr const char* kSpinsLong =
     "a worker spins on and on in ever new states: whether it ends is not known";
 
@@ -37,8 +39,11 @@ Effect effect_of(const Request& request, std::uint64_t value) {
 
 }  // namespace
 
-WorkerBehaviour::WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology)
-    : worker_(lock, program, topology) {
+WorkerBehaviour::WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology,
+                                 std::size_t most_image_bytes)
+    : worker_(lock, program, topology), most_image_bytes_(most_image_bytes) {
+  paths_.reserve(kUsualNodes);
+  image_bytes_.reserve(kUsualNodes * kUsualImageBytes);
   for (int w = 0; w < static_cast<int>(program.workers.size()); ++w) {
     answers_.clear();
     note(w, kNoNode, 0, kNoNode);
@@ -66,6 +71,7 @@ void WorkerBehaviour::lead(int thread, const std::vector<std::uint64_t>& path, b
   live_ = kNoNode;
   answers_.clear();
   asked_.clear();
+  known_from_ = 0;
   worker_.start(thread, spoilt);
   wait_out_pauses();
   for (const std::uint64_t value : path) {
@@ -74,18 +80,41 @@ void WorkerBehaviour::lead(int thread, const std::vector<std::uint64_t>& path, b
   }
 }
 
-std::vector<std::uint64_t> WorkerBehaviour::path_to(Node node) const {
-  std::vector<std::uint64_t> path(paths_[node].depth);
+void WorkerBehaviour::find_path_to(Node node, std::vector<std::uint64_t>& path) const {
+  path.resize(paths_[node].depth);
   std::size_t at = path.size();
   for (Node n = node; paths_[n].parent != kNoNode; n = paths_[n].parent) {
     for (std::uint32_t f = paths_[n].fed_end; f-- > paths_[n].fed_begin;) path[--at] = fed_[f];
     if (at > 0) path[--at] = paths_[n].value;  // Nothing leads from a root to its child.
   }
-  return path;
 }
 
 void WorkerBehaviour::go_to(Node node) {
-  if (live_ != node) lead(paths_[node].thread, path_to(node));
+  if (live_ == node) return;
+  const Path& path = paths_[node];
+  if (path.stop.has_image) {
+    find_path_to(node, answers_);
+    asked_.resize(answers_.size());
+    known_from_ = answers_.size();
+    worker_.restore(path.thread, request(node), path.stop.image, image_bytes_);
+  } else {
+    std::vector<std::uint64_t> answers;
+    find_path_to(node, answers);
+    lead(path.thread, answers);
+  }
+}
+
+WorkerBehaviour::Stop WorkerBehaviour::stop_here() {
+  Stop stop;
+  stop.has_image =
+      image_bytes_.size() < most_image_bytes_ && worker_.take_image(stop.image, image_bytes_);
+  if (!stop.has_image) stop.fingerprint = worker_.fingerprint();
+  return stop;
+}
+
+bool WorkerBehaviour::is_back_at(const Stop& stop) const {
+  return stop.has_image ? worker_.is(stop.image, image_bytes_)
+                        : stop.fingerprint == worker_.fingerprint();
 }
 
 bool WorkerBehaviour::keeps_apart() {
@@ -97,7 +126,8 @@ bool WorkerBehaviour::keeps_apart() {
   }
   for (Node leaf = 0; leaf < paths_.size(); ++leaf) {
     if (goes_on[leaf] || paths_[leaf].parent == kNoNode) continue;
-    const std::vector<std::uint64_t> path = path_to(leaf);
+    std::vector<std::uint64_t> path;
+    find_path_to(leaf, path);
     lead(paths_[leaf].thread, path);
     std::vector<Request> asked = asked_;
     if (worker_.state() == LoneWorker::State::kAsks) asked.push_back(worker_.request());
@@ -141,7 +171,7 @@ Node WorkerBehaviour::add_reached(int thread, Node parent, std::uint64_t value, 
   Request request;
   if (worker_.state() == LoneWorker::State::kAsks) {
     request = worker_.request();
-    paths_.back().fingerprint = worker_.fingerprint();
+    paths_.back().stop = stop_here();
     live_ = static_cast<Node>(size());
   } else if (worker_.state() != LoneWorker::State::kDone) {
     request.ask = Ask::kFail;
@@ -191,7 +221,8 @@ Node WorkerBehaviour::extend(Node node, std::uint64_t value) {
 bool WorkerBehaviour::failing_is_futile(Node node, bool changed) {
   const std::vector<std::uint64_t> here = answers_;
   const Request choice = worker_.request();
-  const std::uint64_t fingerprint = worker_.fingerprint();
+  const std::size_t images_end = image_bytes_.size();
+  const Stop stop = stop_here();
   const std::vector<Mark> marks = worker_.marks();
   const int thread = paths_[node].thread;
   pauses_ = 0;
@@ -200,16 +231,23 @@ bool WorkerBehaviour::failing_is_futile(Node node, bool changed) {
   bool futile = false;
   if (worker_.state() == LoneWorker::State::kAsks && worker_.marks().size() == marks.size()) {
     const bool paused = pauses_ > 0;
-    const auto is_back_at = [&](const Request& request, std::uint64_t then) {
-      return same(request, worker_.request()) && (paused || then == worker_.fingerprint());
+    const auto is_back = [&](const Request& request, const Stop& then) {
+      return same(request, worker_.request()) && (paused || is_back_at(then));
     };
-    futile = is_back_at(choice, fingerprint);
+    futile = is_back(choice, stop);
     for (Node n = node; !changed && !futile; n = paths_[n].parent) {
-      futile = is_back_at(request(n), paths_[n].fingerprint);
+      futile = is_back(request(n), paths_[n].stop);
       if (n == paths_[node].look) break;
     }
   }
-  lead(thread, here);
+  if (stop.has_image && worker_.refusal().empty()) {
+    worker_.restore(thread, choice, stop.image, image_bytes_);
+    answers_ = here;
+    asked_.resize(here.size());
+  } else {
+    lead(thread, here);
+  }
+  image_bytes_.resize(images_end);
   worker_.marks() = marks;
   pauses_ = 0;
   return futile;
@@ -220,10 +258,26 @@ bool WorkerBehaviour::failing_is_futile(Node node, bool changed) {
 WorkerBehaviour::Spin WorkerBehaviour::spin(Node node, Node& head) {
   for (head = node;; head = paths_[head].parent) {
     if (same(request(head), worker_.request())) {
-      if (paths_[head].fingerprint == worker_.fingerprint()) return Spin::kForEver;
-      if (pauses_ > 0) return repeat(paths_[head].depth);
+      if (is_back_at(paths_[head].stop)) return Spin::kForEver;
+      if (pauses_ > 0) {
+        recall(node, head);
+        return repeat(paths_[head].depth);
+      }
     }
     if (head == paths_[node].look) return Spin::kNone;
+  }
+}
+
+/// Sees to it that what was asked from `head` on is known, if it is not, as the worker was put at
+/// `node`.
+void WorkerBehaviour::recall(Node node, Node head) {
+  for (Node n = node; known_from_ > paths_[head].depth; n = paths_[n].parent) {
+    known_from_ = paths_[n].depth;
+    asked_[known_from_] = request(n);
+    if (n == head || paths_[n].fed_begin == paths_[n].fed_end) continue;
+    const std::vector<std::uint64_t> path = answers_;
+    lead(paths_[node].thread, path);
+    worker_.marks().clear();
   }
 }
 

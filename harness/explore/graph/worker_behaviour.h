@@ -7,6 +7,9 @@
 // it is led to the end of its patience at once, on the same answers: what the looks in between saw
 // has no effect, so only the last one counts.
 //
+// Coming back. Where a worker was it is put again from an image of it, a few hundred bytes; led
+// there anew, answer by answer, only if images have become too many.
+//
 // A weak compare-exchange that fails for no reason is a choice, but not where the worker would only
 // come back to it.
 #pragma once
@@ -24,7 +27,9 @@ namespace hobbs::explore::graph {
 class WorkerBehaviour final : public Behaviour {
  public:
   /// The program must be fit: see LoneWorker::unfit(). Both must outlive this.
-  WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology);
+  /// `most_image_bytes`: how much may be kept to come back with; it changes nothing but the time.
+  WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology,
+                  std::size_t most_image_bytes = 32 << 20);
 
   /// Not empty: the workers did what cannot be searched, and what that was.
   const std::string& refusal() const { return worker_.refusal(); }
@@ -47,6 +52,12 @@ class WorkerBehaviour final : public Behaviour {
   Node extend(Node node, std::uint64_t value) override;
 
  private:
+  /// What the worker was when it stopped to ask.
+  struct Stop {
+    bool has_image = false;
+    LoneWorker::Image image;
+    std::uint64_t fingerprint = 0;  // If there is no image.
+  };
   /// How a node is reached.
   struct Path {
     int thread = 0;
@@ -54,17 +65,20 @@ class WorkerBehaviour final : public Behaviour {
     std::uint64_t value = 0;      // The parent's answer; then, without events ...
     std::uint32_t fed_begin = 0;  // ... these.
     std::uint32_t fed_end = 0;
-    std::uint32_t depth = 0;        // All answers on the way.
-    Node look = kNoNode;            // The earliest node since which nothing was changed.
-    std::uint64_t fingerprint = 0;  // Of the worker when it asks.
+    std::uint32_t depth = 0;  // All answers on the way.
+    Node look = kNoNode;      // The earliest node since which nothing was changed.
+    Stop stop;                // The worker when it asks.
     std::uint32_t marks_begin = 0;
     std::uint32_t marks_end = 0;
   };
   enum class Spin { kNone, kForEver, kEnded };
 
   void lead(int thread, const std::vector<std::uint64_t>& path, bool spoilt = false);
-  std::vector<std::uint64_t> path_to(Node node) const;
+  void find_path_to(Node node, std::vector<std::uint64_t>& path) const;
   void go_to(Node node);
+  Stop stop_here();
+  bool is_back_at(const Stop& stop) const;
+  void recall(Node node, Node head);
   void give(std::uint64_t value);
   void wait_out_pauses();
   bool failing_is_futile(Node node, bool changed);
@@ -75,13 +89,16 @@ class WorkerBehaviour final : public Behaviour {
   void note(int thread, Node parent, std::uint64_t value, Node look);
 
   LoneWorker worker_;
+  const std::size_t most_image_bytes_;
   std::vector<Path> paths_;  // By node.
   std::vector<std::uint64_t> fed_;
   std::vector<Mark> marks_;
+  std::vector<std::byte> image_bytes_;
   // Where the worker is.
   Node live_ = kNoNode;  // It asks this; kNoNode: somewhere else.
   std::vector<std::uint64_t> answers_;
-  std::vector<Request> asked_;  // What each answered.
+  std::vector<Request> asked_;  // What each answered, ...
+  std::size_t known_from_ = 0;  // ... from this one on.
   int pauses_ = 0;
 };
 
