@@ -7,17 +7,16 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstring>
 #include <ctime>
 #include <thread>
 #include <vector>
 
 #include "harness/explore/bounded_search.h"
+#include "harness/step/breakpoints.h"
 #include "harness/step/graph.h"
 #include "harness/step/symbols.h"
 #include "locks/real_platform.h"
@@ -27,17 +26,10 @@ namespace {
 
 constexpr std::size_t kSitesMax = 256;
 constexpr std::size_t kDepthMax = 2000;
-constexpr std::size_t kSlotBytes = 32;
 constexpr int kPatience_ms = 300;
 constexpr int kAnyNumber = 1 << 30;  // Of preemptions.
 
 enum Status : int { kRunning, kStopped, kAsleep, kDone };
-
-struct Site {
-  std::uint64_t address = 0;
-  std::uint8_t length = 0;
-  bool is_syscall = false;
-};
 
 /// What all workers share. The one that has the turn is the only one that writes the search.
 struct Arena {
@@ -45,12 +37,13 @@ struct Arena {
   std::atomic<int> status[kMaxStepWorkers];
   std::atomic<int> arrived{0};
   std::atomic<std::uint64_t> epoch{0};
+  std::atomic<std::size_t> traps{0};
   std::atomic<int> holder{0};
   std::atomic<bool> finished{false}, broken{false}, stalled{false}, endless{false};
   explicit Arena(int preemptions) : search(preemptions) {}
 
   int workers = 0;
-  std::uint64_t schedules = 0, stops = 0;
+  std::uint64_t schedules = 0, stops = 0, fingerprint = 0;
   std::size_t depth = 0;  // Of the current schedule.
   explore::BoundedSearchOn<explore::FixedBranches<kDepthMax>> search;
   Shared initial;
@@ -69,16 +62,19 @@ long raw_syscall(long number, long a, long b, long c, long d, long e, long f) {
 }
 void give_way() { raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
 
-/// One worker, in its own process. Its handler calls nothing of the C library: the breakpoints may
-/// stand there.
+/// One worker, in its own process. What it does at a stop calls nothing of the C library: the
+/// breakpoints may stand there.
 class BatonWorker {
  public:
   BatonWorker(Arena& arena, World& world, const std::vector<Site>& sites, int w)
       : arena_(arena), world_(world), sites_(sites), index_(w) {}
 
-  [[noreturn]] void run() {
+  [[noreturn]] void run(Breakpoints::Kind kind) {
     instance_ = this;
-    place_breakpoints();
+    const auto stop = [](std::size_t site, StopRegisters& at) { instance_->stop(site, at); };
+    const Breakpoints breakpoints(sites_, stop, kind);
+    if (!breakpoints.placed()) ::_exit(1);
+    arena_.traps.store(sites_.size() - breakpoints.jumps());
     for (std::uint64_t epoch = 0;; ++epoch) {
       while (arena_.epoch.load() != epoch) give_way();
       if (arena_.finished.load()) break;
@@ -117,46 +113,21 @@ class BatonWorker {
     releasing_ = false;
   }
 
-  void place_breakpoints() {
-    slots_ = static_cast<std::uint8_t*>(::mmap(nullptr, kSitesMax * kSlotBytes,
-                                               PROT_READ | PROT_WRITE | PROT_EXEC,
-                                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    struct sigaction action {};
-    action.sa_sigaction = [](int, siginfo_t*, void* context) {
-      instance_->stop(*static_cast<ucontext_t*>(context));
-    };
-    action.sa_flags = SA_SIGINFO;
-    ::sigaction(SIGTRAP, &action, nullptr);
-    for (std::size_t i = 0; i < sites_.size(); ++i) {
-      auto* const code = reinterpret_cast<std::uint8_t*>(sites_[i].address);
-      std::uint8_t* const slot = slots_ + i * kSlotBytes;
-      std::memcpy(slot, code, sites_[i].length);
-      // jmp [rip+0], and the address.
-      const std::uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0};
-      const std::uint64_t back = sites_[i].address + sites_[i].length;
-      std::memcpy(slot + sites_[i].length, jump, sizeof jump);
-      std::memcpy(slot + sites_[i].length + sizeof jump, &back, 8);
-      constexpr std::uint64_t kPage = 4096;
-      void* const page = reinterpret_cast<void*>(sites_[i].address & ~(kPage - 1));
-      if (::mprotect(page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) ::_exit(1);
-    }
-    for (const Site& site : sites_) *reinterpret_cast<std::uint8_t*>(site.address) = 0xcc;
+  /// Before the instruction: waits for its turn, then lets it happen.
+  void stop(std::size_t site, StopRegisters& registers) {
+    const bool is_syscall = sites_[site].is_syscall;
+    yields_ = is_syscall && registers.rax == SYS_sched_yield;
+    wait_for_turn();
+    note(site);
+    if (!is_syscall) return;
+    registers.rax = static_cast<std::uint64_t>(system_call(registers));
+    note(registers.rax);
   }
 
-  /// In the signal handler: waits for its turn, then lets the instruction happen.
-  void stop(ucontext_t& context) {
-    auto& registers = context.uc_mcontext.gregs;
-    const std::uint64_t address = static_cast<std::uint64_t>(registers[REG_RIP]) - 1;
-    std::size_t i = 0;
-    while (i < sites_.size() && sites_[i].address != address) ++i;
-    yields_ = sites_[i].is_syscall && registers[REG_RAX] == SYS_sched_yield;
-    wait_for_turn();
-    if (sites_[i].is_syscall) {
-      registers[REG_RAX] = system_call(registers);
-      registers[REG_RIP] = static_cast<greg_t>(address + 2);
-    } else {
-      registers[REG_RIP] = reinterpret_cast<greg_t>(slots_ + i * kSlotBytes);
-    }
+  void note(std::uint64_t what) {
+    constexpr std::uint64_t kPrime = 0x100000001b3;  // As FNV does.
+    const auto worker = static_cast<std::uint64_t>(index_);
+    arena_.fingerprint = (arena_.fingerprint ^ (what << 8 | worker)) * kPrime;
   }
 
   void wait_for_turn() {
@@ -174,20 +145,18 @@ class BatonWorker {
     let_go();
   }
 
-  long system_call(const greg_t* registers) {
-    const long number = registers[REG_RAX], operation = registers[REG_RSI] & FUTEX_CMD_MASK;
-    const auto* word = reinterpret_cast<const volatile std::uint32_t*>(registers[REG_RDI]);
+  long system_call(const StopRegisters& r) {
+    const long number = static_cast<long>(r.rax), operation = r.rsi & FUTEX_CMD_MASK;
+    const auto* word = reinterpret_cast<const volatile std::uint32_t*>(r.rdi);
     const bool sleeps = number == SYS_futex &&
                         (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET) &&
-                        *word == static_cast<std::uint32_t>(registers[REG_RDX]);
+                        *word == static_cast<std::uint32_t>(r.rdx);
     if (sleeps) {
       arena_.status[index_].store(kAsleep);
       arena_.turn.store(decide_or_stall());
     }
     const int asleep = sleepers();
-    const long result =
-        raw_syscall(number, registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
-                    registers[REG_R10], registers[REG_R8], registers[REG_R9]);
+    const long result = raw_syscall(number, r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9);
     if (number == SYS_futex && (operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET)) {
       // Who was woken runs to its next stop without the turn: only then is it known who can go on.
       while (sleepers() > asleep - result) give_way();
@@ -246,7 +215,7 @@ class BatonWorker {
   /// Everybody is done: begins the next schedule.
   void end_schedule() {
     ++arena_.schedules;
-    if (!arena_.search.begin()) arena_.finished.store(true);
+    if (arena_.broken.load() || !arena_.search.begin()) arena_.finished.store(true);
     arena_.depth = 0;
     arena_.holder.store(0);
     arena_.arrived.store(0);
@@ -261,7 +230,6 @@ class BatonWorker {
   World& world_;
   const std::vector<Site>& sites_;
   const int index_;
-  std::uint8_t* slots_ = nullptr;
   bool first_stop_ = false, yields_ = false, releasing_ = false;
 };
 
@@ -287,11 +255,11 @@ std::vector<Site> sites_of(World& world, std::string& refusal) {
 }
 
 /// Until the search has ended, a worker has (which none should), or time is up.
-void watch(Arena& arena, std::int64_t deadline_ns, const std::vector<pid_t>& workers,
+void watch(const Arena& arena, std::int64_t deadline_ns, const std::vector<pid_t>& workers,
            BatonReport& report) {
   const auto now_ns = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
-  while (!arena.finished.load() && !arena.broken.load() && !arena.stalled.load() &&
-         !arena.endless.load() && now_ns() < deadline_ns) {
+  while (!arena.finished.load() && !arena.stalled.load() && !arena.endless.load() &&
+         now_ns() < deadline_ns) {
     std::this_thread::sleep_for(std::chrono::microseconds(200));
     for (const pid_t pid : workers) {
       siginfo_t ended{};
@@ -301,9 +269,17 @@ void watch(Arena& arena, std::int64_t deadline_ns, const std::vector<pid_t>& wor
       return;
     }
   }
-  report.complete = arena.finished.load();
-  if (arena.broken.load()) report.finding = "two workers held the lock at once";
+}
+
+void tell(const Arena& arena, BatonReport& report) {
+  report.schedules = arena.schedules;
+  report.stops = arena.stops;
+  report.traps = arena.traps.load();
+  report.fingerprint = arena.fingerprint;
+  report.divergences = arena.search.divergences();
+  report.complete = arena.finished.load() && !arena.broken.load();
   if (arena.stalled.load()) report.finding = "those that are not done sleep for ever";
+  if (arena.broken.load()) report.finding = "two workers held the lock at once";
   if (arena.endless.load()) report.refusal = "a schedule without end";
 }
 
@@ -319,9 +295,11 @@ bool is_plain(const Program& program) {
   return true;
 }
 
-BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadline_ns) {
+BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadline_ns,
+                              Breakpoints::Kind kind) {
   BatonReport report;
   const std::vector<Site> sites = sites_of(world, report.refusal);
+  report.sites = sites.size();
   if (!report.refusal.empty()) return report;
   void* const at =
       ::mmap(nullptr, sizeof(Arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -345,7 +323,7 @@ BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadli
       CPU_SET(static_cast<std::size_t>(core), &one);
       ::sched_setaffinity(0, sizeof one, &one);
       RealPlatform::attach(static_cast<std::uint32_t>(w + 1));
-      BatonWorker(arena, world, sites, w).run();
+      BatonWorker(arena, world, sites, w).run(kind);
     }
     workers.push_back(pid);
   }
@@ -354,9 +332,7 @@ BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadli
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
   }
-  report.schedules = arena.schedules;
-  report.stops = arena.stops;
-  report.divergences = arena.search.divergences();
+  tell(arena, report);
   ::munmap(at, sizeof(Arena));
   return report;
 }
