@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
+#include "harness/bench/agent_bench.h"
 #include "harness/bench/google.h"
 #include "harness/bench/instructions.h"
 #include "harness/bench/turns.h"
@@ -59,15 +62,64 @@ std::vector<Workload> choose_workloads(const Options& options) {
 
 milliseconds default_budget(const bench::Plan& plan, bool full) {
   std::int64_t cases = 0;
-  for (const LockSpec& lock : plan.locks) {
-    for (const Workload& workload : plan.workloads) cases += bench::refusal(lock, workload).empty();
+  for (const bench::Subject& subject : plan.subjects) {
+    for (const Workload& workload : plan.workloads) cases += subject.refusal(workload).empty();
   }
   return std::min(full ? kBudgetFullMax : kBudgetMax, kBudgetPerCase * cases);
 }
 
-bench::Plan plan_of(const Options& options, const Catalog& catalog) {
+/// Whose locks are measured beside this program's: as --agent says, or --locks by "python:...".
+/// Where all locks are measured, other libraries' too, Python's are among them. Empty: nobody's.
+std::string agent_of(const Options& options, const Catalog& catalog) {
+  if (options.agent_named) return options.agent;
+  for (const std::string& glob : split_commas(options.locks)) {
+    if (glob.starts_with("python:")) return "python";
+  }
+  const bool peers =
+      std::any_of(catalog.begin(), catalog.end(), [](const LockSpec& lock) { return lock.peer; });
+  return peers && !options.locks_named ? "python" : "";
+}
+
+/// The agent; none if none is asked for. One that does not serve is a usage error if it was named.
+std::unique_ptr<bench::AgentBench> start_agent(const Options& options, const Catalog& catalog,
+                                               const std::string& directory) {
+  const std::string name = agent_of(options, catalog);
+  if (name.empty()) return nullptr;
+  AgentCommand command = find_agent(name);
+  const bool named = options.agent_named || options.locks_named;
+  if (named && !command.error.empty()) throw UsageError(command.error);
+  auto agent = std::make_unique<bench::AgentBench>(std::move(command), directory);
+  if (const std::string why = agent->start(); named && !why.empty()) {
+    throw UsageError(fmt::format("'{}' is no agent: {}", name, why));
+  }
+  return agent;
+}
+
+/// This program's locks and the agent's, which may be named with or without the agent's name.
+std::vector<bench::Subject> choose_subjects(const Options& options, const Catalog& catalog,
+                                            bench::AgentBench* agent) {
+  std::vector<bench::Subject> chosen;
+  std::vector<std::string> names;
+  for (const LockSpec& lock : catalog) {
+    names.push_back(lock.name);
+    if (glob_match(options.locks, lock.name)) chosen.push_back(bench::subject_of(lock));
+  }
+  if (agent != nullptr) {
+    for (bench::Subject& subject : agent->subjects()) {
+      const std::string kind = subject.name.substr(subject.name.find(':') + 1);
+      names.insert(names.end(), {subject.name, kind});
+      if (!glob_match(options.locks, subject.name) && !glob_match(options.locks, kind)) continue;
+      chosen.push_back(std::move(subject));
+    }
+  }
+  if (names.empty()) throw NothingToRun("this program was given no locks");
+  check_each("lock", options.locks, names);
+  return chosen;
+}
+
+bench::Plan plan_of(const Options& options, const Catalog& catalog, bench::AgentBench* agent) {
   bench::Plan plan;
-  plan.locks = choose_locks(catalog, options.locks, true);
+  plan.subjects = choose_subjects(options, catalog, agent);
   plan.workloads = choose_workloads(options);
   plan.repetitions =
       options.repetitions != 0 ? static_cast<int>(options.repetitions) : (options.full ? 5 : 3);
@@ -82,9 +134,9 @@ bench::Plan plan_of(const Options& options, const Catalog& catalog) {
 std::string list_plan(const bench::Plan& plan) {
   std::string out;
   for (const Workload& workload : plan.workloads) {
-    for (const LockSpec& lock : plan.locks) {
-      const std::string why = bench::refusal(lock, workload);
-      out += fmt::format("{}/{}{}\n", lock.name, bench::label(workload),
+    for (const bench::Subject& subject : plan.subjects) {
+      const std::string why = subject.refusal(workload);
+      out += fmt::format("{}/{}{}\n", subject.name, bench::label(workload),
                          why.empty() ? "" : "  refused: " + why);
     }
   }
@@ -108,16 +160,16 @@ void deliver(const Options& options, const std::string& text) {
   if (!error.empty()) throw std::runtime_error(error);
 }
 
-std::string run_with_progress(bench::Plan& plan, bool take_turns) {
+std::string run_with_progress(bench::Plan& plan, bool take_turns, bench::AgentBench* agent) {
   SignalHold hold;
+  if (agent != nullptr && plan.latency) {
+    for (auto& fact : agent->overhead()) plan.context.push_back(std::move(fact));
+  }
   plan.interleaved = !take_turns;  // Else the two programs would measure different things in turn.
   plan.stop = [&hold, take_turns] {
     const std::string why = take_turns ? bench::await_turn(STDIN_FILENO) : "";
     return why.empty() ? hold.interruption() : why;
   };
-  // What a killed call leaves behind (files, named objects) goes with the janitor.
-  const Janitor janitor;
-  plan.directory = janitor.directory();
   Progress progress;
   std::size_t begun = 0;
   plan.progress = [&](const std::string& line) {
@@ -164,10 +216,16 @@ int bench_command(const Options& options, const Catalog& catalog) {
     }
   }
   check_store(options.store);
-  bench::Plan plan = plan_of(options, catalog);
+  // What a killed call leaves behind (files, named objects) goes with the janitor.
+  const Janitor janitor;
+  const std::unique_ptr<bench::AgentBench> agent =
+      start_agent(options, catalog, janitor.directory());
+  bench::Plan plan = plan_of(options, catalog, agent.get());
+  plan.directory = janitor.directory();
   if (!options.baseline.empty() &&
-      std::none_of(plan.locks.begin(), plan.locks.end(),
-                   [&](const LockSpec& lock) { return lock.name == options.baseline; })) {
+      std::none_of(plan.subjects.begin(), plan.subjects.end(), [&](const bench::Subject& subject) {
+        return subject.name == options.baseline;
+      })) {
     throw UsageError("--baseline '" + options.baseline +
                      "' is none of the locks that are measured");
   }
@@ -177,7 +235,7 @@ int bench_command(const Options& options, const Catalog& catalog) {
   }
   std::string json;
   try {
-    json = run_with_progress(plan, options.take_turns);
+    json = run_with_progress(plan, options.take_turns, agent.get());
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }

@@ -25,6 +25,14 @@ COMMANDS = ["verify", "conform", "stress", "explore", "step", "crash", "bench", 
 FULL = "/dev/full"
 
 
+def descendants_of(pid, generation):
+    """The children, or grandchildren and so on, of a process, without the janitor's."""
+    pids = children_of(pid)[1:]
+    for _ in range(generation - 1):
+        pids = [child for pid in pids for child in children_of(pid)]
+    return pids
+
+
 def wait_until(condition):
     """Looks until it holds; the test's own time limit ends a wait that is in vain."""
     while not condition():
@@ -107,12 +115,13 @@ class Words(CommandTest):
         for command in ("explore", "stress", "crash", "bench"):
             self.expect_sentence(USAGE, "verify --lock", command, "--lock", "exec:true")
         self.expect_sentence(USAGE, "--agent|agent", "conform", "--cases", "x", "--agent", "cobol")
+        self.expect_sentence(USAGE, "agent 'cobol'", "bench", "--agent", "cobol")
         self.expect_sentence(USAGE, "file|FILE", "replay")
 
     def test_what_serves_no_locks_is_no_agent(self):
         for command in ("/bin/false", "cat", "surely-no-command"):
             for words in (("conform", "--agent"), ("conform", "--random", "--agent"),
-                          ("verify", "--lock"), ("step", "--lock")):
+                          ("verify", "--lock"), ("step", "--lock"), ("bench", "--agent")):
                 self.expect_sentence(USAGE, "is no agent: ", *words, "exec:" + command)
 
     def test_what_selects_nothing_names_what_is_near(self):
@@ -123,6 +132,7 @@ class Words(CommandTest):
         self.expect_sentence(NOTHING_RAN, "no rule matches 'NOPE-9'", "verify", "--rules", "NOPE-9")
         self.expect_sentence(NOTHING_RAN, "no scenario", "verify", "--locks", "good",
                              "--scenarios", "zzz")
+        self.expect_sentence(NOTHING_RAN, "near: python:mp.Lock", "bench", "--locks", "python:mp.Lok")
         code, out, _ = self.run_hobbs("verify", "--locks", "unfit")
         self.assertEqual(code, NOTHING_RAN)
         self.assertIn("it is not for this driver", out)
@@ -264,6 +274,33 @@ class Endings(CommandTest):
                 family = self.start(*words)
                 os.kill(family.pid, signal.SIGKILL)
                 self.assertEqual(self.finish(family)[0], -signal.SIGKILL)
+
+    def start_python_bench(self, budget):
+        """A benchmark of Python's mp.Lock, once its first workers run: grandchildren of an agent."""
+        family = Family([HOBBS, "bench", "--locks", "python:mp.Lock", "--scenarios", "contended*",
+                         "--budget", budget])
+        wait_until(lambda: len(descendants_of(family.pid, 3)) >= 2)
+        return family
+
+    def test_a_killed_bench_takes_the_agents_workers_with_it(self):
+        family = self.start_python_bench("60s")
+        os.kill(family.pid, signal.SIGKILL)
+        self.assertEqual(self.finish(family)[0], -signal.SIGKILL)
+
+    def test_an_interrupted_bench_tells_what_it_has(self):
+        family = self.start_python_bench("60s")
+        os.kill(family.pid, signal.SIGINT)
+        code, out, _ = self.finish(family)
+        self.assertEqual(code, INCONCLUSIVE)
+        self.assertIn("interrupted by SIGINT", out)
+
+    def test_a_bench_whose_agent_is_killed_goes_on(self):
+        family = self.start_python_bench("4s")
+        for pid in descendants_of(family.pid, 2):
+            os.kill(pid, signal.SIGKILL)
+        code, out, _ = self.finish(family)
+        self.assertEqual(code, INCONCLUSIVE)
+        self.assertIn("the agent A ended during the call", out)
 
     def test_an_interrupted_replay_is_inconclusive(self):
         text = json.dumps({**json.loads(self.replay_file()), "lock": "hang"})

@@ -23,7 +23,7 @@ from process_family import Family, become_subreaper, children_of  # noqa: E402
 # By kinds of what could be left: memory, files, semaphores, semaphore sets, named objects, recovery.
 LOCKS = ["futex_mutex", "robust_mutex", "flock,ofd", "posix.*", "sysv.*", "boost.*",
          "process_lock_mapped", "rw_phase_fair"]
-COMMANDS = ["verify", "stress", "crash", "bench", "conform", "traced"]
+COMMANDS = ["verify", "stress", "crash", "bench", "conform", "traced", "agent's bench"]
 BUDGET_S = 4
 FIRST_WORKER_S = 1
 LONGEST_S = 4  # From the start to the kill: setting up, running, between drivers, reporting.
@@ -34,6 +34,9 @@ def command_words(chance, hobbs):
     if command == "traced":
         return ["step", "--lock", f"exec:{hobbs} agent", "--budget", f"{BUDGET_S}s", "--locks",
                 chance.choice(["mp.*", "fa.*", "mpu.*"]), "--format", "json", "--output", "report.json"]
+    if command == "agent's bench":
+        return ["bench", "--budget", f"{BUDGET_S}s", "--format", "json", "--output", "report.json",
+                "--locks", chance.choice(["python:mp.*", "python:fa.*", "python:th.*"])]
     words = [command, "--budget", f"{BUDGET_S}s", "--format", "json", "--output", "report.json"]
     if command == "conform":
         kind = chance.choice([[], ["--random"]])

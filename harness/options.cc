@@ -198,7 +198,11 @@ void add_runners(CLI::App& app, Options& o, std::string& budget) {
     if (name == "conform") {
       sub->add_option("--cases", o.cases, "Run the conformance cases of FILE")->type_name("FILE");
       sub->add_flag("--random", o.random, "Run generated call sequences against the model");
-      sub->add_option("--agent", o.agent, "Whose locks: cpp, python or exec:COMMAND")
+    }
+    if (name == "conform" || name == "bench") {
+      sub->add_option("--agent", o.agent,
+                      name == "bench" ? "Whose locks to measure beside this program's own"
+                                      : "Whose locks: cpp, python or exec:COMMAND")
           ->type_name("cpp|python|exec:COMMAND");
     }
     if (name == "bench") add_bench(*sub, o);
@@ -234,7 +238,7 @@ void add_footers(CLI::App& app) {
       {"explore", "explore --locks mcs --workers 3 --acquisitions 1 --memory tso"},
       {"step", "step --locks pthread.mutex"},
       {"crash", "crash --locks robust_mutex"},
-      {"bench", "bench --locks futex_mutex,std.mutex"},
+      {"bench", "bench --locks 'futex_mutex,pthread.mutex,python:mp.*'"},
       {"compare", "compare before.json after.json"},
       {"report", "report result.json --format html --output result.html"},
       {"replay", "replay hobbs-out/my_lock.explore.ME-1.0123abcd.json"},
@@ -322,6 +326,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   o.command = chosen->get_name();
   const CLI::Option* locks = chosen->get_option_no_throw("--locks");
   o.locks_named = locks != nullptr && locks->count() > 0;
+  const CLI::Option* agent = chosen->get_option_no_throw("--agent");
+  o.agent_named = agent != nullptr && agent->count() > 0;
   for (const std::string& extra : chosen->remaining()) o.arguments.push_back(extra);
   if (!budget.empty()) o.budget = parse_duration(budget);
   return parsed;

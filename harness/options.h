@@ -42,7 +42,8 @@ struct Options {
   std::string cases;
   bool random = false;
   std::string agent = "cpp";
-  std::string lock;  // verify: exec:COMMAND, an agent whose locks need no registration.
+  bool agent_named = false;  // --agent was given.
+  std::string lock;          // verify: exec:COMMAND, an agent whose locks need no registration.
   std::vector<std::string> arguments;  // The rest: an agent's socket, what bench gets.
   // bench and compare.
   bool full = false;              // The whole sweep instead of the default tour.

@@ -181,6 +181,11 @@ class Page {
           html_escaped(context("round_ms")), html_escaped(context("overhead_loop_ns")),
           html_escaped(context("overhead_probed_loop_ns")));
     }
+    if (!context("agent_overhead_loop_ns").empty()) {
+      add(" The loop of {} takes {} ns, and {} ns with the clocks.", html_escaped(context("agent")),
+          html_escaped(context("agent_overhead_loop_ns")),
+          html_escaped(context("agent_overhead_probed_loop_ns")));
+    }
     add("</p>\n<noscript><p>Charts need scripts; the tables hold the same numbers.</p></noscript>"
         "\n");
   }

@@ -88,6 +88,12 @@ class Report {
           "{} ns with latency probes, which throughput rounds do without\n",
           loop, context("overhead_bare_loop_ns"), context("overhead_probed_loop_ns"));
     }
+    if (const std::string loop = context("agent_overhead_loop_ns"); !loop.empty()) {
+      out_ += fmt::format(
+          "{}: {} ns an operation around a lock that does nothing, in its own loop; {} ns with "
+          "latency probes\n",
+          context("agent"), loop, context("agent_overhead_probed_loop_ns"));
+    }
   }
 
   double time_ratio(const BenchCase& one) const {

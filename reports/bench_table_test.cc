@@ -10,7 +10,8 @@ namespace {
 constexpr std::string_view kJson = R"({
   "context": {"date": "2026-01-31T12:00:00+00:00", "num_cpus": 2, "caches": [], "cpu": "Z80",
     "cores": "2", "kernel": "Linux 6", "round_ms": "20", "overhead_loop_ns": "2.00",
-    "overhead_bare_loop_ns": "0.30", "overhead_probed_loop_ns": "40.00"},
+    "overhead_bare_loop_ns": "0.30", "overhead_probed_loop_ns": "40.00",
+    "agent": "python", "agent_overhead_loop_ns": "150.0", "agent_overhead_probed_loop_ns": "900.0"},
   "benchmarks": [
     {"name": "a/contended/processes:2/iterations:1/repeats:2/manual_time", "run_type": "iteration",
      "repetitions": 2, "threads": 1, "iterations": 1, "real_time": 10.0, "cpu_time": 20.0,
@@ -80,6 +81,7 @@ TEST(BenchTable, ShowsTimesRatiosAndReasons) {
   EXPECT_NE(text.find("refused: it is for threads of one process only: b"), std::string::npos);
   EXPECT_NE(text.find("BROKEN"), std::string::npos);
   EXPECT_NE(text.find("harness: 2.00 ns"), std::string::npos) << text;
+  EXPECT_NE(text.find("python: 150.0 ns"), std::string::npos) << text;
 }
 
 TEST(BenchTable, DurationsHaveThreeDigitsAndAUnit) {

@@ -53,8 +53,8 @@ class Pace {
  public:
   explicit Pace(const Plan& plan) : until_(Clock::now() + plan.budget) {
     for (const Workload& workload : plan.workloads) {
-      for (const LockSpec& lock : plan.locks) {
-        if (!refusal(lock, workload).empty()) continue;
+      for (const Subject& subject : plan.subjects) {
+        if (!subject.refusal(workload).empty()) continue;
         (workload.shape == Shape::kCrash ? deaths_left_ : rounds_left_) +=
             std::int64_t{rounds_of(workload, plan.latency)} * plan.repetitions;
       }
@@ -94,17 +94,17 @@ struct Context {
   const Plan& plan;
 };
 
-std::string measure_once(benchmark::State& state, const Context& context, const LockSpec& lock,
+std::string measure_once(benchmark::State& state, const Context& context, const Subject& subject,
                          const Workload& workload) {
   const Clock::time_point asked = Clock::now();
   if (const std::string why = context.plan.stop(); !why.empty()) return "not run: " + why;
   context.pace.waited(Clock::now() - asked);
   if (context.pace.over()) return "not run: the budget was over";
-  context.plan.progress(lock.name + " " + label(workload));
+  context.plan.progress(subject.name + " " + label(workload));
   const nanoseconds round = context.pace.round();
   const Clock::time_point began = Clock::now();
   const Measurement measurement =
-      context.bench.measure(lock, workload, round, context.plan.latency);
+      subject.measure(context.bench, workload, round, context.plan.latency);
   if (workload.shape == Shape::kCrash) {
     context.pace.death_done();
   } else {
@@ -136,14 +136,14 @@ void tell(benchmark::State& state, const Trouble& trouble) {
   state.SetLabel(trouble.words);
 }
 
-void register_one(const Context& context, const LockSpec& lock, const Workload& workload) {
-  const std::string name = lock.name + "/" + label(workload);
-  const std::string why = refusal(lock, workload);
+void register_one(const Context& context, const Subject& subject, const Workload& workload) {
+  const std::string name = subject.name + "/" + label(workload);
+  const std::string why = subject.refusal(workload);
   const auto trouble = std::make_shared<Trouble>();
   if (!why.empty()) trouble->words = "refused: " + why;
-  const auto body = [trouble, &context, &lock, &workload](benchmark::State& state) {
+  const auto body = [trouble, &context, &subject, &workload](benchmark::State& state) {
     if (trouble->words.empty()) {
-      trouble->words = measure_once(state, context, lock, workload);
+      trouble->words = measure_once(state, context, subject, workload);
       trouble->after_a_success = trouble->succeeded;
       trouble->succeeded = true;
     }
@@ -197,7 +197,7 @@ std::string run_plan(const Plan& plan) {
   const Context context{bench, pace, plan};
   add_context(plan, overhead, pace.round());
   for (const Workload& workload : plan.workloads) {
-    for (const LockSpec& lock : plan.locks) register_one(context, lock, workload);
+    for (const Subject& subject : plan.subjects) register_one(context, subject, workload);
   }
   std::ostringstream out;
   WorkersJson reporter;

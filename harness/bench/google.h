@@ -12,12 +12,11 @@
 
 #include "harness/bench/measure.h"
 #include "harness/bench/workload.h"
-#include "locks/lock.h"
 
 namespace hobbs::bench {
 
 struct Plan {
-  Catalog locks;
+  std::vector<Subject> subjects;
   std::vector<Workload> workloads;
   int repetitions = 3;
   bool latency = true;  // Also the rounds with probes.

@@ -1,25 +1,21 @@
-// Workloads to numbers: which rounds a workload needs and what they say together.
+// Measures locks of this program: their rounds are run by gangs of its own processes.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "harness/bench/arena.h"
 #include "harness/bench/gang.h"
+#include "harness/bench/round.h"
 #include "harness/bench/tsc.h"
 #include "harness/bench/workload.h"
 #include "locks/lock.h"
 
 namespace hobbs::bench {
-
-/// What one repetition measured, by name; the names are told in README.md. Times are ns.
-struct Measurement {
-  std::map<std::string, double> metrics;
-  double ns_per_operation = 0;
-  std::string error;    // Not empty: why there is no result, in one sentence.
-  bool broken = false;  // The error is the lock's: it let two in at once.
-};
 
 /// The processes and the memory of all measurements of one call.
 class Bench {
@@ -38,9 +34,8 @@ class Bench {
   Measurement measure_crash(const LockSpec& lock);
   Gang& gang_for(const Workload& workload);
   std::string next_path();
-  /// Runs it and adds what was seen; an error ends the measurement.
-  bool run(Measurement& into, Orders orders, const Workload& workload,
-           std::chrono::nanoseconds round);
+  std::string run(const Orders& orders, const Workload& workload, std::chrono::nanoseconds round,
+                  RoundSum& into);
 
   Tsc tsc_;
   SharedMemory<Arena> arena_;
@@ -48,6 +43,15 @@ class Bench {
   std::uint64_t paths_ = 0;
   std::map<std::string, std::unique_ptr<Gang>> gangs_;
 };
+
+/// What stands in one row of the table: a lock of ours, or another program's.
+struct Subject {
+  std::string name;
+  std::function<std::string(const Workload&)> refusal;  // Empty: it can be measured.
+  std::function<Measurement(Bench&, const Workload&, std::chrono::nanoseconds round, bool latency)>
+      measure;
+};
+Subject subject_of(const LockSpec& lock);
 
 /// What the harness itself costs: the loop around a lock that does nothing, ns an operation.
 struct Overhead {

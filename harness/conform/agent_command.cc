@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "locks/agents/embedded.h"
+#include "scenarios/cases/arguments.h"
 
 namespace hobbs {
 namespace {
@@ -19,6 +20,14 @@ std::string this_program() {
   char path[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
   return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string();
+}
+
+/// The agent as one text, in which it can import its own module without a file.
+std::string python_program() {
+  return "import sys,types\nmodule=types.ModuleType('python_bench')\nexec(" +
+         json_quote(python_bench_source()) +
+         ",module.__dict__)\nsys.modules['python_bench']=module\n" +
+         std::string(python_agent_source());
 }
 
 }  // namespace
@@ -70,7 +79,7 @@ AgentCommand find_agent(std::string_view agent, const std::string& cpp_agent) {
     command.name = "python";
     const std::string python = find_python();
     if (python.empty()) command.error = "there is no python3 on this machine";
-    command.words = {python, "-W", "ignore", "-c", std::string(python_agent_source())};
+    command.words = {python, "-W", "ignore", "-c", python_program()};
   } else if (agent.starts_with("exec:") && agent.size() > 5) {
     command.name = "exec";
     // Through the shell, so that assignments and quotes work as they are typed.

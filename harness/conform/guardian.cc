@@ -212,6 +212,7 @@ Guardian::Guardian(std::vector<std::string> command, std::string directory, std:
 }
 
 Guardian::~Guardian() {
+  shutdown(socket_, SHUT_RDWR);  // Who was forked since has a copy of it.
   close(socket_);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }

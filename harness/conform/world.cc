@@ -110,9 +110,8 @@ bool proves_block(const Watch& watch, const Watch::Story& story, Want want, std:
 }  // namespace
 
 std::string try_agent(const std::vector<std::string>& command, const std::string& directory) {
-  const Canary canary;
   try {
-    World world(command, directory, canary);
+    World world(command, directory);
     world.spawn("A");
   } catch (const std::runtime_error& fault) {
     return fault.what();
@@ -122,6 +121,13 @@ std::string try_agent(const std::vector<std::string>& command, const std::string
 
 World::World(const std::vector<std::string>& command, const std::string& parent_directory,
              const Canary& canary, const Patience& patience)
+    : World(command, parent_directory, &canary, patience) {}
+
+World::World(const std::vector<std::string>& command, const std::string& parent_directory)
+    : World(command, parent_directory, nullptr, {}) {}
+
+World::World(const std::vector<std::string>& command, const std::string& parent_directory,
+             const Canary* canary, const Patience& patience)
     : canary_(canary), patience_(patience), directory_(make_directory(parent_directory)) {
   private_directory_ = directory_ + "/d";
   log_path_ = directory_ + "/log";
@@ -447,6 +453,22 @@ CallStatus World::await(const PendingCall& call, Want want) {
   return std::move(await_all({call}, want).front());
 }
 
+std::optional<CallReply> World::ask(const std::string& name, const std::string& object,
+                                    std::int64_t patience_ns) {
+  const Actor actor{name, "main"};
+  const std::uint64_t id = ++last_id_;
+  const PendingCall call = send_line(
+      actor, id, "{\"id\":" + std::to_string(id) + ",\"th\":\"main\"," + object.substr(1) + "\n");
+  const std::int64_t until_ns = call.sent_ns + patience_ns;
+  CallStatus status;
+  while (!take_reply(call, status)) {
+    const std::int64_t left_ns = until_ns - now_ns();
+    if (left_ns <= 0) return std::nullopt;
+    wait_for({{process(name).channel->socket(), POLLIN, 0}}, left_ns);
+  }
+  return std::move(status.reply);
+}
+
 std::int64_t World::disturbed_ns(const PendingCall& call) const {
   const auto at = processes_.find(call.actor.process);
   const std::int64_t runnable_ns =
@@ -454,7 +476,7 @@ std::int64_t World::disturbed_ns(const PendingCall& call) const {
   // The canary is late also when a whole virtual machine stands still, which no count of the
   // kernel's shows. A call waits few times: asleep for its time, then for a CPU or two.
   constexpr std::int64_t kWaits = 3;
-  return runnable_ns + kWaits * canary_.worst_late_ns(call.sent_ns);
+  return runnable_ns + (canary_ == nullptr ? 0 : kWaits * canary_->worst_late_ns(call.sent_ns));
 }
 
 void World::rest(double seconds) {

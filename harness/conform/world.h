@@ -72,6 +72,8 @@ class World {
   /// `command` starts an agent once the path of the socket is appended. `canary` must outlive it.
   World(const std::vector<std::string>& command, const std::string& parent_directory,
         const Canary& canary, const Patience& patience = {});
+  /// One without a canary, for calls of which nothing is judged by how long they take.
+  World(const std::vector<std::string>& command, const std::string& parent_directory);
   ~World();
 
   const std::string& directory() const { return private_directory_; }
@@ -96,6 +98,11 @@ class World {
   /// wanted, the first one ends it: it may have changed what the others are to do.
   std::vector<CallStatus> await_all(const std::vector<PendingCall>& calls, Want want);
 
+  /// The reply of the process's main thread to any request, a JSON object without id and thread;
+  /// nothing if it does not come within that time. Unlike await(), this looks at nobody meanwhile.
+  std::optional<CallReply> ask(const std::string& process, const std::string& object,
+                               std::int64_t patience_ns);
+
   /// How much longer than it needed the call may have taken because the machine was busy, up to
   /// now: time without a CPU, and what the machine made a canary wait meanwhile.
   std::int64_t disturbed_ns(const PendingCall& call) const;
@@ -117,6 +124,8 @@ class World {
     std::map<std::string, pid_t> threads;  // Name in the case to kernel id; 0 if not known.
   };
 
+  World(const std::vector<std::string>& command, const std::string& parent_directory,
+        const Canary* canary, const Patience& patience);
   Process& process(const std::string& name);
   void connect(const std::string& name, const std::string& hello_name);
   PendingCall send_line(const Actor& actor, std::uint64_t id, const std::string& line);
@@ -130,7 +139,7 @@ class World {
             std::int64_t timeout_ns);
   std::string last_words() const;
 
-  const Canary& canary_;
+  const Canary* canary_;  // May be none.
   const Patience patience_;
   std::string directory_;          // Holds the two below; the guardian removes it.
   std::string private_directory_;  // $D of the case, with the agents' socket in it.

@@ -148,6 +148,8 @@ def jsonable(value):
         return value.decode("utf-8", "replace")
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
     return repr(value)
 
 
@@ -246,9 +248,19 @@ class Agent:
             self.alarm(*arguments)
         elif op in ("fork", "mpfork"):
             return self.fork(op == "mpfork", request.get("name"))
+        elif op in ("locks", "bench"):
+            import python_bench
+
+            if op == "locks":
+                return python_bench.locks()
+            return python_bench.bench(request, make, self.leave_channel)
         else:
             raise KeyError(op)
         return None
+
+    def leave_channel(self):
+        """In a forked child: the parent's end must be seen as its end."""
+        os.close(self.channel.socket.detach())
 
     @staticmethod
     def alarm(seconds, raises):
@@ -266,7 +278,7 @@ class Agent:
         """
 
         def child():
-            os.close(self.channel.socket.detach())  # The parent's: its end must be seen as its end.
+            self.leave_channel()
             Agent(self.where, name=name, ppid=os.getppid()).serve()
             os._exit(0)
 
