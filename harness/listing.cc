@@ -75,6 +75,11 @@ std::string claims_words(const LockSpec& lock) {
   }
   if (claims.checks_misuse) words.emplace_back("refuses misuse");
   if (claims.pristine_when_free) words.emplace_back("as new when free");
+  if (claims.reports_errors) words.emplace_back("reports errors");
+  if (claims.exec_is_death) words.emplace_back("exec counts as death");
+  if (claims.content_ignored) words.emplace_back("its file's content is nothing to it");
+  if (claims.path_replaceable) words.emplace_back("a holder may remove its file");
+  if (claims.across_namespaces) words.emplace_back("across process id namespaces");
   if (!claims.position_independent) words.emplace_back("mapped at one address everywhere");
   return fmt::format("{}", fmt::join(words, "; "));
 }

@@ -79,6 +79,14 @@ struct Claims {
   bool destroyable = true;              // Whoever holds it last may destroy it as soon as it has
                                         // released it. Never asked of a lock with a shared mode
                                         // or with a bound on its workers.
+  bool exec_is_death = false;           // A holder that becomes another program counts as dead.
+  bool reports_errors = false;          // A call that the system refuses says so, and
+                                        // holds nothing; as do those that check misuse.
+  bool content_ignored = false;         // What its file contains is nothing to it: it may be
+                                        // cut and written over at any time.
+  bool path_replaceable = false;        // The last that a holder does may be to remove its
+                                        // file or put an empty one there: who waits notices.
+  bool across_namespaces = false;       // Works between process id namespaces.
 
   bool operator==(const Claims&) const = default;
 };

@@ -45,7 +45,12 @@ Json claims_json(const Claims& c) {
               {"pristine_when_free", c.pristine_when_free},
               {"position_independent", c.position_independent},
               {"max_depth", c.max_depth},
-              {"destroyable", c.destroyable}};
+              {"destroyable", c.destroyable},
+              {"exec_is_death", c.exec_is_death},
+              {"reports_errors", c.reports_errors},
+              {"content_ignored", c.content_ignored},
+              {"path_replaceable", c.path_replaceable},
+              {"across_namespaces", c.across_namespaces}};
 }
 
 Claims read_claims(const Json& json) {
@@ -69,6 +74,11 @@ Claims read_claims(const Json& json) {
   json.at("position_independent").get_to(c.position_independent);
   json.at("max_depth").get_to(c.max_depth);
   c.destroyable = json.value("destroyable", true);
+  c.exec_is_death = json.value("exec_is_death", false);
+  c.reports_errors = json.value("reports_errors", false);
+  c.content_ignored = json.value("content_ignored", false);
+  c.path_replaceable = json.value("path_replaceable", false);
+  c.across_namespaces = json.value("across_namespaces", false);
   return c;
 }
 

@@ -57,10 +57,12 @@ constexpr SleepingCall kSleepingCalls[] = {
     {SYS_flock, "flock", nullptr},
     {SYS_semop, "semop", nullptr},
     {SYS_semtimedop, "semtimedop", fourth_is_null},
+    {SYS_openat, "open", never},  // Of a FIFO it waits for ever, of a slow file system for a while.
     {SYS_nanosleep, "nanosleep", never},
     {SYS_clock_nanosleep, "clock_nanosleep", never},
     {SYS_restart_syscall, "restart_syscall", never},
 #ifdef SYS_poll
+    {SYS_open, "open", never},
     {SYS_poll, "poll", third_is_negative},
     {SYS_select, "select", fifth_is_null},
     {SYS_pause, "pause", nullptr},

@@ -63,6 +63,7 @@ struct alignas(128) Slot {
   std::atomic<std::uint64_t> strikes;    // Of the nemesis, in this thread.
   std::atomic<std::uint32_t> idled;      // Signals in this call, well after its deadline.
   std::atomic<std::int32_t> child;       // A process it has started, or 0.
+  std::atomic<std::uint32_t> forked;     // Children of kForks that may still keep something.
   std::atomic<std::uint64_t> object[kMaxLocksPerProgram];  // Where the locks are, to it.
   std::atomic<std::uint32_t> written;                      // Records so far.
   std::atomic<std::uint64_t> died;  // Stamp of the moment before its planned death.
@@ -105,6 +106,7 @@ struct Arena {
   // Of programs that destroy the lock: who has come in, and whether it is destroyed.
   alignas(128) std::atomic<std::uint32_t> entered;
   std::atomic<std::uint32_t> destroyed;
+  std::atomic<std::uint32_t> hostile;  // In this round something else is in the file's place.
   Violation violation;
   struct alignas(64) Line {
     std::atomic<std::uint64_t> word;

@@ -1,16 +1,15 @@
 #include "harness/free/disturber.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <thread>
+
+#include "harness/free/file_nemesis.h"
 
 namespace hobbs::gang {
 namespace {
@@ -23,40 +22,12 @@ constexpr microseconds kChurnTick{150};
 constexpr microseconds kStrikeTick{250};
 constexpr milliseconds kPhase{20};
 constexpr std::uint32_t kHeldUsMin = 200, kHeldUsMax = 3200;
-constexpr std::time_t kMovedBySeconds = 7200;
 
 void limit(pid_t process, __rlimit_resource resource, bool to_nothing) {
   rlimit now{};
   if (prlimit(process, resource, nullptr, &now) != 0) return;
   now.rlim_cur = to_nothing ? 0 : now.rlim_max;
   prlimit(process, resource, &now, nullptr);
-}
-
-/// One of: open the file and close it again, give it a second name and take that away, move its
-/// time, change its mode. False if the file is not there.
-bool touch_file(const std::string& path, Dice& dice) {
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) return false;
-  switch (dice.below(4)) {
-    case 0: {
-      const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-      if (file >= 0) close(file);
-      return file >= 0;
-    }
-    case 1: {
-      const std::string alias = path + ".alias";
-      if (link(path.c_str(), alias.c_str()) != 0) return false;
-      unlink(alias.c_str());
-      return true;
-    }
-    case 2: {
-      const bool back = dice.below(2) == 0;
-      const std::time_t moved = std::time(nullptr) + (back ? -kMovedBySeconds : kMovedBySeconds);
-      const timespec times[2] = {{moved, 0}, {moved, 0}};
-      return utimensat(AT_FDCWD, path.c_str(), times, 0) == 0;
-    }
-    default: return chmod(path.c_str(), dice.below(2) == 0 ? 0600 : 0644) == 0;
-  }
 }
 
 }  // namespace
@@ -101,6 +72,7 @@ void Disturber::strike(const Slot& slot, pid_t process) {
       }
       return;
     case Nemesis::kFiles: strikes_ += touch_file(path_, dice_) ? 1 : 0; return;
+    case Nemesis::kGarbled: strikes_ += garble_file(path_, dice_) ? 1 : 0; return;
     case Nemesis::kScarce:
       if (held_ != 0) return;
       limit(process, dice_.below(3) == 0 ? RLIMIT_FSIZE : RLIMIT_NOFILE, true);

@@ -8,7 +8,8 @@
 #include "harness/free/gang.h"
 #include "harness/free/kill_points.h"
 #include "harness/free/programs.h"
-#include "harness/free/reused_number.h"
+#include "harness/free/refusals.h"
+#include "harness/free/scenes.h"
 #include "harness/free/shrink.h"
 #include "harness/free/spawn.h"
 #include "harness/glob.h"
@@ -18,10 +19,12 @@ namespace hobbs {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using gang::base_result;
 using gang::Family;
 using gang::Job;
 using gang::JobEnd;
 using gang::Nemesis;
+using gang::replay_case;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstSlice{25};
@@ -39,13 +42,6 @@ constexpr std::uint64_t kContendedFloorOnPaths = 3;  // Their waiters sleep betw
 constexpr std::uint64_t kReplays = 10;
 constexpr milliseconds kReplayEach{2000};
 
-// A process number that is used again: no program of workers, but a scene of its own.
-constexpr const char* kReused = "crash/reused-number";
-constexpr const char* kReusedRule = "ID-1";
-constexpr const char* kReusedAbout = "the dead holder's process number goes to another process";
-constexpr milliseconds kReusedPatience{500};
-constexpr int kReusedTrials = 3;
-
 /// What was run of one family.
 struct Covered {
   const Family* family = nullptr;
@@ -54,23 +50,13 @@ struct Covered {
   std::int64_t spent_ms = 0;
   std::string unsure;
   std::string undecided;
-  bool cut = false;  // A run was, before its first round had ended.
+  std::string refused;  // Why this machine does not let its nemesis work.
+  bool cut = false;     // A run was, before its first round had ended.
   // Of the kill points of its programs, each under one nemesis: tried, and there as far as is
   // known (a program of which nothing is known counts as the others do).
   std::uint32_t points_tried = 0;
   double points = 0;
 };
-
-Result base_result(const LockSpec& lock, const std::string& scenario, std::string topology,
-                   std::string rule) {
-  Result result;
-  result.lock = lock.name;
-  result.scenario = scenario;
-  result.driver = "free";
-  result.topology = std::move(topology);
-  result.rule = std::move(rule);
-  return result;
-}
 
 std::string topology_words(const std::vector<Topology>& topologies) {
   std::string words;
@@ -95,6 +81,14 @@ void judge_deaths(const Covered& covered, Result& result) {
   }
 }
 
+/// Why this machine does not let the family's nemesis work; empty if it does.
+std::string refusal_of(const Family& family) {
+  const auto& nemeses = family.nemeses;
+  const bool refuses =
+      std::find(nemeses.begin(), nemeses.end(), Nemesis::kRefusals) != nemeses.end();
+  return refuses ? gang::why_no_refusals() : "";
+}
+
 std::uint64_t contended_floor(const LockSpec& lock) {
   return lock.home == Home::kPath ? kContendedFloorOnPaths : kContendedFloor;
 }
@@ -114,7 +108,10 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
           : 100.0 * static_cast<double>(stats.contended) / static_cast<double>(stats.acquired),
       stats.refused, stats.strikes, stats.judged,
       covered.undecided.empty() ? "" : fmt::format(" (in part: {})", covered.undecided));
-  if (covered.runs == 0) {
+  if (!covered.refused.empty()) {
+    result.verdict = Verdict::kSkipped;
+    result.reason = covered.refused;
+  } else if (covered.runs == 0) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "the budget ended before it ran";
   } else if (!covered.unsure.empty()) {
@@ -123,6 +120,10 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
   } else if (family.must_contend && stats.contended < contended_floor(lock)) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
+  } else if (family.must_strike && stats.strikes == 0) {
+    const bool in_vain = stats.rounds > 0 && !family.unstruck.empty();
+    result.verdict = in_vain ? Verdict::kSkipped : Verdict::kInconclusive;
+    result.reason = in_vain ? family.unstruck : "its nemesis never struck: " + result.reason;
   } else if (stats.rounds == 0 && covered.cut) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "no round came to its end in time: " + result.reason;
@@ -130,21 +131,6 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
     judge_deaths(covered, result);
   }
   return result;
-}
-
-ReplayCase replay_case(const LockSpec& lock, const std::string& scenario, const Job& job,
-                       const std::string& rule) {
-  ReplayCase replay;
-  replay.lock = lock.name;
-  replay.claims = lock.claims;
-  replay.driver = "free";
-  replay.scenario = scenario;
-  replay.rule = rule;
-  replay.program = job.program;
-  replay.topology = to_string(job.topology);
-  replay.seed = job.seed;
-  replay.options["nemesis"] = to_string(job.nemesis);
-  return replay;
 }
 
 Finding finding_of(const gang::Confirmed& confirmed) {
@@ -182,49 +168,6 @@ Result finding_result(const LockSpec& lock, const std::string& scenario,
   return result;
 }
 
-/// A lock is told to be mistaken only if it is so every time, with more patience each time. A trial
-/// that came to nothing is made again.
-Result try_reused(const LockSpec& lock, const Request& request) {
-  Result result = base_result(lock, kReused, "fork", kReusedRule);
-  const auto began = Clock::now();
-  std::vector<std::string> evidence;
-  milliseconds patience = kReusedPatience;
-  using End = gang::ReuseTrial::End;
-  for (int i = 0; i < kReusedTrials; ++i, patience *= 2) {
-    gang::ReuseTrial trial = gang::try_reused_number(
-        lock, fmt::format("{}/reused-{}", request.work_directory, i), patience);
-    ++result.executions;
-    result.verdict = trial.end == End::kRecovered ? Verdict::kPass
-                     : trial.end == End::kRefused ? Verdict::kSkipped
-                                                  : Verdict::kInconclusive;
-    result.reason = trial.end == End::kRecovered
-                        ? "recovered although another process had the dead holder's number"
-                        : trial.sentence;
-    if (trial.end == End::kRecovered || trial.end == End::kRefused) break;
-    if (Clock::now() >= request.until) {
-      result.verdict = Verdict::kInconclusive;
-      break;
-    }
-    if (trial.end == End::kMistaken) {
-      evidence.push_back(fmt::format("{}, after {} ms", trial.sentence, patience.count()));
-    }
-  }
-  result.duration_ms = std::chrono::duration_cast<milliseconds>(Clock::now() - began).count();
-  if (evidence.size() < kReusedTrials) return result;
-  result.verdict = Verdict::kFail;
-  result.reason.clear();
-  Finding finding;
-  finding.summary = "the number of the dead holder is taken for the holder, whoever has it now";
-  finding.program = "lock, dies | lock";
-  finding.evidence = std::move(evidence);
-  finding.failed = finding.of = kReusedTrials;
-  Job job;
-  job.program = parse_program("lock | lock").program;
-  finding.replay_json = to_json(replay_case(lock, kReused, job, kReusedRule));
-  result.finding = std::move(finding);
-  return result;
-}
-
 /// One thing to do, again and again with growing slices of time.
 struct Duty {
   std::size_t family = 0;
@@ -245,13 +188,13 @@ class Campaigner {
       return family.nemeses.empty() || !glob_match_any(request.rules, family.rules);
     });
     for (const Family& family : families_)
-      covered_.push_back({&family, {}, 0, 0, {}, {}, false, 0, 0});
+      covered_.push_back({&family, {}, 0, 0, {}, {}, refusal_of(family), false, 0, 0});
     plan();
   }
 
   std::vector<Result> run() {
-    std::vector<Result> results = try_numbers();
-    if (!results.empty() && results[0].verdict == Verdict::kFail) return results;
+    std::vector<Result> results = gang::play_scenes(lock_, request_);
+    if (!results.empty() && results.back().verdict == Verdict::kFail) return results;
     auto left = request_.until - Clock::now();
     hunt_until_ = request_.until - std::min<Clock::duration>(left / 8, kShrinkMax);
     milliseconds slice = kFirstSlice;
@@ -276,17 +219,6 @@ class Campaigner {
   }
 
  private:
-  std::vector<Result> try_numbers() {
-    if (!gang::survives_deaths(lock_) || !glob_match_any(request_.rules, kReusedRule) ||
-        !glob_match(request_.scenarios, kReused)) {
-      return {};
-    }
-    request_.progress(fmt::format("{}, {}", kReused, lock_.name));
-    std::vector<Result> results{try_reused(lock_, request_)};
-    if (results[0].verdict == Verdict::kFail) request_.found(results[0]);
-    return results;
-  }
-
   /// A scenario is asked for by its name, or with one nemesis alone: "burst/exclusion+churn".
   void select_nemeses(Family& family) const {
     if (glob_match(request_.scenarios, family.name)) return;
@@ -314,6 +246,7 @@ class Campaigner {
   void add_duty(std::size_t f, std::size_t p, std::size_t variant) {
     const Family& family = families_[f];
     const std::size_t places = family.topologies.size();
+    if (!covered_[f].refused.empty()) return;
     if (p >= family.programs.size() || variant >= places * family.nemeses.size()) return;
     const std::size_t pick = variant + p;
     Duty duty;
@@ -326,6 +259,7 @@ class Campaigner {
 
   bool is_starved(std::size_t f) const {
     const Covered& covered = covered_[f];
+    if (!covered.refused.empty()) return false;
     return covered.runs == 0 || (covered.family->kills && covered.stats.deaths == 0) ||
            (covered.family->must_contend && covered.stats.contended < contended_floor(lock_));
   }
@@ -494,7 +428,9 @@ std::vector<ScenarioInfo> FreeDriver::scenarios(const LockSpec& lock) const {
   for (const Family& family : gang::families_of(lock)) {
     list.push_back({family.name, family.rules, family.about});
   }
-  if (gang::survives_deaths(lock)) list.push_back({kReused, kReusedRule, kReusedAbout});
+  for (const gang::Scene& scene : gang::scenes()) {
+    if (scene.fits(lock)) list.push_back({scene.name, scene.rule, scene.about});
+  }
   return list;
 }
 
@@ -510,8 +446,8 @@ ReplayOutcome FreeDriver::replay(const LockSpec& lock, std::string_view replay_j
   outcome.error = unfit(lock);
   if (outcome.error.empty()) outcome.error = read_job(lock, replay_json, confirmed.job, replay);
   if (!outcome.error.empty()) return outcome;
-  if (replay.scenario == kReused) {
-    outcome.result = try_reused(lock, request);
+  if (const gang::Scene* const scene = gang::find_scene(replay.scenario)) {
+    outcome.result = scene->play(lock, request);
     outcome.of = outcome.result.executions;
     outcome.failed = outcome.result.finding ? outcome.result.finding->failed : 0;
     return outcome;

@@ -17,6 +17,7 @@
 
 #include "harness/free/arena.h"
 #include "harness/free/disturber.h"
+#include "harness/free/file_nemesis.h"
 #include "harness/free/spawn.h"
 #include "harness/free/stall.h"
 #include "harness/free/story.h"
@@ -112,8 +113,8 @@ class Gang {
 
  private:
   static bool use_hooks(const Job& job) {
-    const bool of_use = needs_hooks(job.nemesis) || job.nemesis == Nemesis::kFresh ||
-                        !job.program.faults.empty();
+    const bool of_use =
+        needs_hooks(job.nemesis) || job.nemesis == Nemesis::kFresh || !job.program.faults.empty();
     return of_use && job.lock->hooked.available();
   }
 
@@ -194,6 +195,7 @@ class Gang {
   /// Objects that go by the path go with their last user: in a process, as the lock may misbehave.
   void clear_path() {
     arena_->over.store(1);
+    if (arena_->hostile.exchange(0) != 0) put_right(assignment_.path + ".0");
     start([this] {
       alarm(kClearSeconds);
       Worker(assignment_, *arena_, 0).use_once();
@@ -336,10 +338,12 @@ class Gang {
 
   void judge(std::uint64_t end) {
     if (job_.nemesis == Nemesis::kStale) return;  // Who took it first has not recorded it.
+    if (job_.nemesis == Nemesis::kRemovals)
+      return;  // The next may be in before the release begins.
     Circumstances known;
     known.end = end;
     known.signals = sends_signals(job_.nemesis) || job_.nemesis == Nemesis::kStops;
-    known.scarce = job_.nemesis == Nemesis::kScarce;
+    known.scarce = takes_away(job_.nemesis) || job_.nemesis == Nemesis::kHostile;
     known.process_of = process_of_workers();
     for (std::size_t i = 0; i < slots_; ++i) {
       const Slot& slot = arena_->slots[i];

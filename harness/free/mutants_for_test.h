@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "locks/lock.h"
+#include "locks/seeds/lock_file.h"
 
 namespace hobbs {
 
@@ -56,6 +58,161 @@ class Inheritable {
   int descriptor_ = -1;
 };
 
+/// The descriptor that it holds by stays open in a program that its holder becomes (CR-10).
+template <class P>
+class OutlivesExec : public Inheritable<P> {
+ public:
+  static constexpr Claims claims{.crash = CrashBehaviour::kReleasedBySystem, .exec_is_death = true};
+  using Inheritable<P>::Inheritable;
+};
+
+/// A child that is forked in the midst of an acquire gives back what is half taken: but the lock is
+/// one for both (FK-6).
+template <class P>
+class HalfTaken {
+ public:
+  explicit HalfTaken(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {
+    static const int once = ::pthread_atfork(nullptr, nullptr, [] {
+      if (taking() >= 0) ::flock(taking(), LOCK_UN);  // BUG: of the parent, too.
+    });
+    static_cast<void>(once);
+  }
+  ~HalfTaken() { ::close(descriptor_); }
+  void lock() {
+    taking() = descriptor_;
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+    file_point<P>();
+    taking() = -1;
+  }
+  void unlock() { ::flock(descriptor_, LOCK_UN); }
+
+ private:
+  static int& taking() {
+    static int descriptor = -1;
+    return descriptor;
+  }
+  int descriptor_;
+};
+
+/// Opens the file anew for each hold, and flocks it. Given up with false.
+class FlocksAnew {
+ public:
+  FlocksAnew(const char* path, int flags) : path_(path), flags_(flags | O_CLOEXEC) {}
+
+  bool lock() {
+    descriptor_ = ::open(path_.c_str(), flags_, 0600);
+    if (descriptor_ < 0) return false;
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+    return true;
+  }
+  void unlock() { ::close(std::exchange(descriptor_, -1)); }
+
+ protected:
+  bool is_at_path() const {
+    struct stat mine {
+    }, there{};
+    return ::fstat(descriptor_, &mine) == 0 && ::stat(path_.c_str(), &there) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+  }
+
+ private:
+  std::string path_;
+  int flags_;
+  int descriptor_ = -1;
+};
+
+/// Whether the file that it has locked is the one at the path: who does not look lets a newcomer in
+/// beside a waiter of the old file (FS-4).
+template <bool looks>
+class MindsItsPath : public FlocksAnew {
+ public:
+  static constexpr Claims claims{.path_replaceable = true};
+  explicit MindsItsPath(const char* path) : FlocksAnew(path, O_CREAT | O_RDWR) {}
+  bool lock() {
+    while (FlocksAnew::lock()) {
+      if (!looks || is_at_path()) return true;
+      unlock();
+    }
+    return false;
+  }
+};
+
+/// Makes its file once in each process, and counts on it from then on (FS-4).
+class MakesItOnce : public FlocksAnew {
+ public:
+  static constexpr Claims claims{.reports_errors = true};
+  explicit MakesItOnce(const char* path) : FlocksAnew(path, O_RDWR) {
+    static bool made = false;
+    if (!std::exchange(made, true)) ::close(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  }
+};
+
+/// What waits for a FIFO's other end (FS-8), and what does not.
+template <int flags>
+class OpensToWrite : public FlocksAnew {
+ public:
+  static constexpr Claims claims{.reports_errors = true};
+  explicit OpensToWrite(const char* path) : FlocksAnew(path, O_CREAT | O_WRONLY | flags) {}
+};
+
+/// Goes on without a lock where "no locks are available" (FS-10): as if that meant for nobody.
+template <bool goes_on>
+class WithoutLocks {
+ public:
+  static constexpr Claims claims{
+      .thread_shared = false, .releaser = Releaser::kProcess, .reports_errors = true};
+
+  explicit WithoutLocks(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~WithoutLocks() { ::close(descriptor_); }
+  bool lock() {
+    while (set(F_WRLCK) != 0) {
+      if (errno == ENOLCK) return goes_on;  // BUG, if it does.
+    }
+    return true;
+  }
+  void unlock() { set(F_UNLCK); }
+
+ private:
+  int set(short type) {
+    struct flock range {};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    return ::fcntl(descriptor_, F_SETLKW, &range);
+  }
+  int descriptor_;
+};
+
+/// Takes a record that says nothing for one that says: free (FS-9).
+class ReadsItsFile {
+ public:
+  static constexpr Claims claims{.content_ignored = true};
+
+  explicit ReadsItsFile(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
+  ~ReadsItsFile() { ::close(descriptor_); }
+  void lock() {
+    while (!write_if('h', 'f')) ::sched_yield();
+  }
+  void unlock() { write_if('f', 'h'); }
+
+ private:
+  bool write_if(char next, char expected) {
+    while (::flock(descriptor_, LOCK_EX) != 0) {
+    }
+    char found = 0;
+    const bool read = ::pread(descriptor_, &found, 1, 0) == 1;
+    const bool done = !read || found == expected || found != 'h';  // BUG.
+    if (done) static_cast<void>(!::pwrite(descriptor_, &next, 1, 0));
+    ::flock(descriptor_, LOCK_UN);
+    return done;
+  }
+  int descriptor_;
+};
+
 /// The owner's process id in a word, free once kill() says that there is none: the dead whom nobody
 /// has waited for count as alive (CR-18).
 class AliveWhileUnreaped {
@@ -75,6 +232,31 @@ class AliveWhileUnreaped {
 
  private:
   std::atomic<std::uint32_t> owner_{0};
+};
+
+/// Re-entrant by the process's number, which is not one process's in two namespaces (ID-3).
+class NumberIsOwner {
+ public:
+  static constexpr Claims claims{
+      .releaser = Releaser::kProcess, .reentrant = true, .across_namespaces = true};
+
+  bool try_lock() {
+    const auto self = static_cast<std::uint32_t>(::getpid());
+    std::uint32_t owner = 0;
+    if (!owner_.compare_exchange_strong(owner, self) && owner != self) return false;
+    ++depth_;
+    return true;
+  }
+  void lock() {
+    while (!try_lock()) ::sched_yield();
+  }
+  void unlock() {
+    if (--depth_ == 0) owner_.store(0);
+  }
+
+ private:
+  std::atomic<std::uint32_t> owner_{0};
+  std::uint32_t depth_ = 0;
 };
 
 /// Leaves a mark of having been waited for (AB-4).
@@ -317,7 +499,8 @@ class SeesDeadlocks {
   typename P::template atomic<std::uint32_t> word_{};
 };
 
-/// Clears what it takes for a dead holder's mark and, if it was a living one's, puts it back (ST-3).
+/// Clears what it takes for a dead holder's mark and, if it was a living one's, puts it back
+/// (ST-3).
 template <class P>
 class TakesAside {
  public:

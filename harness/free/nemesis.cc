@@ -2,13 +2,16 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "locks/hooked_platform.h"
 
@@ -16,16 +19,20 @@ namespace hobbs::gang {
 namespace {
 
 constexpr std::pair<Nemesis, std::string_view> kNames[] = {
-    {Nemesis::kNone, "none"},       {Nemesis::kChurn, "churn"},
-    {Nemesis::kYields, "yields"},   {Nemesis::kDelays, "delays"},
-    {Nemesis::kSignals, "signals"}, {Nemesis::kRestarts, "restarts"},
-    {Nemesis::kStops, "stops"},     {Nemesis::kStale, "stale"},
-    {Nemesis::kZombies, "zombies"}, {Nemesis::kFresh, "fresh"},
-    {Nemesis::kFiles, "files"},     {Nemesis::kScarce, "scarce"},
-    {Nemesis::kAliases, "aliases"},
+    {Nemesis::kNone, "none"},         {Nemesis::kChurn, "churn"},
+    {Nemesis::kYields, "yields"},     {Nemesis::kDelays, "delays"},
+    {Nemesis::kSignals, "signals"},   {Nemesis::kRestarts, "restarts"},
+    {Nemesis::kStops, "stops"},       {Nemesis::kStale, "stale"},
+    {Nemesis::kZombies, "zombies"},   {Nemesis::kFresh, "fresh"},
+    {Nemesis::kFiles, "files"},       {Nemesis::kScarce, "scarce"},
+    {Nemesis::kAliases, "aliases"},   {Nemesis::kForks, "forks"},
+    {Nemesis::kExecs, "execs"},       {Nemesis::kGarbled, "garbled"},
+    {Nemesis::kRemovals, "removals"}, {Nemesis::kReplaced, "replaced"},
+    {Nemesis::kHostile, "hostile"},   {Nemesis::kRefusals, "refusals"},
 };
 
 constexpr std::int64_t kLateNs = 200'000;  // A signal so long past the deadline finds an idler.
+constexpr long kForkedStaysNs = 1'500'000;
 constexpr suseconds_t kDieAsleepAfterUs = 300;
 
 struct Armed {
@@ -40,10 +47,17 @@ struct Armed {
 };
 thread_local Armed armed;
 
+/// Children of this thread that kForks has started.
+thread_local std::vector<pid_t> forked;
+
+/// The process goes on, as another program that knows nothing of the lock, until the gang is ended.
+void become_another() { execl("/bin/sleep", "sleep", "3600", static_cast<char*>(nullptr)); }
+
 /// From `dying` on, whoever meets this worker's traces knows that it is dead.
 [[noreturn]] void die() {
   armed.slot->died.store(stamp_after(*armed.clock));
   armed.slot->dying.store(1);
+  if (armed.nemesis == Nemesis::kExecs) become_another();
   if (armed.alone) syscall(SYS_exit, 0);  // Without unwinding, as if it had been cancelled hard.
   kill(getpid(), SIGKILL);
   while (true) pause();
@@ -93,11 +107,34 @@ void delay(HookPoint point) {
   }
 }
 
+/// A child in the midst of its parent's call: it never returns to it. Half of them stay for a
+/// while, with everything that they have inherited. Until then nobody is said to wait for ever.
+void fork_here() {
+  const pid_t parent = getpid();
+  const bool stays = armed.dice->below(2) == 0;
+  Slot* const slot = armed.slot;
+  slot->forked.fetch_add(1);
+  const pid_t child = fork();
+  if (child > 0) return forked.push_back(child);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const timespec time{0, kForkedStaysNs};
+    if (stays && getppid() == parent) nanosleep(&time, nullptr);
+    close_range(0, ~0u, 0);
+  }
+  slot->forked.fetch_sub(1);
+  if (child == 0) _exit(0);
+}
+
 void on_hook(HookPoint point, bool before) {
   count_down(before && point == HookPoint::kFutexWait);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
                       (armed.nemesis == Nemesis::kFresh && point == HookPoint::kFile);
+  if (armed.nemesis == Nemesis::kForks && armed.slot->stage.load() == Stage::kCalling &&
+      strikes(point, point == HookPoint::kFile ? 3 : 16)) {
+    fork_here();
+  }
   if (delays && strikes(point, point == HookPoint::kFile ? 2 : 12)) delay(point);
 }
 
@@ -133,12 +170,22 @@ bool parse_nemesis(std::string_view text, Nemesis& nemesis) {
 }
 
 bool needs_hooks(Nemesis nemesis) {
-  return nemesis == Nemesis::kYields || nemesis == Nemesis::kDelays || nemesis == Nemesis::kStale;
+  return nemesis == Nemesis::kYields || nemesis == Nemesis::kDelays || nemesis == Nemesis::kStale ||
+         nemesis == Nemesis::kForks;
 }
 
 bool is_cause(Nemesis nemesis) {
+  if (nemesis == Nemesis::kForks) return true;
   return !needs_hooks(nemesis) && nemesis != Nemesis::kNone && nemesis != Nemesis::kChurn &&
          nemesis != Nemesis::kStops;
+}
+
+bool strikes_at_rest(Nemesis nemesis) {
+  return nemesis == Nemesis::kReplaced || nemesis == Nemesis::kHostile;
+}
+
+bool takes_away(Nemesis nemesis) {
+  return nemesis == Nemesis::kScarce || nemesis == Nemesis::kRefusals;
 }
 
 bool sends_signals(Nemesis nemesis) {
@@ -169,6 +216,25 @@ void pass_point() { count_down(false); }
 void disarm() {
   current_hook = nullptr;
   armed = {};
+}
+
+bool refuse_here() {
+  if (armed.nemesis != Nemesis::kRefusals || armed.slot->stage.load() != Stage::kCalling) {
+    return false;
+  }
+  const auto verb = static_cast<Verb>(armed.slot->verb.load());
+  const bool acquires = verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
+  if (!acquires || armed.dice->below(4) != 0) return false;
+  armed.slot->strikes.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void outlive_forked() {
+  for (const pid_t child : forked) {
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  forked.clear();
 }
 
 int nemesis_signal() { return SIGUSR2; }

@@ -27,6 +27,14 @@ enum class Nemesis : std::uint8_t {
   kFiles,     // The lock's file is opened and closed, linked, touched, its mode changed by others.
   kAliases,   // Holders open the lock's file once more, and close it.
   kScarce,    // For moments workers get no more descriptors, or no more room in files.
+  kGarbled,   // The lock's file is cut, written over, its time moved by others.
+  kRemovals,  // The last that a holder does inside: it removes the file, or puts an empty one
+              // there.
+  kReplaced,  // While all have the lock closed its file is removed, or a copy put in its place.
+  kHostile,   // Every other round finds a FIFO or a folder in the file's place.
+  kRefusals,  // In acquires, the kernel is short of memory or of records for locks.
+  kForks,     // At hook points inside calls: a child is forked, which ends at once or soon.
+  kExecs,     // Whoever is to die becomes another program instead, which goes on.
 };
 
 std::string_view to_string(Nemesis nemesis);
@@ -35,7 +43,11 @@ bool parse_nemesis(std::string_view text, Nemesis& nemesis);
 
 /// Whether it strikes inside the lock's calls, which needs a template over Platform.
 bool needs_hooks(Nemesis nemesis);
+/// Whether workers close the lock between rounds, so that the file can be struck at rest.
+bool strikes_at_rest(Nemesis nemesis);
 bool sends_signals(Nemesis nemesis);
+/// Whether calls to the lock may fail for want of something.
+bool takes_away(Nemesis nemesis);
 /// Whether it brings about what a scenario is made for, and not only disorder.
 bool is_cause(Nemesis nemesis);
 
@@ -70,6 +82,12 @@ void disarm();
 /// The signal of kSignals and kRestarts, and its handler for this process.
 int nemesis_signal();
 void handle_nemesis_signal(bool restarts);
+
+/// Whether the system call that the calling thread is about to make is to be refused.
+bool refuse_here();
+
+/// The children that kForks has left are gone when this returns.
+void outlive_forked();
 
 /// Pauses for about that long without sleeping.
 void spin_for_ns(std::int64_t ns);

@@ -49,6 +49,8 @@ std::vector<Nemesis> nemeses_of(const LockSpec& lock) {
 
 constexpr std::size_t kProgramsOnPaths = 3;
 
+bool reports_errors(const Claims& claims) { return claims.reports_errors || claims.checks_misuse; }
+
 class Families {
  public:
   explicit Families(const LockSpec& lock) : lock_(lock), topologies_(topologies_of(lock)) {}
@@ -276,6 +278,29 @@ void add_places(Families& f) {
   destroy.must_contend = false;
 }
 
+/// What befalls the file while nobody has it open; to be survived by all, or refused.
+void add_strikes_at_rest(Families& f, const std::vector<std::string>& texts) {
+  const auto struck = [](Family& family, Nemesis nemesis, const std::string& rule) {
+    std::erase_if(family.topologies, [](Topology t) { return t != Topology::kFork; });
+    family.nemeses = {nemesis};
+    family.must_contend = false;
+    family.must_strike = true;
+    family.unstruck = "while nobody holds it there is no file at its path";
+    family.weight = 3;
+    for (const char* plain :
+         {"ME-1", "ME-2", "ME-4", "TR-4", "LV-1", "LV-2", "TR-1", "TR-2", "TO-3", "RW-3"}) {
+      family.means[plain] = rule;
+    }
+  };
+  struck(f.add("files/replaced", "FS-4,ME-1,LV-1",
+               "between rounds the closed file is removed, or a copy put in its place", texts),
+         Nemesis::kReplaced, "FS-4");
+  if (!reports_errors(f.lock().claims)) return;
+  struck(f.add("files/hostile", "FS-8,ME-1,LV-1",
+               "every other round finds a FIFO or a folder in the file's place", texts),
+         Nemesis::kHostile, "FS-8");
+}
+
 /// What befalls a lock's file and its users from outside, and what no lock may mind.
 void add_attacks(Families& f) {
   if (f.lock().home != Home::kPath) return;
@@ -303,14 +328,37 @@ void add_attacks(Families& f) {
   alone(f.add("files/touched", "ME-1,ME-2,LV-1,ST-5",
               "its file is opened, linked, touched and its mode changed by others", texts),
         Nemesis::kFiles);
+  if (f.lock().claims.content_ignored) {
+    Family& garbled = f.add("files/garbled", "FS-9,ME-1,LV-1",
+                            "its file is cut and written over by others", texts);
+    alone(garbled, Nemesis::kGarbled);
+    garbled.must_strike = true;
+    garbled.means = {{"ME-1", "FS-9"}, {"ME-2", "FS-9"}, {"LV-1", "FS-9"}, {"LV-2", "FS-9"}};
+  }
+  if (f.lock().claims.path_replaceable) {
+    Family& removed = f.add("files/removed", "FS-4,ME-1,LV-1",
+                            "holders that leave remove the file, or put another one there", texts);
+    alone(removed, Nemesis::kRemovals);
+    removed.must_strike = true;
+    removed.means = {{"ME-1", "FS-4"}, {"ME-2", "FS-4"}, {"LV-1", "FS-4"}, {"LV-2", "FS-4"}};
+  }
+  add_strikes_at_rest(f, texts);
   // A lock() that cannot fail has no way to say so: only who reports errors is asked.
-  if (!f.lock().claims.checks_misuse) return;
+  if (!reports_errors(f.lock().claims)) return;
   Family& scarce = f.add("files/scarce", "RS-2,FS-10,ME-1,LV-1",
                          "workers run out of descriptors, or of room in files", texts);
   alone(scarce, Nemesis::kScarce);
   std::erase(scarce.topologies, Topology::kThreads);
   std::erase(scarce.topologies, Topology::kMixed);
   scarce.means = {{"ME-1", "FS-10"}, {"ME-2", "FS-10"}, {"ME-4", "RS-2"}};
+  Family& refused = f.add("files/refused", "FS-10,RS-2,ME-1,LV-1",
+                          "system calls fail for want of memory or of records for locks", texts);
+  alone(refused, Nemesis::kRefusals);
+  std::erase_if(refused.topologies, [](Topology t) { return t != Topology::kFork; });
+  refused.must_strike = true;
+  refused.unstruck = "its calls neither open nor lock a file";
+  refused.means = {{"ME-1", "FS-10"}, {"ME-2", "FS-10"}, {"LV-1", "FS-10"},
+                   {"LV-2", "FS-10"}, {"ME-4", "FS-10"}, {"TR-4", "FS-10"}};
 }
 
 /// Counters that wrap: the lock has been used that often before.
@@ -370,6 +418,16 @@ void add_crashes(Families& f) {
   zombies.nemeses = {Nemesis::kZombies};
   zombies.weight = 4;
   zombies.means = {{"CR-5", "CR-18"}};
+  if (f.lock().claims.exec_is_death) {
+    Family& execs =
+        f.add("crash/exec", "CR-10,CR-5,ME-1",
+              "a worker becomes another program at each point in turn, and that goes on",
+              {texts[0], texts[1], texts[4]});
+    only_once(execs);
+    execs.nemeses = {Nemesis::kExecs};
+    execs.weight = 4;
+    execs.means = {{"CR-5", "CR-10"}, {"CR-3", "CR-10"}};
+  }
   Family& many = f.add("crash/several", "CR-9,CR-5,ME-1", "a worker dies that holds several locks",
                        {"kill=0@1: lock lock#1 lock#2 work unlock unlock unlock | lock work unlock "
                         "lock#1 work unlock lock#2 work unlock"});
@@ -431,6 +489,19 @@ void add_placement(Families& f) {
     std::erase_if(ends.topologies, [](Topology t) { return t != Topology::kFork; });
     ends.must_contend = false;
     ends.means = {{"ME-1", "FK-2"}, {"ME-2", "FK-2"}};
+  }
+  // No tries: a child that stays may keep the lock for a moment, as the kernel's contract is.
+  if (lock.hooked.available() && claims.process_shared && claims.fork == ForkBehaviour::kShared) {
+    Family& within = f.add("fork/within", "FK-6,ME-1,ME-2,LV-1", "forks in the midst of calls",
+                           {"lock work unlock | lock work unlock | lock work unlock",
+                            "lock work(200us) unlock | lock work unlock"});
+    std::erase_if(within.topologies, [](Topology t) { return t != Topology::kFork; });
+    within.nemeses = {Nemesis::kForks};
+    within.must_contend = false;
+    within.must_strike = true;
+    within.weight = 3;
+    within.means = {{"ME-1", "FK-6"}, {"ME-2", "FK-6"}, {"LV-1", "FK-6"}, {"LV-2", "FK-6"},
+                    {"TR-2", "FK-6"}, {"RW-3", "FK-6"}, {"TO-3", "FK-6"}};
   }
   if (lock.home != Home::kPath) return;
   Family& exec = f.add("fork/exec", "FK-5,ME-1,LV-1", "a program is started while the lock is held",

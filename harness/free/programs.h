@@ -20,6 +20,8 @@ struct Family {
   std::vector<Topology> topologies;
   std::vector<Nemesis> nemeses;
   bool must_contend = true;  // A pass without contention would be vacuous.
+  bool must_strike = false;  // A pass without a strike of its nemesis would be vacuous.
+  std::string unstruck;      // Why that may be, by no fault of anybody: then it is skipped.
   int weight = 1;            // Slices of time at a turn: more where a run has long phases.
   bool kills = false;        // The program's faults strike at point 1, 2, ... until all survive.
   Meanings means;            // Under which rule of its own a breach of a plainer one is told.

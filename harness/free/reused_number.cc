@@ -1,24 +1,19 @@
 #include "harness/free/reused_number.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <new>
-#include <system_error>
 
+#include "harness/free/process_namespace.h"
 #include "locks/real_platform.h"
 
 namespace hobbs::gang {
@@ -37,25 +32,10 @@ constexpr std::uint64_t kTurns = 5;
 struct Scene {
   std::atomic<std::uint32_t> held, called, got;
   std::atomic<bool> after_innocent, starved;
-  std::atomic<int> error;            // Why the namespace could not be made ...
-  std::atomic<const char*> refused;  // ... and what was refused.
+  Refusal refusal;
   std::atomic<Outcome> outcome;
   alignas(4096) unsigned char lock[kLockBytes];
 };
-
-void tell(std::atomic<std::uint32_t>& word) {
-  word.store(1);
-  RealPlatform::futex_wake(word, INT32_MAX);
-}
-
-bool wait_for(std::atomic<std::uint32_t>& word, milliseconds patience) {
-  const auto until = RealPlatform::now() + patience;
-  while (word.load() == 0) {
-    if (RealPlatform::now() >= until) return false;
-    RealPlatform::futex_wait(word, 0, until);
-  }
-  return true;
-}
 
 /// How often the kernel has given a process a processor. Source: sched-stats(5) of the kernel.
 std::uint64_t turns_of(pid_t process) {
@@ -73,16 +53,6 @@ bool is_asleep(pid_t process) {
   return name_end != std::string::npos && text.substr(name_end, 3) == ") S";
 }
 
-bool write_file(const char* path, const std::string& text) {
-  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool done = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const int error = errno;
-  ::close(file);
-  errno = error;
-  return done;
-}
-
 /// One trial's processes: a supervisor outside, and inside the namespace its first process, the
 /// holder, the innocent one and the waiter.
 class Trial {
@@ -93,7 +63,7 @@ class Trial {
   [[noreturn]] void supervise(pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
-    make_namespace();
+    if (const char* const refused = make_process_namespace()) refuse(refused);
     const pid_t first = ::fork();
     if (first == 0) play();
     if (first < 0) refuse("fork");
@@ -102,37 +72,18 @@ class Trial {
   }
 
  private:
-  [[noreturn]] void refuse(const char* what) {
-    scene_.error.store(errno);
-    scene_.refused.store(what);
-    ::_exit(1);
-  }
-
-  /// As root, or as root of a user namespace.
-  void make_namespace() {
-    if (::unshare(CLONE_NEWPID | CLONE_NEWNS) == 0) return;
-    const uid_t user = ::getuid();
-    const gid_t group = ::getgid();
-    if (::unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS) != 0)
-      refuse("a process id namespace");
-    write_file("/proc/self/setgroups", "deny");
-    write_file("/proc/self/uid_map", fmt::format("0 {} 1", user));
-    write_file("/proc/self/gid_map", fmt::format("0 {} 1", group));
-  }
+  [[noreturn]] void refuse(const char* what) { scene_.refusal.tell(what); }
 
   [[noreturn]] void play() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
-      refuse("a /proc of its own");
-    }
-    const pid_t holder = fork_with_number([this] { hold(); });
+    if (!mount_own_proc()) refuse("a /proc of its own");
+    const pid_t holder = numbered([this] { hold(); });
     if (!wait_for(scene_.held, kStart)) ::_exit(0);
     ::kill(holder, SIGKILL);
     ::waitpid(holder, nullptr, 0);
     const timespec between{0, std::chrono::nanoseconds(kBetween).count()};
     ::nanosleep(&between, nullptr);
-    const pid_t innocent = fork_with_number([] {
+    const pid_t innocent = numbered([] {
       for (;;) ::pause();
     });
     const pid_t waiter = ::fork();
@@ -151,28 +102,12 @@ class Trial {
   }
 
   template <class Body>
-  pid_t fork_with_number(Body body) {
-    if (!write_file("/proc/sys/kernel/ns_last_pid", std::to_string(kNumber - 1))) {
-      refuse("the choice of a process number");
-    }
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      body();
-      ::_exit(0);
-    }
-    if (pid != kNumber) refuse("that process number");
+  pid_t numbered(Body body) {
+    const pid_t pid = fork_with_number(kNumber, body);
+    if (pid < 0) refuse("the choice of a process number");
     return pid;
   }
-
-  /// This process's object of the lock; what it allocates lives as long as the process.
-  void* object() {
-    if (lock_.home == Home::kMemory) return scene_.lock;
-    const std::size_t align = std::max<std::size_t>(lock_.real.align, 64);
-    void* const at = ::operator new(lock_.real.size, std::align_val_t(align));
-    std::memset(at, 0, lock_.real.size);
-    lock_.real.construct(at, path_.c_str());
-    return at;
-  }
+  void* object() { return object_of(lock_, scene_.lock, path_); }
   void hold() {
     RealPlatform::attach(1);
     if (!holds(lock_.real.acquire(object()))) return;
@@ -196,9 +131,8 @@ class Trial {
 
 ReuseTrial outcome_of(const Scene& scene) {
   using End = ReuseTrial::End;
-  if (scene.refused.load() != nullptr) {
-    return {End::kRefused, fmt::format("the system refuses {}: {}", scene.refused.load(),
-                                       std::generic_category().message(scene.error.load()))};
+  if (const std::string refusal = scene.refusal.words(); !refusal.empty()) {
+    return {End::kRefused, refusal};
   }
   if (scene.held.load() == 0) return {End::kUnsure, "the first process did not get the free lock"};
   if (scene.got.load() == 0) {

@@ -36,6 +36,7 @@ std::uint64_t StallWatch::progress() const {
 bool StallWatch::hopeless() const { return suspicious_ && Clock::now() - moved_ > kHopeless; }
 
 StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
+  if (slot.forked.load() != 0) return Standing::kGoesOn;
   if (slot.dying.load() != 0) return Standing::kAtGate;
   switch (slot.stage.load()) {
     case Stage::kWaiting:
@@ -47,7 +48,9 @@ StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
   const std::int64_t deadline = slot.deadline_ns.load();
   if (deadline != INT64_MAX && now_ns() < deadline + kPastDeadlineNs) return Standing::kGoesOn;
   const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
-  if (story.last.rest == Rest::kWaits && story.looks >= kAsleepLooks) return Standing::kAsleep;
+  const bool at_fifo = arena_.hostile.load() != 0 && story.last.where == "asleep in open";
+  if ((story.last.rest == Rest::kWaits || at_fifo) && story.looks >= kAsleepLooks)
+    return Standing::kAsleep;
   const bool tried = story.run_ns >= kInVainNs || story.turns >= kInVainTurns;
   return tried && Clock::now() - suspected_ >= kInVainMin ? Standing::kInVain : Standing::kGoesOn;
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "harness/free/file_nemesis.h"
 #include "harness/free/patience.h"
 #include "harness/free/story.h"
 #include "locks/real_platform.h"
@@ -92,6 +93,7 @@ void Worker::run_steps(std::size_t from) {
     }
     while (!holds_.empty() && !over()) release();
   }
+  outlive_forked();
   for (const pid_t child : children_) wait_for_worker(child);
   children_.clear();
 }
@@ -246,7 +248,9 @@ void Worker::judge_failure(const Step& step, Outcome outcome, std::int64_t deadl
   } else if (step.verb != Verb::kTry && outcome == Outcome::kInterrupted &&
              sends_signals(assignment_.nemesis)) {
     return;
-  } else if (outcome == Outcome::kSystemError && assignment_.nemesis == Nemesis::kScarce) {
+  } else if (outcome == Outcome::kSystemError && takes_away(assignment_.nemesis)) {
+    return;
+  } else if (arena_.hostile.load() != 0) {
     return;
   } else if (outcome == Outcome::kDeadlock) {
     accuse("DL-4", 0,
@@ -282,6 +286,10 @@ void Worker::release() {
     if (i % kLevelsBetweenDwells == kLevelsBetweenDwells - 1) dwell(0);
     if (--depth_[hold.lock] == 0 || lock_.claims.semaphore) {
       accuse(witness_.leave(*slot_, hold.lock, hold.mode));
+      if (assignment_.nemesis == Nemesis::kRemovals && dice_.below(2) == 0 &&
+          remove_file(path_of(hold.lock), dice_)) {
+        slot_->strikes.fetch_add(1, std::memory_order_relaxed);
+      }
     }
     const Outcome outcome = call(step, INT64_MAX);
     if (outcome == Outcome::kReleased) continue;

@@ -64,12 +64,15 @@ class Worker {
 
   void attach();
   void construct_locks();
+  bool construct_or_be_refused();
   void destroy_locks();
   void open_anew();
   std::string path_of(std::size_t lock) const;
   void arm_death();
   void preset();
   bool gate();
+  void look_at_all();
+  void strike_at_rest();
   bool ring_is_full() const;
 
   // What must hold whenever all are outside: worker_checks.cc.

@@ -61,7 +61,7 @@ void Worker::check_free(std::uint8_t lock) {
     const Outcome outcome = call(probe, now_ns() - kProbeDeadlineAgoNs);
     if (holds(outcome)) continue;
     if (outcome == Outcome::kInterrupted && sends_signals(assignment_.nemesis)) break;
-    if (assignment_.nemesis == Nemesis::kScarce) break;  // For want of a descriptor.
+    if (takes_away(assignment_.nemesis)) break;  // For want of a descriptor, or of memory.
     accuse(sleeper_lives()     ? "FK-5"
            : expired           ? "TO-3"
            : ops_.has_shared() ? "RW-3"

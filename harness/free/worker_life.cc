@@ -12,7 +12,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "harness/free/file_nemesis.h"
 #include "harness/free/patience.h"
+#include "harness/free/refusals.h"
 #include "harness/free/story.h"
 #include "harness/free/worker.h"
 #include "harness/lock_file.h"
@@ -65,6 +67,24 @@ void Worker::construct_locks() {
   }
 }
 
+/// False if the lock refuses what is in its file's place. Whoever waits there waits in the lock.
+bool Worker::construct_or_be_refused() {
+  if (arena_.hostile.load() == 0) return construct_locks(), true;
+  slot_->verb.store(static_cast<std::uint8_t>(Verb::kAcquire));
+  slot_->deadline_ns.store(INT64_MAX);
+  set_stage(Stage::kCalling);
+  bool made = true;
+  try {
+    construct_locks();
+  } catch (...) {
+    std::free(own_memory_);
+    own_memory_ = nullptr;
+    made = false;
+  }
+  set_stage(Stage::kMoving);
+  return made;
+}
+
 std::string Worker::path_of(std::size_t lock) const {
   const std::string path = fmt::format("{}.{}", assignment_.path, lock);
   if (assignment_.nemesis != Nemesis::kFresh) return path;
@@ -97,6 +117,7 @@ void Worker::run() {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
   if (assignment_.nemesis == Nemesis::kScarce) signal(SIGXFSZ, SIG_IGN);
+  if (assignment_.nemesis == Nemesis::kRefusals && !install_refusals()) _exit(1);
   attach();
   construct_locks();
   if (index_ == 0 && assignment_.program.preset != 0) preset();
@@ -110,13 +131,15 @@ void Worker::run() {
   } else {
     while (gate()) {
       if (assignment_.nemesis == Nemesis::kFresh) open_anew();
-      run_steps(0);
+      const bool anew = strikes_at_rest(assignment_.nemesis);
+      if (!anew || construct_or_be_refused()) run_steps(0);
       ++rounds_;
       if (rounds_ == kRoundsBeforeCount) descriptors_ = open_descriptors();
     }
     check_descriptors();
   }
   disarm();
+  outlive_forked();
   set_stage(Stage::kDone);
   destroy_locks();
 }
@@ -192,17 +215,36 @@ void Worker::close_alias(std::uint8_t lock) {
   slot_->strikes.fetch_add(1, std::memory_order_relaxed);
 }
 
+/// All are outside: the locks must be free, whole and as if nothing had happened.
+void Worker::look_at_all() {
+  check_destroyed();
+  for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
+    if (assignment_.nemesis != Nemesis::kStale) check_free(static_cast<std::uint8_t>(i));
+    check_pristine(static_cast<std::uint8_t>(i));
+  }
+}
+
+/// All have closed the lock.
+void Worker::strike_at_rest() {
+  if (assignment_.nemesis == Nemesis::kReplaced) {
+    if (replace_file(path_of(0), dice_)) slot_->strikes.fetch_add(1);
+  } else if (arena_.round.load() % 2 == 1 && put_hostile(path_of(0), dice_)) {
+    arena_.hostile.store(1);
+    slot_->strikes.fetch_add(1);
+  }
+}
+
 /// Waits until all have come; false once the gang is to leave.
 bool Worker::gate() {
+  const bool at_rest = strikes_at_rest(assignment_.nemesis);
   set_stage(Stage::kWaiting);
+  if (at_rest) destroy_locks();
   const std::uint32_t round = arena_.round.load();
   if (arena_.arrived.fetch_add(1) + 1 == arena_.expected.load()) {
-    // All are outside: the locks must be free, whole and as if nothing had happened.
-    check_destroyed();
-    for (std::size_t i = 0; i < locks_of(assignment_.program) && !over(); ++i) {
-      if (assignment_.nemesis != Nemesis::kStale) check_free(static_cast<std::uint8_t>(i));
-      check_pristine(static_cast<std::uint8_t>(i));
-    }
+    if (arena_.hostile.exchange(0) != 0) put_right(path_of(0));
+    if (at_rest) construct_locks();
+    look_at_all();
+    if (at_rest) destroy_locks();
     set_stage(Stage::kWaiting);
     arena_.arrived.store(0);
     arena_.met.store(0);
@@ -210,6 +252,7 @@ bool Worker::gate() {
     if (arena_.end_asked.load() != 0 || round >= arena_.rounds_wanted.load() || ring_is_full()) {
       arena_.ending.store(1);
     }
+    if (at_rest && arena_.ending.load() == 0 && !over()) strike_at_rest();
     arena_.round.store(round + 1);
   } else {
     wait_until([&] { return over() || arena_.round.load() != round; });

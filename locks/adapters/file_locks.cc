@@ -53,7 +53,11 @@ class RecordLock {
   static constexpr Claims claims{
       .thread_shared = owner == Owner::kDescription,
       .releaser = owner == Owner::kProcess ? Releaser::kProcess : Releaser::kThread,
-      .crash = CrashBehaviour::kReleasedBySystem};
+      .crash = CrashBehaviour::kReleasedBySystem,
+      .exec_is_death = true,
+      .reports_errors = true,
+      .content_ignored = true,
+      .across_namespaces = true};
 
   explicit RecordLock(const char* path) : file_(path) {}
 
@@ -86,7 +90,11 @@ class RecordLock {
 /// No upgrade or downgrade: flock(2) gives up the old lock before it asks for the new one.
 class FileLock {
  public:
-  static constexpr Claims claims{.crash = CrashBehaviour::kReleasedBySystem};
+  static constexpr Claims claims{.crash = CrashBehaviour::kReleasedBySystem,
+                                 .exec_is_death = true,
+                                 .reports_errors = true,
+                                 .content_ignored = true,
+                                 .across_namespaces = true};
 
   explicit FileLock(const char* path) : file_(path) {}
 

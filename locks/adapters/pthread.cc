@@ -69,7 +69,8 @@ class Mutex {
       .reentrant = kind.type == PTHREAD_MUTEX_RECURSIVE,
       .crash =
           kind.robust == PTHREAD_MUTEX_ROBUST ? CrashBehaviour::kOwnerDied : CrashBehaviour::kStuck,
-      .checks_misuse = kind.type != PTHREAD_MUTEX_NORMAL || kind.robust == PTHREAD_MUTEX_ROBUST};
+      .checks_misuse = kind.type != PTHREAD_MUTEX_NORMAL || kind.robust == PTHREAD_MUTEX_ROBUST,
+      .exec_is_death = kind.robust == PTHREAD_MUTEX_ROBUST};
 
   Mutex() {
     pthread_mutexattr_t attributes;

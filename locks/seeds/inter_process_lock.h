@@ -29,7 +29,11 @@ class InterProcessLock : public TimedLockable<InterProcessLock<P>, P> {
  public:
   static constexpr Claims claims = {.thread_shared = false,
                                     .releaser = Releaser::kProcess,
-                                    .crash = CrashBehaviour::kReleasedBySystem};
+                                    .crash = CrashBehaviour::kReleasedBySystem,
+                                    .exec_is_death = true,
+                                    .reports_errors = true,
+                                    .content_ignored = true,
+                                    .across_namespaces = true};
 
   /// Nothing is opened before the first acquire. Empty functions: a plain sleep, no log.
   explicit InterProcessLock(std::string path, SleepFunction sleep = {}, Logger log = {})

@@ -32,7 +32,11 @@ class InterProcessReaderWriterLock
   static constexpr Claims claims = {.thread_shared = false,
                                     .releaser = Releaser::kProcess,
                                     .crash = CrashBehaviour::kReleasedBySystem,
-                                    .fairness = Fairness::kReaderPreference};
+                                    .fairness = Fairness::kReaderPreference,
+                                    .exec_is_death = true,
+                                    .reports_errors = true,
+                                    .content_ignored = true,
+                                    .across_namespaces = true};
 
   /// Nothing is opened before the first acquire. Empty functions: a plain sleep, no log.
   explicit InterProcessReaderWriterLock(std::string path, SleepFunction sleep = {}, Logger log = {})

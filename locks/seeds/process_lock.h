@@ -30,8 +30,10 @@ namespace hobbs {
 template <class P, class Word>
 class BasicProcessLock : public TimedLockable<BasicProcessLock<P, Word>, P> {
  public:
-  static constexpr Claims claims = {
-      .releaser = Releaser::kAnyone, .checks_misuse = true, .pristine_when_free = true};
+  static constexpr Claims claims = {.releaser = Releaser::kAnyone,
+                                    .checks_misuse = true,
+                                    .pristine_when_free = true,
+                                    .across_namespaces = true};
 
   BasicProcessLock() requires std::is_constructible_v<Word, std::uint32_t> : word_(1) {}
   /// Over a semaphore made with the value 1.

@@ -34,7 +34,8 @@ class BasicProcessReentrantLock : public TimedLockable<BasicProcessReentrantLock
   static constexpr Claims claims = {.reentrant = true,
                                     .checks_misuse = true,
                                     .pristine_when_free = true,
-                                    .max_depth = Ownership<P>::kMaxDepth};
+                                    .max_depth = Ownership<P>::kMaxDepth,
+                                    .across_namespaces = true};
 
   BasicProcessReentrantLock() requires std::is_constructible_v<Word, std::uint32_t> : word_(1) {}
   /// Over a semaphore made with the value 1.

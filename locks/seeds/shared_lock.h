@@ -41,7 +41,8 @@ class BasicSharedLock : public TimedLockable<BasicSharedLock<P, reentrant>, P>,
   static constexpr Claims claims = {.reentrant = reentrant,
                                     .fairness = Fairness::kWriterPreference,
                                     .checks_misuse = true,
-                                    .max_depth = reentrant ? kMaxDepth : UINT32_MAX};
+                                    .max_depth = reentrant ? kMaxDepth : UINT32_MAX,
+                                    .across_namespaces = true};
 
   /// Waits until it is held. kReentryRefused and kUpgradeRefused as above, kOutOfRange beyond
   /// kMaxDepth levels, kInterrupted as in interrupt.h; then nothing has changed.
