@@ -37,6 +37,7 @@ constexpr milliseconds kOverdraw{1500};  // Less than the campaign lets a driver
 // Of the points at which a worker can die, so many must have been tried for a pass to mean
 // anything.
 constexpr double kKillPointsFloor = 0.25;
+constexpr std::uint64_t kRoundsInVain = 20;  // Whose nemesis never struck has nothing to strike.
 constexpr std::uint64_t kContendedFloor = 20;
 constexpr std::uint64_t kContendedFloorOnPaths = 3;  // Their waiters sleep between looks.
 constexpr std::uint64_t kReplays = 10;
@@ -121,7 +122,7 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "too little contention to say anything: " + result.reason;
   } else if (family.must_strike && stats.strikes == 0) {
-    const bool in_vain = stats.rounds > 0 && !family.unstruck.empty();
+    const bool in_vain = stats.rounds >= kRoundsInVain && !family.unstruck.empty();
     result.verdict = in_vain ? Verdict::kSkipped : Verdict::kInconclusive;
     result.reason = in_vain ? family.unstruck : "its nemesis never struck: " + result.reason;
   } else if (stats.rounds == 0 && covered.cut) {

@@ -499,6 +499,7 @@ void add_placement(Families& f) {
     within.nemeses = {Nemesis::kForks};
     within.must_contend = false;
     within.must_strike = true;
+    within.unstruck = "its calls pass no point at which a fork could strike";
     within.weight = 3;
     within.means = {{"ME-1", "FK-6"}, {"ME-2", "FK-6"}, {"LV-1", "FK-6"}, {"LV-2", "FK-6"},
                     {"TR-2", "FK-6"}, {"RW-3", "FK-6"}, {"TO-3", "FK-6"}};
