@@ -104,8 +104,11 @@ TwinTrial outcome_of(const Scene& scene) {
   const std::string twins = fmt::format(
       "process {0} of one namespace held the lock, and process {0} of another ", kNumber);
   if (scene.misused.load()) return {End::kMistaken, twins + "could release it"};
-  if (outcome != Outcome::kBusy && outcome != Outcome::kTimedOut) {
+  if (holds(outcome) || outcome == Outcome::kDeadlock || outcome == Outcome::kReentryRefused) {
     return {End::kMistaken, fmt::format("{}was told \"{}\"", twins, to_string(outcome))};
+  }
+  if (outcome != Outcome::kBusy && outcome != Outcome::kTimedOut) {
+    return {End::kUnsure, fmt::format("the second process was told \"{}\"", to_string(outcome))};
   }
   if (scene.got.load() == 0) return {End::kUnsure, "the released lock was not to be had"};
   return {End::kToldApart, ""};
