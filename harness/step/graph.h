@@ -11,10 +11,10 @@
 namespace hobbs::step {
 
 struct SearchLimits {
-  std::uint64_t states_max = 12'000'000;
+  std::uint64_t states_max = 16'000'000;
   std::int64_t deadline_ns = INT64_MAX;  // Steady clock.
   bool past_violations = false;          // Goes on beside a broken rule instead of ending there.
-  bool all_stops = false;  // Stops at reads of what nobody changes too (quiet_reads.h): slower.
+  bool all_stops = false;   // Stops at reads of what nobody changes too (quiet_reads.h): slower.
   bool all_drains = false;  // Tries everything else before each drain too (early_drains.h): slower.
 };
 
@@ -101,7 +101,7 @@ class Graph {
   std::vector<std::uint8_t> states_;  // `stride_` bytes each.
   std::vector<Slot> slots_;
   std::vector<Origin> origins_;
-  std::vector<Successor> successors_;  // Of the state whose edges are being found.
+  std::vector<Successor> successors_;      // Of the state whose edges are being found.
   std::vector<std::uint64_t> first_edge_;  // Of those whose edges are known.
   std::vector<Edge> edges_;
   std::uint64_t transitions_ = 0;
