@@ -134,6 +134,7 @@ std::vector<Workload> full_workloads(std::uint32_t cores) {
         all.push_back(loop("contended", t.processes, t.threads, hold_ns, think_ns));
       }
     }
+    all.push_back(loop("contended", t.processes, t.threads, 2000, 2000));
     all.push_back(unpinned(loop("contended", t.processes, t.threads)));
     for (const std::uint32_t per_mille : kReadsPerMille) {
       all.push_back(readers(per_mille, t.processes, t.threads));
