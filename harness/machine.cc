@@ -27,6 +27,7 @@
 #include <system_error>
 
 #include "harness/conform/agent_command.h"
+#include "harness/free/refusals.h"
 #include "harness/janitor.h"
 
 namespace hobbs {
@@ -107,6 +108,13 @@ Ability user_namespaces() {
           failed == 0 ? "can be made" : std::generic_category().message(failed),
           "scenarios with process id namespaces are skipped; "
           "sysctl kernel.unprivileged_userns_clone=1, or run as root"};
+}
+
+Ability refused_calls() {
+  const std::string& why_not = gang::why_no_refusals();
+  return {"refused system calls", why_not.empty(),
+          why_not.empty() ? "seccomp filters can be set" : why_not,
+          "files/refused is skipped; in a container use a seccomp profile that allows seccomp(2)"};
 }
 
 Ability robust_futexes() {
@@ -200,6 +208,7 @@ std::vector<Ability> abilities() {
       time_stamp_counter(),
       ptrace_ability(),
       user_namespaces(),
+      refused_calls(),
       shared_memory(),
       writable_directory(),
       file_locks(),
