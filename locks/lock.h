@@ -13,7 +13,8 @@ namespace hobbs {
 
 enum class Mode : std::uint8_t { kExclusive, kShared };
 
-/// What a call to a lock did. No exception crosses a LockSpec: an adapter turns it into one of these.
+/// What a call to a lock did. No exception crosses a LockSpec: an adapter turns it into one of
+/// these.
 enum class Outcome : std::uint8_t {
   kAcquired,        // The caller holds the lock now.
   kOwnerDied,       // As kAcquired, and the previous holder died holding it.
@@ -48,7 +49,12 @@ enum class CrashBehaviour : std::uint8_t {
   kTakeover,          // The next acquirer gets it and need not be told.
 };
 enum class Fairness : std::uint8_t {
-  kNone, kBoundedBypass, kFifo, kReaderPreference, kWriterPreference, kPhaseFair,
+  kNone,
+  kBoundedBypass,
+  kFifo,
+  kReaderPreference,
+  kWriterPreference,
+  kPhaseFair,
 };
 enum class ForkBehaviour : std::uint8_t {
   kShared,       // Parent and child see one lock (shared memory, named, file).
@@ -57,36 +63,37 @@ enum class ForkBehaviour : std::uint8_t {
 
 /// What a lock promises beyond what its type shows. The defaults are the common case.
 struct Claims {
-  bool process_shared = true;   // Works between processes; false: threads of one process only.
-  bool thread_shared = true;    // Works between threads of one process (fcntl locks do not).
+  bool process_shared = true;  // Works between processes; false: threads of one process only.
+  bool thread_shared = true;   // Works between threads of one process (fcntl locks do not).
   Releaser releaser = Releaser::kThread;  // Who may release: the default is the holder.
   bool reentrant = false;
   CrashBehaviour crash = CrashBehaviour::kStuck;
   Fairness fairness = Fairness::kNone;
-  std::uint32_t bypass_bound = 0;       // With kBoundedBypass: k.
-  bool spurious_try_failure = false;    // A try may fail on a free lock.
+  std::uint32_t bypass_bound = 0;     // With kBoundedBypass: k.
+  bool spurious_try_failure = false;  // A try may fail on a free lock.
   ForkBehaviour fork = ForkBehaviour::kShared;
-  bool semaphore = false;               // `permits` holders at once; anyone may release.
+  bool semaphore = false;  // `permits` holders at once; anyone may release.
   std::uint32_t permits = 1;
-  bool bounded_release = false;         // A semaphore that refuses a release above `permits`.
-  bool counts_above_permits = false;    // A semaphore that counts such a release. Neither of the
-                                        // two: a release above `permits` is outside the contract.
+  bool bounded_release = false;       // A semaphore that refuses a release above `permits`.
+  bool counts_above_permits = false;  // A semaphore that counts such a release. Neither of the
+                                      // two: a release above `permits` is outside the contract.
   std::uint32_t max_workers = kMaxWorkers;  // More workers than this are outside the contract.
-  bool checks_misuse = false;           // Refuses a release by a non-holder instead of undefined.
-  bool pristine_when_free = false;      // Free means: the bytes of a new lock.
-  bool position_independent = true;     // Works when mapped at different addresses.
-  std::uint32_t max_depth = UINT32_MAX; // Re-entrant: deeper nesting is outside the contract.
-  bool destroyable = true;              // Whoever holds it last may destroy it as soon as it has
-                                        // released it. Never asked of a lock with a shared mode
-                                        // or with a bound on its workers.
-  bool exec_is_death = false;           // A holder that becomes another program counts as dead.
-  bool reports_errors = false;          // A call that the system refuses says so, and
-                                        // holds nothing; as do those that check misuse.
-  bool content_ignored = false;         // What its file contains is nothing to it: it may be
-                                        // cut and written over at any time.
-  bool path_replaceable = false;        // The last that a holder does may be to remove its
-                                        // file or put an empty one there: who waits notices.
-  bool across_namespaces = false;       // Works between process id namespaces.
+  bool checks_misuse = false;            // Refuses a release by a non-holder instead of undefined.
+  bool pristine_when_free = false;       // Free means: the bytes of a new lock.
+  bool position_independent = true;      // Works when mapped at different addresses.
+  std::uint32_t max_depth = UINT32_MAX;  // Re-entrant: deeper nesting is outside the contract.
+  bool destroyable = true;               // Whoever holds it last may destroy it as soon as it has
+                                         // released it. Never asked of a lock with a shared mode
+                                         // or with a bound on its workers.
+  bool exec_is_death = false;            // A holder that becomes another program counts as dead.
+  bool reports_errors = false;           // A call that the system refuses says so, and
+                                         // holds nothing; it waits for no FIFO in its
+                                         // file's place.
+  bool content_ignored = false;          // What its file contains is nothing to it: it may be
+                                         // cut and written over at any time.
+  bool path_replaceable = false;         // The last that a holder does may be to remove its
+                                         // file or put an empty one there: who waits notices.
+  bool across_namespaces = false;        // Works between process id namespaces.
 
   bool operator==(const Claims&) const = default;
 };
@@ -95,7 +102,7 @@ struct Claims {
 /// address, are as thread- and process-safe as the claims say, and never throw. A deadline is
 /// absolute steady-clock nanoseconds.
 struct LockOps {
-  std::size_t size = 0;   // 0: this platform is not available for the lock.
+  std::size_t size = 0;  // 0: this platform is not available for the lock.
   std::size_t align = 1;
   void (*construct)(void* zeroed, const char* path) = nullptr;
   void (*destroy)(void* lock) = nullptr;
@@ -124,8 +131,8 @@ enum class Home : std::uint8_t {
 /// A lock under test. Plain data, copyable; built by spec_of() and its like (spec_of.h).
 struct LockSpec {
   std::string name;
-  std::string summary;   // One sentence for `hobbs list`; may be empty.
-  std::string source;    // Paper, manual page or document; may be empty.
+  std::string summary;  // One sentence for `hobbs list`; may be empty.
+  std::string source;   // Paper, manual page or document; may be empty.
   Claims claims;
   Home home = Home::kMemory;
   LockOps real;        // RealPlatform, or the class as it is.

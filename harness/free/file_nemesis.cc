@@ -101,6 +101,17 @@ bool remove_file(const std::string& path, Dice& dice) {
   return rename(fresh.c_str(), path.c_str()) == 0 || (unlink(fresh.c_str()), false);
 }
 
+bool has_open(pid_t process, const std::string& path) {
+  std::error_code ignored;
+  const std::string start =
+      fs::weakly_canonical(fs::path(path).parent_path(), ignored) / fs::path(path).filename();
+  const fs::path descriptors = "/proc/" + std::to_string(process) + "/fd";
+  for (fs::directory_iterator it(descriptors, ignored), end; it != end; it.increment(ignored)) {
+    if (fs::read_symlink(it->path(), ignored).string().starts_with(start)) return true;
+  }
+  return false;
+}
+
 bool replace_file(const std::string& path, Dice& dice) {
   const std::vector<std::string> files = files_of(path);
   if (files.empty()) return false;
@@ -115,10 +126,9 @@ bool replace_file(const std::string& path, Dice& dice) {
 
 bool put_hostile(const std::string& path, Dice& dice) {
   const std::vector<std::string> files = files_of(path);
-  const std::string& file = files.empty() ? path : files.front();
-  if (!files.empty() && rename(file.c_str(), (file + std::string(kAside)).c_str()) != 0) {
-    return false;
-  }
+  if (files.empty()) return false;
+  const std::string& file = files.front();
+  if (rename(file.c_str(), (file + std::string(kAside)).c_str()) != 0) return false;
   if (dice.below(2) == 0) return mkfifo(file.c_str(), kMode) == 0;
   return mkdir(file.c_str(), 0700) == 0;
 }

@@ -407,6 +407,9 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
   if (nemesis != replay.options.end() && !gang::parse_nemesis(nemesis->second, job.nemesis)) {
     return "there is no nemesis '" + nemesis->second + "'";
   }
+  if (job.nemesis == Nemesis::kRefusals && !gang::why_no_refusals().empty()) {
+    return gang::why_no_refusals();
+  }
   if (job.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
   for (const Family& family : gang::families_of(lock)) {
     if (family.name == replay.scenario) job.means = family.means;

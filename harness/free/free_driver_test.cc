@@ -101,6 +101,13 @@ class FreeDriverTest : public testing::Test {
     EXPECT_EQ(results[0].verdict, Verdict::kPass) << lock.name << ": " << results[0].reason;
   }
 
+  /// There is nothing to strike at, which is said.
+  void expect_skipped(const LockSpec& lock, const std::string& scenario) {
+    const std::vector<Result> results = run(lock, kPassBudget, scenario);
+    ASSERT_EQ(results.size(), 1u) << lock.name;
+    EXPECT_EQ(results[0].verdict, Verdict::kSkipped) << lock.name << ": " << results[0].reason;
+  }
+
   /// Of the catalogue, peers included.
   static LockSpec by_name(const std::string& name) {
     Catalog all = reference_catalog();
@@ -163,6 +170,7 @@ TEST_F(FreeDriverTest, CatchesWhoDoesNotLookAtThePathAgain) {
 TEST_F(FreeDriverTest, CatchesWhoCountsOnAFileThatItMadeOnce) {
   expect_caught(path_spec_of<MakesItOnce>("makes_it_once"), {"FS-4"}, "files/replaced");
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "files/replaced");
+  expect_skipped(path_spec_of<KeepsItOpen>("keeps_it_open"), "files/replaced");
 }
 TEST_F(FreeDriverTest, CatchesWhoWaitsForAFifo) {
   expect_caught(path_spec_of<OpensToWrite<0>>("waits"), {"FS-8"}, "files/hostile");

@@ -299,7 +299,9 @@ class Gang {
   /// A worker died unplanned. Inside the lock's code that is the lock's doing, unless the signal is
   /// one that comes from somebody else: a user's kill, the kernel short of memory.
   void tell_death(pid_t pid, int signal) {
-    if (!is_own_doing(signal)) {
+    // With that signal blocked, a call that kRefusals has a say in ends the process.
+    const bool by_refusals = job_.nemesis == Nemesis::kRefusals && signal == SIGSYS;
+    if (!is_own_doing(signal) || by_refusals) {
       disturbed_ = true;
       end_.unsure =
           fmt::format("a worker's process was ended from outside ({})", strsignal(signal));

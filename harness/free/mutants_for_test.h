@@ -143,11 +143,29 @@ class MindsItsPath : public FlocksAnew {
 /// Makes its file once in each process, and counts on it from then on (FS-4).
 class MakesItOnce : public FlocksAnew {
  public:
-  static constexpr Claims claims{.reports_errors = true};
+  static constexpr Claims claims{.content_ignored = true};
   explicit MakesItOnce(const char* path) : FlocksAnew(path, O_RDWR) {
     static bool made = false;
     if (!std::exchange(made, true)) ::close(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
   }
+};
+
+/// Keeps its file open in each process, whatever becomes of its objects: nothing is at rest then,
+/// and nobody may replace it.
+class KeepsItOpen {
+ public:
+  static constexpr Claims claims{.content_ignored = true};
+  explicit KeepsItOpen(const char* path) {
+    if (kept_ < 0) kept_ = ::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  }
+  void lock() {
+    while (::flock(kept_, LOCK_EX) != 0) {
+    }
+  }
+  void unlock() { ::flock(kept_, LOCK_UN); }
+
+ private:
+  static inline int kept_ = -1;
 };
 
 /// What waits for a FIFO's other end (FS-8), and what does not.
@@ -442,7 +460,7 @@ class LeavesOpen {
 /// Takes a file that it cannot open for one that nobody holds (FS-10).
 class CannotOpenSoFree {
  public:
-  static constexpr Claims claims{.checks_misuse = true};
+  static constexpr Claims claims{.checks_misuse = true, .reports_errors = true};
 
   explicit CannotOpenSoFree(const char* path) : path_(path) {}
   void lock() {

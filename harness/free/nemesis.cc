@@ -51,13 +51,18 @@ thread_local Armed armed;
 thread_local std::vector<pid_t> forked;
 
 /// The process goes on, as another program that knows nothing of the lock, until the gang is ended.
-void become_another() { execl("/bin/sleep", "sleep", "3600", static_cast<char*>(nullptr)); }
+void become_another(Slot& slot) {
+  slot.strikes.fetch_add(1);
+  execl("/bin/sleep", kOtherProgram.data(), "3600", static_cast<char*>(nullptr));
+  slot.strikes.fetch_sub(1);
+}
 
 /// From `dying` on, whoever meets this worker's traces knows that it is dead.
 [[noreturn]] void die() {
+  if (armed.nemesis == Nemesis::kExecs) armed.slot->becoming.store(1);
   armed.slot->died.store(stamp_after(*armed.clock));
   armed.slot->dying.store(1);
-  if (armed.nemesis == Nemesis::kExecs) become_another();
+  if (armed.nemesis == Nemesis::kExecs) become_another(*armed.slot);
   if (armed.alone) syscall(SYS_exit, 0);  // Without unwinding, as if it had been cancelled hard.
   kill(getpid(), SIGKILL);
   while (true) pause();
@@ -116,6 +121,7 @@ void fork_here() {
   slot->forked.fetch_add(1);
   const pid_t child = fork();
   if (child > 0) return forked.push_back(child);
+  if (child < 0) slot->strikes.fetch_sub(1);
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const timespec time{0, kForkedStaysNs};

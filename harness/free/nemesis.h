@@ -86,6 +86,9 @@ void handle_nemesis_signal(bool restarts);
 /// Whether the system call that the calling thread is about to make is to be refused.
 bool refuse_here();
 
+/// What a worker under kExecs becomes, as the kernel calls it.
+inline constexpr std::string_view kOtherProgram = "sleep";
+
 /// The children that kForks has left are gone when this returns.
 void outlive_forked();
 

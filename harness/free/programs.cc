@@ -49,7 +49,8 @@ std::vector<Nemesis> nemeses_of(const LockSpec& lock) {
 
 constexpr std::size_t kProgramsOnPaths = 3;
 
-bool reports_errors(const Claims& claims) { return claims.reports_errors || claims.checks_misuse; }
+/// Who reports misuse has a way to say that a call failed.
+bool can_fail(const Claims& claims) { return claims.reports_errors || claims.checks_misuse; }
 
 class Families {
  public:
@@ -278,24 +279,28 @@ void add_places(Families& f) {
   destroy.must_contend = false;
 }
 
-/// What befalls the file while nobody has it open; to be survived by all, or refused.
+/// What befalls the file while nobody has it open; to be survived by those to whom the file is but
+/// a place to lock, or refused.
 void add_strikes_at_rest(Families& f, const std::vector<std::string>& texts) {
   const auto struck = [](Family& family, Nemesis nemesis, const std::string& rule) {
     std::erase_if(family.topologies, [](Topology t) { return t != Topology::kFork; });
     family.nemeses = {nemesis};
     family.must_contend = false;
     family.must_strike = true;
-    family.unstruck = "while nobody holds it there is no file at its path";
+    family.unstruck = "while nobody holds it there is no file at its path, or it is kept open";
     family.weight = 3;
     for (const char* plain :
          {"ME-1", "ME-2", "ME-4", "TR-4", "LV-1", "LV-2", "TR-1", "TR-2", "TO-3", "RW-3"}) {
       family.means[plain] = rule;
     }
   };
-  struck(f.add("files/replaced", "FS-4,ME-1,LV-1",
-               "between rounds the closed file is removed, or a copy put in its place", texts),
-         Nemesis::kReplaced, "FS-4");
-  if (!reports_errors(f.lock().claims)) return;
+  const Claims& claims = f.lock().claims;
+  if (claims.content_ignored || claims.path_replaceable) {
+    struck(f.add("files/replaced", "FS-4,ME-1,LV-1",
+                 "between rounds the closed file is removed, or a copy put in its place", texts),
+           Nemesis::kReplaced, "FS-4");
+  }
+  if (!claims.reports_errors) return;
   struck(f.add("files/hostile", "FS-8,ME-1,LV-1",
                "every other round finds a FIFO or a folder in the file's place", texts),
          Nemesis::kHostile, "FS-8");
@@ -344,14 +349,15 @@ void add_attacks(Families& f) {
   }
   add_strikes_at_rest(f, texts);
   // A lock() that cannot fail has no way to say so: only who reports errors is asked.
-  if (!reports_errors(f.lock().claims)) return;
+  if (!can_fail(f.lock().claims)) return;
   Family& scarce = f.add("files/scarce", "RS-2,FS-10,ME-1,LV-1",
                          "workers run out of descriptors, or of room in files", texts);
   alone(scarce, Nemesis::kScarce);
   std::erase(scarce.topologies, Topology::kThreads);
   std::erase(scarce.topologies, Topology::kMixed);
   scarce.means = {{"ME-1", "FS-10"}, {"ME-2", "FS-10"}, {"ME-4", "RS-2"}};
-  Family& refused = f.add("files/refused", "FS-10,RS-2,ME-1,LV-1",
+  if (!f.lock().claims.reports_errors) return;
+  Family& refused = f.add("files/refused", "FS-10,ME-1,LV-1",
                           "system calls fail for want of memory or of records for locks", texts);
   alone(refused, Nemesis::kRefusals);
   std::erase_if(refused.topologies, [](Topology t) { return t != Topology::kFork; });
@@ -426,6 +432,7 @@ void add_crashes(Families& f) {
     only_once(execs);
     execs.nemeses = {Nemesis::kExecs};
     execs.weight = 4;
+    execs.must_strike = true;
     execs.means = {{"CR-5", "CR-10"}, {"CR-3", "CR-10"}};
   }
   Family& many = f.add("crash/several", "CR-9,CR-5,ME-1", "a worker dies that holds several locks",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "harness/free/nemesis.h"
 #include "harness/free/story.h"
 #include "harness/free/wait_place.h"
 
@@ -33,6 +34,16 @@ std::uint64_t StallWatch::progress() const {
     sum += arena_.slots[i].progress.load(std::memory_order_relaxed);
   }
   return sum;
+}
+
+/// Whether a worker is still on its way to being another program: what the kernel takes from it
+/// then may not have been taken yet.
+bool StallWatch::somebody_becomes() const {
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    const Slot& slot = arena_.slots[i];
+    if (slot.becoming.load() != 0 && !is_asleep_as(slot.process.load(), kOtherProgram)) return true;
+  }
+  return false;
 }
 
 bool StallWatch::hopeless() const { return suspicious_ && Clock::now() - moved_ > kHopeless; }
@@ -67,7 +78,7 @@ std::optional<Breach> StallWatch::look(const std::vector<pid_t>& processes) {
     return std::nullopt;
   }
   if (now - moved_ < kSuspect) return std::nullopt;
-  if (!suspicious_) {
+  if (!suspicious_ || somebody_becomes()) {
     suspicious_ = true;
     suspected_ = last_look_ = now;
     looks_in_time_ = 0;

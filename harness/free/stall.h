@@ -39,6 +39,7 @@ class StallWatch {
   enum class Standing : std::uint8_t { kGoesOn, kAtGate, kMeets, kAsleep, kInVain };
 
   std::uint64_t progress() const;
+  bool somebody_becomes() const;
   Standing standing_of(const Slot& slot) const;
   std::int64_t ms_in_call(std::size_t index) const;
   Breach breach(const std::vector<Standing>& standings) const;

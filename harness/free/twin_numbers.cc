@@ -29,8 +29,9 @@ constexpr std::int64_t kTriesForNs = 20'000'000;
 /// What the processes of a trial share; the words are futex words.
 struct Scene {
   std::atomic<std::uint32_t> held, tried, released, got;
-  std::atomic<Outcome> outcome;  // Of the twin's try while the other holds.
-  std::atomic<bool> misused;     // The twin's release was accepted then.
+  std::atomic<std::uint32_t> gave_up;  // The holder waited in vain for the try, and left.
+  std::atomic<Outcome> outcome;        // Of the twin's try while the other holds.
+  std::atomic<bool> misused;           // The twin's release was accepted then.
   Refusal refusal;
   alignas(4096) unsigned char lock[kLockBytes];
 };
@@ -66,7 +67,7 @@ class Trial {
     void* const lock = object_of(lock_, scene_.lock, path_);
     if (!holds(lock_.real.acquire(lock))) return;
     tell(scene_.held);
-    if (!wait_for(scene_.tried, kPatience)) return;
+    if (!wait_for(scene_.tried, kPatience)) return scene_.gave_up.store(1);
     lock_.real.release(lock);
     tell(scene_.released);
   }
@@ -99,6 +100,7 @@ TwinTrial outcome_of(const Scene& scene) {
     return {End::kRefused, refusal};
   }
   if (scene.held.load() == 0) return {End::kUnsure, "the first process did not get the free lock"};
+  if (scene.gave_up.load() != 0) return {End::kUnsure, "the second process came too late"};
   if (scene.tried.load() == 0) return {End::kUnsure, "the second process never came to its try"};
   const Outcome outcome = scene.outcome.load();
   const std::string twins = fmt::format(

@@ -64,6 +64,13 @@ std::string kernel_frames(const std::string& task) {
 
 }  // namespace
 
+bool is_asleep_as(pid_t process, std::string_view name) {
+  const std::string task = fmt::format("/proc/{}", process);
+  const std::string state = state_of(task);
+  if (state.empty() || state == "Z" || state == "X") return true;
+  return state == "S" && first_line(task + "/comm") == name;
+}
+
 bool find_in_locks(std::uint64_t address, const std::uint64_t* objects, std::size_t count,
                    std::size_t lock_bytes, PlaceInLock& place) {
   for (std::size_t i = 0; i < count; ++i) {

@@ -1,8 +1,11 @@
 // Where a worker waits, as the kernel knows it, told in terms of the lock.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "harness/free/arena.h"
 
@@ -12,6 +15,10 @@ namespace hobbs::gang {
 /// kernel: futex_wait_queue < futex_wait < do_futex"; as much of it as /proc tells, or empty.
 /// `lock_bytes`: the size of a lock in memory that all share; 0 if there is none.
 std::string wait_place(const Arena& arena, std::size_t slot, std::size_t lock_bytes);
+
+/// Whether that process has become the program that the kernel calls `name` and now sleeps in it,
+/// or is gone.
+bool is_asleep_as(pid_t process, std::string_view name);
 
 /// In which of `count` locks of `lock_bytes` that begin at `objects` an address lies; false if in
 /// none. Pure.

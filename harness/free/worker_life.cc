@@ -45,6 +45,7 @@ void Worker::attach() {
   slot_->process.store(getpid());
   slot_->thread.store(static_cast<std::int32_t>(syscall(SYS_gettid)));
   slot_->dying.store(0);
+  slot_->becoming.store(0);
 }
 
 void Worker::construct_locks() {
@@ -224,8 +225,11 @@ void Worker::look_at_all() {
   }
 }
 
-/// All have closed the lock.
+/// All have closed the lock, as far as it lets them.
 void Worker::strike_at_rest() {
+  for (std::uint32_t i = 0; i < arena_.workers.load(); ++i) {
+    if (has_open(arena_.slots[i].process.load(), path_of(0))) return;
+  }
   if (assignment_.nemesis == Nemesis::kReplaced) {
     if (replace_file(path_of(0), dice_)) slot_->strikes.fetch_add(1);
   } else if (arena_.round.load() % 2 == 1 && put_hostile(path_of(0), dice_)) {

@@ -53,7 +53,8 @@ void LockFile::open(const Logger& log) {
   if (is_open()) return;
   const int access = mode_ == Mode::kExclusive ? O_WRONLY : O_RDWR;
   const auto open_now = [&] {
-    // O_NONBLOCK: a FIFO in its place is an error, and not a wait for a reader.
+    // O_NONBLOCK, which fasteners does not give: a FIFO in its place is an error, and not a wait
+    // for a reader. (Of a file with somebody's lease on it open() then says so and does not wait.)
     descriptor_ = ::open(path_.c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     return descriptor_ >= 0;
   };
