@@ -20,6 +20,8 @@ using std::chrono::seconds;
 constexpr char kProcess[] = "A";
 constexpr char kNothing[] = "nothing";  // The lock that does nothing.
 constexpr seconds kLocksPatience{20};
+constexpr std::uint64_t kCountMax = 1'000'000'000'000'000;  // Sums of which do not overflow.
+constexpr std::uint64_t kClockMax = INT64_MAX / 2;
 constexpr seconds kAnswerPatience{10};  // Beyond what the agent itself waits.
 constexpr std::chrono::milliseconds kOverheadRound{100};
 
@@ -49,9 +51,23 @@ std::string in_words(const CallReply& reply) {
   return reply.message.empty() ? reply.error : reply.error + ": " + reply.message;
 }
 
+std::uint64_t count_of(const Json& value, std::uint64_t most = kCountMax) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) {
+    throw AgentFault("the agent's result of a round has a count that is none: " +
+                     start_of(value.dump()));
+  }
+  return value.get<std::uint64_t>();
+}
+
+bool is_name(std::string_view kind) {
+  return !kind.empty() && std::all_of(kind.begin(), kind.end(), [](char c) {
+    return c > ' ' && c <= '~' && c != '/' && c != ',' && c != '"' && c != '\'';
+  });
+}
+
 void read_histogram(const Json& pairs, Histogram& into) {
   for (const Json& pair : pairs) {
-    into.record(pair.at(0).get<std::uint64_t>(), pair.at(1).get<std::uint64_t>());
+    into.record(count_of(pair.at(0)), count_of(pair.at(1)));
   }
 }
 
@@ -85,28 +101,31 @@ void read_round(const std::string& json, const Workload& workload, RoundSum& int
     std::int64_t from_ns = INT64_MAX;
     std::int64_t to_ns = INT64_MIN;
     for (const Json& worker : result.at("workers")) {
-      const auto count = [&](const char* what) { return worker.at(what).get<std::uint64_t>(); };
+      const auto count = [&](const char* what) { return count_of(worker.at(what)); };
       into.operations.push_back(static_cast<double>(count("operations")));
       into.exclusive += count("exclusive");
       into.failures += count("failures");
       into.handoffs += count("handoffs");
       into.switches += count("switches");
-      into.cpu_ns += worker.at("cpu_ns").get<std::int64_t>();
-      from_ns = std::min(from_ns, worker.at("from_ns").get<std::int64_t>());
-      to_ns = std::max(to_ns, worker.at("to_ns").get<std::int64_t>());
+      into.cpu_ns += static_cast<std::int64_t>(count("cpu_ns"));
+      const auto clock = [&](const char* what) {
+        return static_cast<std::int64_t>(count_of(worker.at(what), kClockMax));
+      };
+      from_ns = std::min(from_ns, clock("from_ns"));
+      to_ns = std::max(to_ns, clock("to_ns"));
     }
-    into.entries = result.at("entries").get<std::uint64_t>();
+    into.entries = count_of(result.at("entries"));
     into.elapsed_ns = static_cast<double>(to_ns) - static_cast<double>(from_ns);
     read_histogram(result.at("acquire"), into.acquire);
     read_histogram(result.at("response"), into.response);
     read_histogram(result.at("handoff"), into.handoff);
     read_histogram(result.at("bypass"), into.bypass);
   } catch (const Json::exception& error) {
-    throw AgentFault("the agent's result of a round is none: " + json.substr(0, 80));
+    throw AgentFault("the agent's result of a round is none: " + start_of(json));
   }
   if (into.operations.size() != workload.workers() || into.elapsed_ns <= 0 ||
       into.entries > into.exclusive) {
-    throw AgentFault("the agent's result of a round contradicts itself: " + json.substr(0, 80));
+    throw AgentFault("the agent's result of a round contradicts itself: " + start_of(json));
   }
 }
 
@@ -140,8 +159,9 @@ void AgentBench::learn_locks() {
   for (const Json& lock : Json::parse(reply.result_json)) {
     locks_.push_back({lock.at("kind").get<std::string>(),
                       lock.value("refuses", std::map<std::string, std::string>())});
-    if (locks_.back().kind.find_first_of("/,") != std::string::npos) {
-      throw AgentFault("its lock '" + locks_.back().kind + "' has a name that no pattern can have");
+    if (!is_name(locks_.back().kind)) {
+      throw AgentFault("its lock '" + start_of(locks_.back().kind) +
+                       "' has a name that no pattern can have");
     }
   }
   measures_ = std::erase_if(locks_, [](const AgentLock& one) { return one.kind == kNothing; }) != 0;

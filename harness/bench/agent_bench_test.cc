@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -235,6 +236,19 @@ TEST(ReadRound, OtherTextIsTheAgentsFault) {
   for (const std::string& json : bad) {
     *sum = RoundSum();
     EXPECT_THROW(read_round(json, alone, *sum), AgentFault) << json;
+  }
+  // Counts that are none, or too large to be true: no lock is measured by them, nor accused.
+  for (const char* count : {"2.5", "-1", "9223372036854775808", "\"3\"", "null", "[]"}) {
+    for (const char* what : {"\"operations\":3", "\"exclusive\":3", "\"entries\":3",
+                             "\"cpu_ns\":50", "\"to_ns\":400", "[5,2", "[1000,1"}) {
+      std::string json = good;
+      const std::size_t at = json.find(what);
+      ASSERT_NE(at, std::string::npos) << what;
+      const std::size_t number = json.find_last_of(":,[", at + std::strlen(what) - 1) + 1;
+      json.replace(number, at + std::strlen(what) - number, count);
+      *sum = RoundSum();
+      EXPECT_THROW(read_round(json, alone, *sum), AgentFault) << json;
+    }
   }
 }
 

@@ -99,6 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     AboutTheProtocol, LieTest,
     testing::Values(Lie{"garbage", "new L th.Lock()", "sent a line that is no reply"},
+                    Lie{"nests deeply", "new L th.Lock()", "nests too deeply: [[["},
+                    Lie{"no text", "new L th.Lock()", "is no reply: {\"id\": ??"},
                     Lie{"no result", "new L th.Lock()", "sent a line that is no reply"},
                     Lie{"false times", "new L th.Lock()", "times outside of the call"},
                     Lie{"future times", "new L th.Lock()", "times outside of the call"},

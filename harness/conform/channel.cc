@@ -16,8 +16,27 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kLineBytesMax = 1 << 20;
+constexpr std::size_t kBytesShown = 80;
+constexpr int kDepthMax = 100;
 
-std::string start_of(const std::string& line) { return line.substr(0, 80); }
+/// So deep that whatever reads it level by level would need too much of the stack.
+bool nests_deeply(std::string_view json) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && (c == '[' || c == '{')) {
+      if (++depth > kDepthMax) return true;
+    } else if (!quoted && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return false;
+}
 
 std::string head(const char* op, std::uint64_t id, const std::string& thread) {
   return "{\"id\":" + std::to_string(id) + ",\"th\":" + json_quote(thread) + ",\"op\":\"" + op +
@@ -45,6 +64,14 @@ const char* op_of(CaseStep::Kind kind) {
 }
 
 }  // namespace
+
+std::string start_of(std::string_view text) {
+  std::string start(text.substr(0, kBytesShown));
+  for (char& c : start) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return start;
+}
 
 Channel::Channel(int socket) : socket_(socket) {
   ucred peer{};
@@ -95,6 +122,7 @@ void Channel::receive() {
 
 void Channel::read_line(const std::string& line) {
   try {
+    if (nests_deeply(line)) throw std::invalid_argument("it sent a line that nests too deeply");
     const Json json = Json::parse(line);
     if (json.contains("hello")) {
       if (hello_) throw std::invalid_argument("it said hello twice");

@@ -14,6 +14,9 @@
 
 namespace hobbs {
 
+/// The start of what an agent sent, for a message: anything but plain characters as question marks.
+std::string start_of(std::string_view text);
+
 /// What an agent says when it connects.
 struct Hello {
   std::string name;

@@ -81,6 +81,12 @@ class LyingChannel(agent.Channel):
         elif LIE == "garbage":
             self.socket.sendall(b"neither {JSON nor sense\n")
             return
+        elif LIE == "nests deeply":
+            self.socket.sendall(b"[" * 450_000 + b"]" * 450_000 + b"\n")
+            return
+        elif LIE == "no text":
+            self.socket.sendall(b'{"id": \xff\xfe\n')
+            return
         elif LIE == "no result":
             message.pop("r", None)
         elif LIE == "false times":

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 
 #include "harness/explore/file_system.h"
 #include "locks/controlled_platform.h"
@@ -43,9 +44,18 @@ class Machine : public controlled::Machine {
   /// Whether `process` runs. Asked by kill(pid, 0).
   virtual bool process_runs(std::uint32_t process);
 
+  /// Calls of malloc(), calloc(), realloc() and free() under this machine so far.
+  std::uint64_t heap_calls() const { return heap_calls_; }
+  void note_heap_call() { ++heap_calls_; }
+  /// Whether they are noted: not under a sanitizer, nor where the program has its own allocator.
+  bool sees_heap_calls();
+
   /// A non-atomic access to word `word` of the data that lock `lock` guards: what two workers may
   /// only do one after the other, with happens-before between them.
   virtual void plain(unsigned lock, unsigned word, bool write, Site site) = 0;
+
+ private:
+  std::uint64_t heap_calls_ = 0;
 };
 
 /// The machine that this thread's controlled operations go to; null outside an execution.
@@ -66,6 +76,14 @@ class MachineScope {
   }
   Machine* before_;
 };
+
+inline bool Machine::sees_heap_calls() {
+  const MachineScope scope(*this);
+  const std::uint64_t before = heap_calls_;
+  void* volatile block = std::malloc(1);
+  std::free(block);
+  return heap_calls_ == before + 2;
+}
 
 /// What a read-modify-write leaves in a cell of `size` bytes.
 constexpr std::uint64_t apply(ReadModifyWrite operation, std::uint64_t old, std::uint64_t operand,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <thread>
@@ -95,13 +96,14 @@ class BatonWorker {
  private:
   void run_program() {
     void* const lock = reinterpret_cast<void*>(world_.image().object());
+    int depth = 0;  // Of a lock that its holder may take again.
     for (const hobbs::Step& step : world_.program().workers[static_cast<std::size_t>(index_)]) {
       if (step.verb == Verb::kRelease) {
-        releasing_ = true;
+        releasing_ = depth == 1;
         world_.lock().real.release(lock);
         let_go();
-      } else {
-        world_.lock().real.acquire(lock);
+        if (depth > 0) --depth;
+      } else if (holds(world_.lock().real.acquire(lock)) && depth++ == 0) {
         if (arena_.holder.exchange(index_ + 1) != 0) arena_.broken.store(true);
       }
     }
@@ -121,7 +123,8 @@ class BatonWorker {
     note(site);
     if (!is_syscall) return;
     registers.rax = static_cast<std::uint64_t>(system_call(registers));
-    note(registers.rax);
+    // Whoever is woken before the kernel has put it to sleep is told so, and not that it was woken.
+    note(registers.rax == static_cast<std::uint64_t>(-EAGAIN) ? 0 : registers.rax);
   }
 
   void note(std::uint64_t what) {
@@ -234,9 +237,12 @@ class BatonWorker {
 };
 
 /// Where the model stops in the lock's code; or why breakpoints cannot stand there.
-std::vector<Site> sites_of(World& world, std::string& refusal) {
+std::vector<Site> sites_of(World& world, std::int64_t deadline_ns, std::string& refusal) {
   Graph graph(world);
-  if (graph.explore(world.initial(), {}) == Graph::End::kUnknown) {
+  SearchLimits limits;
+  limits.deadline_ns = deadline_ns;
+  const Graph::End end = graph.explore(world.initial(), limits);
+  if (end == Graph::End::kUnknown || end == Graph::End::kLimit) {
     refusal = graph.summary();
     return {};
   }
@@ -277,7 +283,7 @@ void tell(const Arena& arena, BatonReport& report) {
   report.traps = arena.traps.load();
   report.fingerprint = arena.fingerprint;
   report.divergences = arena.search.divergences();
-  report.complete = arena.finished.load() && !arena.broken.load();
+  report.complete = arena.finished.load() && !arena.broken.load() && report.divergences == 0;
   if (arena.stalled.load()) report.finding = "those that are not done sleep for ever";
   if (arena.broken.load()) report.finding = "two workers held the lock at once";
   if (arena.endless.load()) report.refusal = "a schedule without end";
@@ -298,7 +304,11 @@ bool is_plain(const Program& program) {
 BatonReport run_all_schedules(World& world, int preemptions, std::int64_t deadline_ns,
                               Breakpoints::Kind kind) {
   BatonReport report;
-  const std::vector<Site> sites = sites_of(world, report.refusal);
+  if (const Claims& claims = world.lock().claims; claims.semaphore && claims.permits > 1) {
+    report.refusal = "more than one may hold it";
+    return report;
+  }
+  const std::vector<Site> sites = sites_of(world, deadline_ns, report.refusal);
   report.sites = sites.size();
   if (!report.refusal.empty()) return report;
   void* const at =

@@ -46,7 +46,8 @@ LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology to
       program_(program),
       topology_(topology),
       fibres_(2),
-      pristine_image_(thread_image_.bytes()) {
+      pristine_image_(thread_image_.bytes()),
+      sees_heap_calls_(Machine::sees_heap_calls()) {
   stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
   bytes_.resize(stride_ + kArenaAlignment);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
@@ -115,9 +116,11 @@ void LoneWorker::run() {
   }
   const MachineScope scope(*this);
   thread_image_.save(pristine_image_.data());
+  const std::uint64_t heap_calls_before = heap_calls();
   fibres_->continue_alike(kFibre);
   dirty_ = std::memcmp(arena_, snapshot_.data(), snapshot_.size()) != 0;
   if (dirty_ && !spoilt_) note_plain_data();
+  if (heap_calls() != heap_calls_before && refusal_.empty()) refusal_ = "it allocates memory";
   if (thread_image_.differs(pristine_image_.data())) {
     thread_image_.restore(pristine_image_.data());
     refusal_ = "it keeps data in thread-local variables";
@@ -153,6 +156,7 @@ bool LoneWorker::take_image(Image& image, std::vector<std::byte>& bytes) const {
 #ifdef HOBBS_FIBRES_TELL_SANITIZER
   return false;
 #endif
+  if (!sees_heap_calls_) return false;
   const Fibres::Live live = fibres_->live(kFibre);
   const auto* holds = reinterpret_cast<const std::byte*>(progress_.hold.data());
   image.context = fibres_->context(kFibre);

@@ -62,7 +62,8 @@ class LoneWorker final : private Machine {
     std::int64_t deadline_ns = 0;
   };
   /// Takes an image of the worker, which asks, and puts its bytes at the end of `bytes`. False if
-  /// none can be had: then the worker must be led to where it was.
+  /// none can be had: then the worker must be led to where it was. (A worker that uses the heap is
+  /// refused: its blocks would not go back with it.)
   bool take_image(Image& image, std::vector<std::byte>& bytes) const;
   /// Worker `w` asks `request` again, as it did when the image was taken. There are no marks then.
   void restore(int w, const Request& request, const Image& image,
@@ -162,6 +163,7 @@ class LoneWorker final : private Machine {
   LeasedFibres fibres_;
   ThreadImage thread_image_;
   std::vector<std::byte> pristine_image_;
+  const bool sees_heap_calls_;
   std::vector<std::byte> bytes_;  // Owns the arena.
   std::byte* arena_ = nullptr;
   std::size_t stride_ = 0;

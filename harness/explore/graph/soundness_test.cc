@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "harness/explore/graph/worker_behaviour.h"
 #include "harness/explore/random_walk.h"
 #include "locks/mutants/gallery.h"
+#include "locks/spec_of.h"
 
 namespace hobbs::explore::graph {
 namespace {
@@ -259,6 +261,33 @@ TEST(Soundness, ComingBackByImagesIsComingBackByAnswers) {
       EXPECT_EQ(met(lock, program, SIZE_MAX), by_answers) << lock.name << to_text(program);
       EXPECT_EQ(met(lock, program, kFew), by_answers) << lock.name << to_text(program);
     }
+  }
+}
+
+/// Counts its looks in a block of its own.
+template <class P>
+struct Allocating {
+  typename P::template atomic<std::uint32_t> word{0};
+  void lock() {
+    const auto looks = std::make_unique<std::uint32_t>(0);
+    std::uint32_t* volatile escaped = looks.get();
+    while (word.exchange(1, std::memory_order_acquire) != 0) {
+      ++*escaped;
+      P::pause();
+    }
+  }
+  void unlock() { word.store(0, std::memory_order_release); }
+};
+
+TEST(Soundness, WhoUsesTheHeapIsRefused) {
+  const LockSpec lock = spec_of<Allocating>("allocating");
+  const Program program = parse_program("lock unlock | lock unlock").program;
+  for (int i = 0; i < 3; ++i) {  // A block that is freed twice need not be noticed at once.
+    WorkerBehaviour behaviour(lock, program, Topology::kFork);
+    Explorer(behaviour, Model::kC11, {}).run([&](const Graph&, Ending) {
+      return behaviour.refusal().empty();
+    });
+    EXPECT_EQ(behaviour.refusal(), "it allocates memory");
   }
 }
 
