@@ -96,6 +96,25 @@ Searched search_within(Explorer& explorer, Bounds bounds, int bound, double most
   return searched;
 }
 
+/// All executions, again and again; `known`: the workers from search to search.
+void print_exhausted(const Case& test, MemoryModel model, Explorer& explorer,
+                     graph::KnownWorkers* known, double cell_s) {
+  graph::Exhausted all;
+  int times = 0;
+  const double start = processor_s();
+  double now = start;
+  for (; now - start < cell_s; now = processor_s(), ++times) {
+    all = graph::exhaust(test.lock, test.program, model, Topology::kFork, explorer,
+                         Clock::now() + std::chrono::minutes(1), known);
+  }
+  const double each_s = (now - start) / times;
+  if (known == nullptr) {
+    std::printf(" %7llu%s in", static_cast<unsigned long long>(all.executions),
+                all.complete ? " " : "+");
+  }
+  std::printf(" %7.3f %6.2f us", 1e3 * each_s, 1e6 * each_s / static_cast<double>(all.executions));
+}
+
 void measure(const Case& test, MemoryModel model, const char* model_name, double cell_s) {
   const auto explorer = Explorer::create(test.lock, model, Topology::kFork);
   if (!explorer->load(test.program).empty()) std::abort();
@@ -109,19 +128,10 @@ void measure(const Case& test, MemoryModel model, const char* model_name, double
     std::printf(" %7llu%s in %8.2f", static_cast<unsigned long long>(all.executions),
                 all.all ? " " : "+", 1e3 * all.s);
   }
-  const auto search = [&] {
-    return graph::exhaust(test.lock, test.program, model, Topology::kFork, *explorer,
-                          Clock::now() + std::chrono::minutes(1));
-  };
-  graph::Exhausted all;
-  int times = 0;
-  const double start = processor_s();
-  double now = start;
-  for (; now - start < cell_s; now = processor_s(), ++times) all = search();
-  const double each_s = (now - start) / times;
-  std::printf(" %7llu%s in %9.3f %8.2f us\n", static_cast<unsigned long long>(all.executions),
-              all.complete ? " " : "+", 1e3 * each_s,
-              1e6 * each_s / static_cast<double>(all.executions));
+  print_exhausted(test, model, *explorer, nullptr, cell_s);
+  graph::KnownWorkers known;
+  print_exhausted(test, model, *explorer, &known, cell_s);
+  std::printf("\n");
 }
 
 int bench(double cell_s) {
@@ -131,12 +141,16 @@ int bench(double cell_s) {
       {"c mcs 2x2", spec_of<McsLock>("mcs"), plain_program(2, 2)},
       {"ttas 5x1", spec_of<TestAndTestAndSetLock>("ttas"), plain_program(5, 1)},
   };
-  std::printf("executions a second; executions and ms; executions, ms, and what one takes\n%-19s",
-              "");
+  std::printf(
+      "executions a second; executions and ms; all executions, ms, and what one takes, by a search "
+      "that must find out how the workers behave, and by one that knows it from the search of the "
+      "same program under another model\n%-19s",
+      "");
   for (const DrawnStrategy& drawn : drawn_strategies()) {
     std::printf(" %7.*s/s", static_cast<int>(drawn.name.size()), drawn.name.data());
   }
-  std::printf(" %9s %20s %20s %21s\n", "2 threads", "<= 2 preemptions", "<= 2 delays", "all");
+  std::printf(" %9s %20s %20s %29s %17s\n", "2 threads", "<= 2 preemptions", "<= 2 delays",
+              "all, at first", "then");
   for (const Case& test : cases) {
     measure(test, MemoryModel::kSc, "sc", cell_s);
     measure(test, MemoryModel::kTso, "tso", cell_s);

@@ -25,16 +25,16 @@ namespace hobbs::explore {
 /// How an execution ended.
 struct Ending {
   enum class Kind : std::uint8_t {
-    kDone,     // All workers came to their end; nothing was wrong.
-    kBroken,   // A rule broke: see `broken`.
-    kStuck,    // Nothing moves, and the specification allows that (a reader behind a waiting
-               // writer): nothing learnt.
-    kLimit,    // Too many steps.
+    kDone,       // All workers came to their end; nothing was wrong.
+    kBroken,     // A rule broke: see `broken`.
+    kStuck,      // Nothing moves, and the specification allows that (a reader behind a waiting
+                 // writer): nothing learnt.
+    kLimit,      // Too many steps.
     kUnsettled,  // A worker looked again and again in ever new states: whether that would have
                  // ended is not known. See `broken.text`.
-    kVoid,     // The lock turned out to use thread-local variables: nothing of this execution
-               // counts, and from the next on each worker has its own.
-    kRefused,  // The lock does what cannot be modelled: see `broken.text`.
+    kVoid,       // The lock turned out to use thread-local variables: nothing of this execution
+                 // counts, and from the next on each worker has its own.
+    kRefused,    // The lock does what cannot be modelled: see `broken.text`.
   };
   Kind kind = Kind::kDone;
   Broken broken;
@@ -43,22 +43,42 @@ struct Ending {
 /// One thing that happened, for the story of a finding.
 struct Event {
   enum class Kind : std::uint8_t {
-    kLoad, kStore, kUpdate, kFailedUpdate, kFence, kFutexWait, kFutexReturn, kFutexWake, kPause,
-    kAsk, kFileCall, kCall, kReturn, kWork, kDrain, kTime, kSpurious, kDeath, kFork, kMeet, kDestroy, kEnd,
+    kLoad,
+    kStore,
+    kUpdate,
+    kFailedUpdate,
+    kFence,
+    kFutexWait,
+    kFutexReturn,
+    kFutexWake,
+    kPause,
+    kAsk,
+    kFileCall,
+    kCall,
+    kReturn,
+    kWork,
+    kDrain,
+    kTime,
+    kSpurious,
+    kDeath,
+    kFork,
+    kMeet,
+    kDestroy,
+    kEnd,
   };
   Kind kind = Kind::kLoad;
-  std::int8_t worker = -1;            // -1: the environment.
+  std::int8_t worker = -1;  // -1: the environment.
   std::int16_t word = -1;
   std::memory_order order = std::memory_order_relaxed;
-  int back = 0;                       // Values back from the newest.
+  int back = 0;  // Values back from the newest.
   std::uint64_t before = 0, after = 0;
-  std::uint64_t newest = 0;           // Where `back` is not 0.
+  std::uint64_t newest = 0;  // Where `back` is not 0.
   std::int64_t now_ns = 0;
   const char* file = "";
   std::uint32_t line = 0;
-  Step step = {};                     // kCall, kReturn.
+  Step step = {};  // kCall, kReturn.
   Outcome outcome = Outcome::kAcquired;
-  const char* call = "";              // kFileCall.
+  const char* call = "";  // kFileCall.
 };
 
 class Explorer {

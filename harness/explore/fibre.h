@@ -85,7 +85,8 @@ class Fibres {
     const Fibre& fibre = at(index);
     auto* const end = static_cast<std::byte*>(fibre.context.stack_pointer);
     const auto room = static_cast<std::size_t>(end - fibre.bottom);
-    const std::size_t bytes = room < kGapBytes ? room : kGapBytes;
+    std::size_t bytes = room < kGapBytes ? room : kGapBytes;
+    asm("" : "+r"(bytes));  // Unknown to the compiler: the library's memset() is the faster one.
     std::memset(end - bytes, 0, bytes);
     const Turn turn = turn_to(index);
     jump_bare(*turn.from, *turn.to);

@@ -4,7 +4,6 @@
 #include <ctime>
 
 #include "harness/explore/bounded_search.h"
-#include "harness/explore/graph/exhaust.h"
 #include "harness/explore/random_walk.h"
 #include "harness/explore/strategies.h"
 #include "harness/glob.h"
@@ -408,8 +407,9 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
     job.exhaustible = false;
     return false;
   }
-  graph::Exhausted found = graph::exhaust(lock_, job.program->program, job.model,
-                                          job.program->topology, explorer, until);
+  graph::Exhausted found =
+      graph::exhaust(lock_, job.program->program, job.model, job.program->topology, explorer, until,
+                     &known_workers_[job.program]);
   job.exhausted = found.complete;
   job.exhaustible = found.timed_out;
   job.sleeps = found.sleeps;

@@ -11,6 +11,7 @@
 
 #include "harness/driver.h"
 #include "harness/explore/bounded_search.h"
+#include "harness/explore/graph/exhaust.h"
 #include "harness/explore/hunt.h"
 #include "scenarios/suites/controlled_programs.h"
 
@@ -88,13 +89,14 @@ class Plan {
   std::vector<MemoryModel> models_;
   std::vector<ControlledProgram> programs_;
   std::vector<Job> jobs_;
-  std::vector<Program> small_;  // All small programs: each gets a few executions at a time ...
+  std::vector<Program> small_;      // All small programs: each gets a few executions at a time ...
   std::size_t small_next_ = 0;      // ... from this one on, ...
   std::uint64_t small_passes_ = 0;  // ... so often before.
   bool draws_ = false;              // More programs at random, ...
   std::uint64_t drawn_ = 0;         // ... so many up to now.
   std::uint32_t walked_ = 0;        // How often any of both were walked.
   std::map<std::pair<MemoryModel, Topology>, std::unique_ptr<Explorer>> explorers_;
+  std::map<const ControlledProgram*, graph::KnownWorkers> known_workers_;
   PlanOutcome outcome_;
   std::uint64_t seed_;
 };

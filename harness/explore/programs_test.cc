@@ -190,7 +190,8 @@ TEST(Programs, AreNoneThatCannotBeRun) {
     for (const bool reentrant : {lock.claims.reentrant, true}) {
       lock.claims.reentrant = reentrant;
       for (const ControlledProgram& one : controlled_programs(lock)) {
-        const auto explorer = explore::Explorer::create(lock, explore::MemoryModel::kSc, one.topology);
+        const auto explorer =
+            explore::Explorer::create(lock, explore::MemoryModel::kSc, one.topology);
         EXPECT_EQ(explorer->load(one.program), "")
             << lock.name << ", " << one.family << ": " << to_text(one.program);
       }

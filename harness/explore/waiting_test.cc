@@ -251,9 +251,10 @@ TEST(Fences, OfThePlatformAreSeen) {
   expect_caught(spec_of<HalfFenced>("half_fenced"), "MM-1");
 }
 
-/// A writer who has slept marks the lock, since others may sleep yet, and a downgrade keeps the mark:
-/// readers who come then wait until the reader has gone, although no writer waits. Late, as in Rust's
-/// RwLock and PostgreSQL's LWLock, and not forgotten, unless the last reader does not `kTell`.
+/// A writer who has slept marks the lock, since others may sleep yet, and a downgrade keeps the
+/// mark: readers who come then wait until the reader has gone, although no writer waits. Late, as
+/// in Rust's RwLock and PostgreSQL's LWLock, and not forgotten, unless the last reader does not
+/// `kTell`.
 template <class P, bool kTell>
 class KeepsTheMark {
  public:

@@ -68,7 +68,7 @@ struct Request {
 /// The automaton. Subclasses say what follows an edge that has not been taken yet.
 class Behaviour {
  public:
-  static constexpr std::size_t kUsualNodes = 64;
+  static constexpr std::size_t kUsualNodes = 128;
   virtual ~Behaviour() = default;
 
   int threads() const { return static_cast<int>(roots_.size()); }

@@ -20,7 +20,7 @@ class Clock {
 
  private:
   using Lanes = std::int16_t __attribute__((vector_size(2 * kMaxThreads)));
-  Lanes lanes_ = {};
+  Lanes lanes_;  // Clock{} has zeros.
 };
 
 }  // namespace hobbs::explore::graph

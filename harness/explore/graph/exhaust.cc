@@ -13,6 +13,7 @@ namespace {
 constexpr int kMostUndecided = 32;       // Suspicions that could not be made to happen.
 constexpr int kMostFailedReplays = 200;  // Of unsuspicious executions.
 constexpr std::uint64_t kHuntExecutions = 20'000;
+constexpr std::size_t kMostNodesKept = 2'000;  // From search to search: about a megabyte.
 constexpr std::uint64_t kHuntSeed = 0x5eed;
 
 Model model_of(MemoryModel model) {
@@ -28,12 +29,12 @@ Model model_of(MemoryModel model) {
 class Exhaustion {
  public:
   Exhaustion(const LockSpec& lock, const Program& program, MemoryModel model, Topology topology,
-             hobbs::explore::Explorer& explorer)
+             hobbs::explore::Explorer& explorer, WorkerBehaviour& behaviour)
       : program_(program),
         model_(model),
         topology_(topology),
         explorer_(explorer),
-        behaviour_(lock, program, topology),
+        behaviour_(behaviour),
         judge_(lock, behaviour_, model_of(model)) {}
 
   Exhausted run(std::chrono::steady_clock::time_point until) {
@@ -150,7 +151,7 @@ class Exhaustion {
   const MemoryModel model_;
   const Topology topology_;
   hobbs::explore::Explorer& explorer_;
-  WorkerBehaviour behaviour_;
+  WorkerBehaviour& behaviour_;
   GraphJudge judge_;
   Exhausted found_;
   int undecided_ = 0;
@@ -163,14 +164,28 @@ class Exhaustion {
 
 }  // namespace
 
+KnownWorkers::KnownWorkers() = default;
+KnownWorkers::~KnownWorkers() = default;
+KnownWorkers::KnownWorkers(KnownWorkers&&) noexcept = default;
+KnownWorkers& KnownWorkers::operator=(KnownWorkers&&) noexcept = default;
+
 Exhausted exhaust(const LockSpec& lock, const Program& program, MemoryModel model,
                   Topology topology, hobbs::explore::Explorer& explorer,
-                  std::chrono::steady_clock::time_point until) {
+                  std::chrono::steady_clock::time_point until, KnownWorkers* known) {
   Exhausted found;
   found.why_not = LoneWorker::unfit(lock, program);
   if (found.why_not.empty() && program.repeat > 4) found.why_not = "it repeats too often";
   if (!found.why_not.empty()) return found;
-  return Exhaustion(lock, program, model, topology, explorer).run(until);
+  KnownWorkers unknown;
+  std::unique_ptr<WorkerBehaviour>& workers = (known != nullptr ? known : &unknown)->behaviour_;
+  const bool met_before = workers != nullptr;
+  if (!met_before) workers = std::make_unique<WorkerBehaviour>(lock, program, topology);
+  found = Exhaustion(lock, program, model, topology, explorer, *workers).run(until);
+  const bool refused = !workers->refusal().empty();
+  if (refused || workers->size() > kMostNodesKept) workers = nullptr;
+  // They may have been refused for ways that they take under the other models alone.
+  if (!refused || !met_before || found.caught) return found;
+  return exhaust(lock, program, model, topology, explorer, until, known);
 }
 
 }  // namespace hobbs::explore::graph

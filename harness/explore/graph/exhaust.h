@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -23,10 +24,30 @@ struct Exhausted {
   std::optional<Catch> caught;
 };
 
+class WorkerBehaviour;
+
+/// How the workers of one program behave, as far as searches of it have found out: what the next
+/// search of the same program and topology, under another model, need not find out anew. The lock
+/// and the program must outlive it; it belongs to one thread.
+class KnownWorkers {
+ public:
+  KnownWorkers();
+  ~KnownWorkers();
+  KnownWorkers(KnownWorkers&&) noexcept;
+  KnownWorkers& operator=(KnownWorkers&&) noexcept;
+
+ private:
+  friend Exhausted exhaust(const LockSpec&, const Program&, MemoryModel, Topology,
+                           hobbs::explore::Explorer&, std::chrono::steady_clock::time_point,
+                           KnownWorkers*);
+  std::unique_ptr<WorkerBehaviour> behaviour_;  // Null: nothing yet.
+};
+
 /// Searches until the end, the first broken rule, or `until`. `explorer` must have loaded `program`
-/// under the same model and topology: a suspicion counts only once it has happened there.
+/// under the same model and topology: a suspicion counts only once it has happened there. `known`:
+/// of earlier searches, and kept for later ones; it changes nothing but the time.
 Exhausted exhaust(const LockSpec& lock, const Program& program, MemoryModel model,
                   Topology topology, hobbs::explore::Explorer& explorer,
-                  std::chrono::steady_clock::time_point until);
+                  std::chrono::steady_clock::time_point until, KnownWorkers* known = nullptr);
 
 }  // namespace hobbs::explore::graph

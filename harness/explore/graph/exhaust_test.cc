@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "locks/mutants/gallery.h"
 #include "scenarios/suites/controlled_programs.h"
@@ -15,11 +16,12 @@ namespace {
 constexpr std::chrono::milliseconds kTime{30};
 constexpr MemoryModel kModels[] = {MemoryModel::kSc, MemoryModel::kTso, MemoryModel::kC11};
 
-Exhausted search(const LockSpec& lock, const ControlledProgram& program, MemoryModel model) {
+Exhausted search(const LockSpec& lock, const ControlledProgram& program, MemoryModel model,
+                 KnownWorkers* known = nullptr) {
   const auto explorer = hobbs::explore::Explorer::create(lock, model, program.topology);
   if (!explorer->load(program.program).empty()) return {};
   return exhaust(lock, program.program, model, program.topology, *explorer,
-                 std::chrono::steady_clock::now() + kTime);
+                 std::chrono::steady_clock::now() + kTime, known);
 }
 
 class Gallery : public testing::TestWithParam<mutants::Mutant> {};
@@ -72,14 +74,42 @@ TEST_P(Reference, IsAccusedOfNothing) {
   for (const ControlledProgram& program : controlled_programs(lock)) {
     if (program.program.workers.size() > 3 || program.program.repeat > 2) continue;
     if (program.relocks) continue;  // Not every lock has a contract for it.
+    KnownWorkers known;
     for (const MemoryModel model : kModels) {
-      const Exhausted found = search(lock, program, model);
+      const Exhausted found = search(lock, program, model, &known);
       EXPECT_FALSE(found.caught) << found.caught->broken.rule << ": " << found.caught->broken.text
                                  << " in " << to_text(program.program);
       EXPECT_EQ(found.why_not.find("not found out"), std::string::npos)
           << found.why_not << " in " << to_text(program.program);
     }
   }
+}
+
+/// Whether two searches that came to their end met the same.
+void expect_same(const Exhausted& a, const Exhausted& b, const Program& program) {
+  ASSERT_EQ(a.caught.has_value(), b.caught.has_value()) << to_text(program);
+  if (a.timed_out || b.timed_out) return;
+  EXPECT_EQ(a.complete, b.complete) << a.why_not << "; " << b.why_not << " in " << to_text(program);
+  if (!a.complete || !b.complete) return;
+  EXPECT_EQ(a.executions, b.executions) << to_text(program);
+  EXPECT_EQ(a.blocked, b.blocked) << to_text(program);
+}
+
+TEST_P(Reference, IsJudgedAlikeByWhoKnowsItsWorkers) {
+  const LockSpec& lock = GetParam();
+  if (!lock.controlled.available() || lock.home == Home::kPath) return;
+  int complete = 0;
+  for (const ControlledProgram& program : controlled_programs(lock)) {
+    if (program.program.workers.size() > 2 || program.program.repeat > 2) continue;
+    KnownWorkers known;
+    for (const MemoryModel model : kModels) {
+      const Exhausted as_known = search(lock, program, model, &known);
+      const Exhausted as_new = search(lock, program, model);
+      expect_same(as_known, as_new, program.program);
+      complete += as_known.complete ? 1 : 0;
+    }
+  }
+  std::printf("%s: %d searches complete\n", lock.name.c_str(), complete);
 }
 
 INSTANTIATE_TEST_SUITE_P(Exhaust, Reference, testing::ValuesIn(reference_catalog()),

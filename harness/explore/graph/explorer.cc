@@ -1,5 +1,7 @@
 #include "harness/explore/graph/explorer.h"
 
+#include <array>
+
 namespace hobbs::explore::graph {
 
 Explorer::Explorer(Behaviour& behaviour, Model model, const Bounds& bounds)
@@ -66,34 +68,40 @@ bool Explorer::is_reluctant(Place at) {
   return awaits(behaviour_.settle(behaviour_.next(at.node, newest)));
 }
 
+Explorer::Move Explorer::move_of(int thread, Place at) {
+  const Next next = next_of(behaviour_, graph(), thread, at, bounds_.spurious);
+  return {thread, at, next};
+}
+
 /// The worker to move: one in the middle of a request, else the first that will not wait, else the
-/// first that can move at all, else -1.
-int Explorer::schedule() {
+/// first that can move at all, else none.
+Explorer::Move Explorer::schedule() {
   const Graph& g = graph();
-  int willing = -1;
-  int reluctant = -1;
+  std::array<Place, kMaxThreads> places;
   for (int t = 0; t < g.threads(); ++t) {
-    Place at = place_of(behaviour_, g, t);
-    const Next next = next_of(behaviour_, g, t, at, bounds_.spurious);
-    if (next == Next::kNothing) continue;
-    if (next == Next::kSleep) {
-      if (willing < 0 && waker(g, t) != kNone) willing = t;
-    } else if (at.step > 0) {
-      return t;
-    } else if (willing < 0) {
-      if (!is_reluctant(at)) {
-        willing = t;
-      } else if (reluctant < 0) {
-        reluctant = t;
-      }
+    Place& at = places[static_cast<std::size_t>(t)] = place_of(behaviour_, g, t);
+    if (at.step == 0) continue;
+    const Move move = move_of(t, at);
+    if (move.next != Next::kNothing && move.next != Next::kSleep) return move;
+  }
+  Move reluctant;
+  for (int t = 0; t < g.threads(); ++t) {
+    const Move move = move_of(t, places[static_cast<std::size_t>(t)]);
+    if (move.next == Next::kNothing) continue;
+    if (move.next == Next::kSleep) {
+      if (waker(g, t) != kNone) return move;
+    } else if (!is_reluctant(move.at)) {
+      return move;
+    } else if (reluctant.thread < 0) {
+      reluctant = move;
     }
   }
-  return willing >= 0 ? willing : reluctant;
+  return reluctant;
 }
 
 Explorer::Step Explorer::forward() {
   Graph& g = graph();
-  const int thread = schedule();
+  const auto [thread, at, next] = schedule();
   if (thread < 0) {
     ended_ = ending_of(behaviour_, g, bounds_.spurious);
     return Step::kEnd;
@@ -103,8 +111,7 @@ Explorer::Step Explorer::forward() {
     return Step::kDead;
   }
   add_locations();
-  Place at = place_of(behaviour_, g, thread);
-  switch (next_of(behaviour_, g, thread, at, bounds_.spurious)) {
+  switch (next) {
     case Next::kRead: return add_read(thread, at);
     case Next::kWrite: return add_write(thread, at, true);
     case Next::kFence: {

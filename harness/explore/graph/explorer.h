@@ -75,8 +75,16 @@ class Explorer {
     graph().set_next(event, behaviour_.settle(behaviour_.next(graph()[event].node, value)));
   }
 
+  /// A worker that can move, and how.
+  struct Move {
+    int thread = -1;
+    Place at{};
+    Next next = Next::kNothing;
+  };
+
   void add_locations();
-  int schedule();
+  Move schedule();
+  Move move_of(int thread, Place at);
   bool is_reluctant(Place at);
   Step forward();
   Step add_read(int thread, Place at);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "harness/explore/graph/behaviour.h"
@@ -32,27 +33,27 @@ enum Flag : std::uint8_t {
 };
 
 struct Event {
-  Kind kind = Kind::kFence;
-  std::uint8_t flags = 0;
-  std::uint8_t thread = 0;
-  std::uint8_t location = 0;
-  std::uint8_t step = 0;    // Which part of its request this is, from 0.
-  Index position = 0;       // In its thread, from 0.
-  Index prior = kNone;      // The event before it in its thread.
-  Index source = kNone;     // kRead: what it reads from. kResume: the wake.
-  Index reader = kNone;     // kWrite: the first of its readers ...
-  Index sibling = kNone;    // ... and kRead: the next reader of the same write.
-  Index older = kNone;      // kWrite: its neighbours in modification order;
-  Index newer = kNone;      // kPlain*: `older` is the access of the location before it.
-  Index rank = 0;           // kWrite: place in modification order; the initial write has 0.
-  Node node = kNoNode;      // The request that it belongs to ...
-  Node next = kNoNode;      // ... and the one after, if this event completes its request.
-  std::uint64_t value = 0;  // Read, written or chosen.
-  Clock causes;             // All that it depends on, itself included: (po + rf)*.
-  Clock before;             // All that happens before it, itself included.
-  Clock released;           // kWrite: what an acquire that reads from it synchronizes with.
-  Clock acquirable;         // What an acquire fence after it would synchronize with.
-  Clock fenced;             // What the last release fence before it has released.
+  Kind kind;
+  std::uint8_t flags;
+  std::uint8_t thread;
+  std::uint8_t location;
+  std::uint8_t step;    // Which part of its request this is, from 0.
+  Index position;       // In its thread, from 0.
+  Index prior;          // The event before it in its thread, or kNone.
+  Index source;         // kRead: what it reads from. kResume: the wake. kNone: nothing yet.
+  Index reader;         // kWrite: the first of its readers ...
+  Index sibling;        // ... and kRead: the next reader of the same write.
+  Index older;          // kWrite: its neighbours in modification order;
+  Index newer;          // kPlain*: `older` is the access of the location before it.
+  Index rank;           // kWrite: place in modification order; the initial write has 0.
+  Node node;            // The request that it belongs to ...
+  Node next;            // ... and the one after, if this event completes its request, or kNoNode.
+  std::uint64_t value;  // Read, written or chosen.
+  Clock causes;         // All that it depends on, itself included: (po + rf)*.
+  Clock before;         // All that happens before it, itself included.
+  Clock released;       // kWrite: what an acquire that reads from it synchronizes with.
+  Clock acquirable;     // What an acquire fence after it would synchronize with.
+  Clock fenced;         // What the last release fence before it has released.
 
   bool is(Flag flag) const { return (flags & flag) != 0; }
   bool is_read() const { return kind == Kind::kRead; }
@@ -127,17 +128,17 @@ class Graph {
   const Event& at(Index event) const { return events_[static_cast<std::size_t>(event)]; }
   Location& location_at(int at) { return locations_[static_cast<std::size_t>(at)]; }
   void make_room(int events) {
-    if (events_.size() < static_cast<std::size_t>(events)) {
-      events_.resize(2 * static_cast<std::size_t>(events) + 30);
-    }
+    if (room_ < events) grow(events);
   }
+  void grow(int events);
   void link_reader(Index read, Index source);
   void unlink_reader(Index read);
   void unlink_write(Index write);
   void remove_last();
   void start_clocks(Event& event) const;
 
-  std::vector<Event> events_;
+  std::unique_ptr<Event[]> events_;  // Of which the first size_ are there.
+  int room_ = 0;
   std::vector<Location> locations_;
   Index last_[kMaxThreads] = {};
   int size_ = 0;

@@ -145,6 +145,9 @@ void LoneWorker::note_plain_data() {
 
 std::uint64_t LoneWorker::fingerprint() const {
   std::uint64_t hash = fibres_->fingerprint(kFibre);
+  for (const std::int64_t time_ns : {now_ns_, deadline_ns_}) {
+    hash = (hash ^ static_cast<std::uint64_t>(time_ns)) * 0xff51afd7ed558ccdull;
+  }
   for (std::size_t i = 0; dirty_ && i < snapshot_.size(); ++i) {
     if (arena_[i] == snapshot_[i]) continue;
     hash = (hash ^ (i << 8 | std::to_integer<std::uint64_t>(arena_[i]))) * 0xff51afd7ed558ccdull;
@@ -203,7 +206,8 @@ bool LoneWorker::is(const Image& image, const std::vector<std::byte>& bytes) con
   const Fibres::Live live = fibres_->live(kFibre);
   const FibreContext& context = fibres_->context(kFibre);
   if (context.stack_pointer != image.context.stack_pointer ||
-      context.instruction != image.context.instruction || dirty_ != image.has_arena) {
+      context.instruction != image.context.instruction || dirty_ != image.has_arena ||
+      now_ns_ != image.now_ns || deadline_ns_ != image.deadline_ns) {
     return false;
   }
   const std::byte* const stack = bytes.data() + image.begin;

@@ -1,6 +1,7 @@
 #include "harness/explore/graph/request_steps.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 namespace hobbs::explore::graph {
@@ -94,41 +95,47 @@ int alternatives(const Graph& graph, int thread, const Request& request, int ste
   return 1 + (request.may_time_out ? 1 : 0) + (used < spurious ? 2 : 0);
 }
 
+namespace {
+
+Next next_of_wake(const Graph& graph, int thread, const Request& request, Place& at, int spurious) {
+  if (at.step == 0) return Next::kRead;
+  if (at.step == 1 && alternatives(graph, thread, request, 1, spurious) > 1) return Next::kChoice;
+  at.step = 2;
+  return Next::kWrite;
+}
+
+Next next_of_wait(const Graph& graph, int thread, const Request& request, Place& at, int spurious) {
+  if (at.step <= 1) return Next::kRead;
+  if (at.step == 2 || at.step == 5) return Next::kWrite;
+  if (at.step == 3 && alternatives(graph, thread, request, 3, spurious) > 1) return Next::kChoice;
+  at.step = 4;
+  const Event& last = graph[graph.last(thread)];
+  return last.kind == Kind::kChoice && last.value != 0 ? Next::kRead : Next::kSleep;
+}
+
+/// The first event of a request, and what follows it, of all but waits and wakes. (A table, as the
+/// processor foresees badly which of the requests comes next.)
+constexpr auto kNext = [] {
+  std::array<std::array<Next, 2>, 1 + static_cast<std::size_t>(Ask::kFail)> next{};
+  for (auto& steps : next) steps = {Next::kNothing, Next::kNothing};
+  const auto of = [&next](Ask ask) -> auto& { return next[static_cast<std::size_t>(ask)]; };
+  of(Ask::kLoad) = {Next::kRead, Next::kRead};
+  of(Ask::kStore) = {Next::kWrite, Next::kWrite};
+  of(Ask::kUpdate) = of(Ask::kCompare) = {Next::kRead, Next::kWrite};
+  of(Ask::kFence) = {Next::kFence, Next::kFence};
+  of(Ask::kPlainRead) = of(Ask::kPlainWrite) = {Next::kPlain, Next::kPlain};
+  of(Ask::kChoice) = {Next::kChoice, Next::kChoice};
+  return next;
+}();
+
+}  // namespace
+
 Next next_of(const Behaviour& behaviour, const Graph& graph, int thread, Place& at, int spurious) {
   if (at.node == kDeadEnd) return Next::kNothing;
   const Request& request = behaviour.request(at.node);
-  switch (request.ask) {
-    case Ask::kLoad: return Next::kRead;
-    case Ask::kStore: return Next::kWrite;
-    case Ask::kUpdate:
-    case Ask::kCompare: return at.step == 0 ? Next::kRead : Next::kWrite;
-    case Ask::kFence: return Next::kFence;
-    case Ask::kPlainRead:
-    case Ask::kPlainWrite: return Next::kPlain;
-    case Ask::kChoice: return Next::kChoice;
-    case Ask::kWake:
-      if (at.step == 0) return Next::kRead;
-      if (at.step == 1 && alternatives(graph, thread, request, 1, spurious) > 1) {
-        return Next::kChoice;
-      }
-      at.step = 2;
-      return Next::kWrite;
-    case Ask::kWait:
-      if (at.step <= 1) return Next::kRead;
-      if (at.step == 2 || at.step == 5) return Next::kWrite;
-      if (at.step == 3 && alternatives(graph, thread, request, 3, spurious) > 1) {
-        return Next::kChoice;
-      }
-      at.step = 4;
-      return graph[graph.last(thread)].kind == Kind::kChoice && graph[graph.last(thread)].value != 0
-                 ? Next::kRead
-                 : Next::kSleep;
-    case Ask::kMark:
-    case Ask::kDone:
-    case Ask::kAwait:
-    case Ask::kFail: return Next::kNothing;
-  }
-  return Next::kNothing;
+  if (request.ask == Ask::kWake) return next_of_wake(graph, thread, request, at, spurious);
+  if (request.ask == Ask::kWait) return next_of_wait(graph, thread, request, at, spurious);
+  return kNext[static_cast<std::size_t>(request.ask)][at.step == 0 ? 0 : 1];
 }
 
 ReadStep read_step(const Request& request, int step) {

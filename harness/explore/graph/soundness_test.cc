@@ -250,6 +250,13 @@ std::string met(const LockSpec& lock, const Program& program, std::size_t most_i
   return all;
 }
 
+/// Without that, coming back would be by answers everywhere.
+TEST(Soundness, ImagesAreTaken) {
+  const LockSpec lock = reference_catalog().front();
+  const Program program = parse_program("lock unlock | lock unlock").program;
+  EXPECT_TRUE(LoneWorker(lock, program, Topology::kFork).sees_heap_calls());
+}
+
 TEST(Soundness, ComingBackByImagesIsComingBackByAnswers) {
   constexpr std::size_t kFew = 4'000;
   Random random(1851);
