@@ -80,6 +80,11 @@ std::string claims_words(const LockSpec& lock) {
   if (claims.content_ignored) words.emplace_back("its file's content is nothing to it");
   if (claims.path_replaceable) words.emplace_back("a holder may remove its file");
   if (claims.across_namespaces) words.emplace_back("across process id namespaces");
+  if (claims.zero_is_free) words.emplace_back("zeroed memory is a new one");
+  if (claims.waits_asleep) words.emplace_back("waits asleep");
+  if (claims.finds_deadlock == Deadlock::kOwn) words.emplace_back("refuses to wait for oneself");
+  if (claims.finds_deadlock == Deadlock::kRing)
+    words.emplace_back("refuses to close a ring of waits");
   if (!claims.position_independent) words.emplace_back("mapped at one address everywhere");
   return fmt::format("{}", fmt::join(words, "; "));
 }

@@ -61,6 +61,12 @@ enum class ForkBehaviour : std::uint8_t {
   kPrivateCopy,  // The child gets a copy in the same state (threads-only locks).
 };
 
+enum class Deadlock : std::uint8_t {
+  kUnnoticed,  // Who would wait for ever does.
+  kOwn,        // The holder that asks again is refused (kDeadlock).
+  kRing,       // Also one of a ring of processes, each waiting for the next one's lock.
+};
+
 /// What a lock promises beyond what its type shows. The defaults are the common case.
 struct Claims {
   bool process_shared = true;  // Works between processes; false: threads of one process only.
@@ -94,6 +100,10 @@ struct Claims {
   bool path_replaceable = false;         // The last that a holder does may be to remove its
                                          // file or put an empty one there: who waits notices.
   bool across_namespaces = false;        // Works between process id namespaces.
+  bool zero_is_free = false;             // Zeroed memory is a new lock, without its constructor.
+  bool waits_asleep = false;             // Whoever waits long sleeps: it uses next to no
+                                         // processor time until the lock is to be had.
+  Deadlock finds_deadlock = Deadlock::kUnnoticed;
 
   bool operator==(const Claims&) const = default;
 };

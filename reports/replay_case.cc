@@ -16,6 +16,7 @@ constexpr std::array kCrashes{"stuck", "released-by-system", "owner-died", "take
 constexpr std::array kFairness{
     "none", "bounded-bypass", "fifo", "reader-preference", "writer-preference", "phase-fair"};
 constexpr std::array kForks{"shared", "private-copy"};
+constexpr std::array kDeadlocks{"unnoticed", "own", "ring"};
 
 template <class Enum, std::size_t n>
 Enum read_enum(const Json& json, const char* key, const std::array<const char*, n>& names) {
@@ -50,7 +51,10 @@ Json claims_json(const Claims& c) {
               {"reports_errors", c.reports_errors},
               {"content_ignored", c.content_ignored},
               {"path_replaceable", c.path_replaceable},
-              {"across_namespaces", c.across_namespaces}};
+              {"across_namespaces", c.across_namespaces},
+              {"zero_is_free", c.zero_is_free},
+              {"waits_asleep", c.waits_asleep},
+              {"finds_deadlock", kDeadlocks.at(static_cast<std::size_t>(c.finds_deadlock))}};
 }
 
 Claims read_claims(const Json& json) {
@@ -79,6 +83,11 @@ Claims read_claims(const Json& json) {
   c.content_ignored = json.value("content_ignored", false);
   c.path_replaceable = json.value("path_replaceable", false);
   c.across_namespaces = json.value("across_namespaces", false);
+  c.zero_is_free = json.value("zero_is_free", false);
+  c.waits_asleep = json.value("waits_asleep", false);
+  if (json.contains("finds_deadlock")) {
+    c.finds_deadlock = read_enum<Deadlock>(json, "finds_deadlock", kDeadlocks);
+  }
   return c;
 }
 

@@ -42,7 +42,7 @@ bool takes_duration(Verb verb) {
   return verb == Verb::kTimed || verb == Verb::kWork || verb == Verb::kRest;
 }
 
-constexpr std::int64_t kLongestNs = 86'400'000'000'000;  // A day.
+constexpr std::int64_t kLongestNs = 8'640'000'000'000'000;  // A hundred days.
 
 std::string duration_text(std::int64_t ns) {
   if (ns == kForEver) return "ever";
@@ -132,7 +132,7 @@ std::string parse_step(std::string_view token, Step& step) {
     step.amount = kForEver;
   } else if (!takes_duration(step.verb) || !parse_duration(argument, step.amount)) {
     return "'" + whole + "' does not take that argument: durations read 20us, 2ms, 1s (no more " +
-           "than a day); timed(ever)";
+           "than a hundred days); timed(ever)";
   }
   return "";
 }

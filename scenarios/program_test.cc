@@ -22,7 +22,7 @@ TEST(ProgramText, ReadsBackWhatItPrints) {
 TEST(ProgramText, SaysWhatIsWrongInOneSentence) {
   EXPECT_NE(parse_program("lokc").error.find("unknown step 'lokc'"), std::string::npos);
   EXPECT_NE(parse_program("timed(2 parsecs)").error, "");
-  EXPECT_NE(parse_program("timed(99999999999s)").error.find("no more than a day"),
+  EXPECT_NE(parse_program("timed(99999999999s)").error.find("no more than a hundred days"),
             std::string::npos);
   EXPECT_NE(parse_program("rest(ever)").error, "");
   EXPECT_NE(parse_program("lock#9").error.find("#0 to #7"), std::string::npos);

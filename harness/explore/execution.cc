@@ -96,10 +96,13 @@ template <MemoryModel kModel>
 std::string Execution<kModel>::load(const Program& program) {
   if (std::string why = unrunnable(program); !why.empty()) return why;
   take(program);
+  const auto locks_before = n_locks_;
   n_locks_ = 1;
   for (const auto& steps : program.workers) {
     for (const Step& step : steps) n_locks_ = std::max(n_locks_, step.lock + 1);
   }
+  // The words of locks that are there no more must leave their room to others.
+  if (n_locks_ < locks_before) memory_.attach(arena_, arena_bytes_);
   preset_broken_ = {};
   good_ends_.fill(0);
   return prepare(program) ? "" : "whether its preset pairs come to an end is not known";

@@ -49,11 +49,21 @@ Result finding_result(const LockSpec& lock, const Catch& caught, const std::stri
   std::vector<explore::Event> events;
   std::unique_ptr<explore::Explorer> explorer;
   int again = 0;
+  bool keeps_statics = false;
   for (int i = 0; i < kReplays; ++i) {
     events.clear();
-    again += explore::happens_again(lock, caught, &events, &explorer) ? 1 : 0;
+    explore::StaticImage statics;
+    again += explore::happens_again(lock, caught, &events, &explorer, &statics) ? 1 : 0;
+    keeps_statics = statics.changed();  // At first, that may be what is made at its first use.
   }
   result.executions = caught.executions;
+  if (keeps_statics) {
+    result.verdict = Verdict::kSkipped;
+    result.reason =
+        "cannot be run: it keeps data in static variables, which its workers would share "
+        "here, and find as the last execution left them";
+    return result;
+  }
   if (again != kReplays) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "a violation did not replay, so nothing is claimed: " + caught.broken.text;
@@ -85,7 +95,10 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
   Result result = base_result(lock, family, covered.rules);
   result.executions = covered.executions;
   result.duration_ms = covered.duration_ns / 1'000'000;
-  if (covered.executions == 0) {
+  if (covered.executions == 0 && !covered.not_of_several.empty()) {
+    result.verdict = Verdict::kSkipped;
+    result.reason = "its programs of several locks cannot be run: " + covered.not_of_several;
+  } else if (covered.executions == 0) {
     result.verdict = Verdict::kInconclusive;
     result.reason = covered.not_exhausted.empty() ? "the budget ended before any execution"
                                                   : covered.not_exhausted;
@@ -100,6 +113,9 @@ Result coverage_result(const LockSpec& lock, const std::string& family, const Co
                     std::to_string(covered.programs) + " programs";
     if (covered.cut > 0) {
       result.reason += ", " + std::to_string(covered.cut) + " of them cut by the limit of steps";
+    }
+    if (!covered.not_of_several.empty()) {
+      result.reason += "; those of several locks were not run: " + covered.not_of_several;
     }
     result.complete = covered.exhausted == covered.pairs;
     if (covered.exhausted > 0) {
@@ -209,6 +225,10 @@ std::vector<Result> ExploreDriver::run(const LockSpec& lock, const Request& requ
     const auto until = std::clamp(request.until, now + kShrinkMin, now + kShrinkMax);
     results.push_back(finding_result(
         lock, explore::shrink(lock, *outcome.caught, request.seed, until), outcome.caught_family));
+    // What cannot be run has not passed anything either.
+    if (const Result last = results.back(); last.verdict == Verdict::kSkipped) {
+      for (Result& result : results) result.verdict = last.verdict, result.reason = last.reason;
+    }
   }
   return results;
 }

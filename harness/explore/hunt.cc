@@ -176,7 +176,7 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
 }
 
 bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                   std::unique_ptr<Explorer>* kept) {
+                   std::unique_ptr<Explorer>* kept, StaticImage* statics) {
   std::unique_ptr<Explorer> explorer = Explorer::create(lock, found.model, found.topology);
   if (!explorer->load(found.program).empty()) return false;
   bool again = false;
@@ -185,10 +185,12 @@ bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>*
   } else {
     explorer->separate_threads();
     explorer->listen(events);
+    explorer->watch(statics);
     Replay replay(found.schedule);
     replay.begin();
     const Ending& ending = explorer->run(replay);
     explorer->listen(nullptr);
+    explorer->watch(nullptr);
     again = ending.kind == Ending::Kind::kBroken && ending.broken.rule == found.broken.rule;
   }
   if (kept != nullptr) *kept = std::move(explorer);

@@ -42,8 +42,9 @@ Stretch hunt(Explorer& explorer, const Program& program, MemoryModel model, Topo
 /// A smaller program that breaks the same rule, with as few preemptions as are found by `until`.
 Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed, Clock::time_point until);
 
-/// Runs the schedule again; true if it breaks the same rule. `events` receives what happens.
+/// Runs the schedule again; true if it breaks the same rule. `events` receives what happens, and
+/// then `statics` looks on.
 bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                   std::unique_ptr<Explorer>* explorer = nullptr);
+                   std::unique_ptr<Explorer>* explorer = nullptr, StaticImage* statics = nullptr);
 
 }  // namespace hobbs::explore

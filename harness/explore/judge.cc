@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 
 #include "harness/explore/judge_calls.h"
@@ -179,12 +180,24 @@ bool Judge::ends_without(int w, Outcome outcome, std::int64_t now_ns) {
 bool Judge::check_release(int w, Outcome outcome) {
   const Step& step = workers_[w].step;
   if (step.verb == Verb::kMisuse) {
-    if (outcome != Outcome::kReleased || !lock_.claims.checks_misuse) return true;
+    // Where anybody may release, it may have been somebody's hold or permit that it gave back.
+    const bool anybody = lock_.claims.releaser == Releaser::kAnyone;
+    if (outcome != Outcome::kReleased || !lock_.claims.checks_misuse || anybody) return true;
     return fail("MU-2",
                 name(w) + " released a lock that it does not hold, and was told so was done");
   }
+  if (lock_.claims.bounded_release && step.verb == Verb::kRelease && somebody_misuses() &&
+      (outcome == Outcome::kOverRelease || outcome == Outcome::kNotLocked)) {
+    return true;  // A permit is anybody's to give back: somebody else may have been first.
+  }
   return fail("MU-2", call_name(step) + " of " + name(w) + ", which holds the lock, ended with \"" +
                           std::string(to_string(outcome)) + "\"");
+}
+
+/// Whether a worker has released what it did not hold, or is about to: it may have been let.
+bool Judge::somebody_misuses() const {
+  return std::any_of(workers_.begin(), workers_.begin() + n_,
+                     [](const Watched& worker) { return worker.step.verb == Verb::kMisuse; });
 }
 
 bool Judge::conflict(int w, Outcome outcome) {
@@ -336,6 +349,9 @@ bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
     }
     if (upgrading(me.step.verb)) ++upgraders;
     if (me.step.verb == Verb::kTry) return fail("TR-1", stuck + ", which must not wait");
+    if (me.step.verb == Verb::kTimed && me.deadline_ns != INT64_MAX && meeting != 0) {
+      return fail("TO-3", stuck + ", whatever the time: it waits without a deadline");
+    }
     if (may_wait(w)) continue;
     if (deaths_ != 0) {
       const int dead = std::countr_zero(deaths_);

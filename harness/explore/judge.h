@@ -105,6 +105,7 @@ class Judge {
   bool took_from_the_dead(int w, Outcome outcome);
   bool ends_without(int w, Outcome outcome, std::int64_t now_ns);
   bool check_release(int w, Outcome outcome);
+  bool somebody_misuses() const;
   bool conflict(int w, Outcome outcome);
   bool check_failure(int w, Outcome outcome, std::int64_t now_ns);
   bool excuses(int w, int other, const Step& step) const;

@@ -20,6 +20,7 @@ void Memory<kModel>::attach(std::byte* arena, std::size_t bytes) {
   word_at_.assign(bytes, {});
   words_ = 0;
   blocks_ = kLeastBlocks;
+  refusal_ = "";
 }
 
 template <MemoryModel kModel>

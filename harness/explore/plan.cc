@@ -35,6 +35,12 @@ constexpr std::uint64_t kDrawnEnough = 400;     // Programs if nothing else is l
 constexpr std::chrono::milliseconds kFirstRound{250};  // Of the processor's time.
 constexpr std::chrono::milliseconds kOverstay{1000};
 
+bool uses_several_locks(const Program& program) {
+  return std::ranges::any_of(program.workers, [](const std::vector<Step>& steps) {
+    return std::ranges::any_of(steps, [](const Step& step) { return step.lock != 0; });
+  });
+}
+
 /// What this thread has used.
 std::chrono::nanoseconds processor_time() {
   timespec used{};
@@ -195,7 +201,8 @@ bool Plan::walk_one(const char* family, const Program& program, MemoryModel mode
   Explorer& explorer = this->explorer(model, topology);
   if (!explorer.load(program).empty()) return false;
   const auto strategy = strategy_for(++walked_);
-  return note(family, hunt(explorer, program, model, topology, *strategy, executions, until));
+  return note(family, hunt(explorer, program, model, topology, *strategy, executions, until),
+              program);
 }
 
 /// walk() again and again for so long, at least once; true if the plan is over.
@@ -262,8 +269,13 @@ Explorer& Plan::explorer(MemoryModel model, Topology topology) {
 }
 
 /// Keeps the books; true if the plan is over.
-bool Plan::note(const std::string& family, Stretch&& stretch) {
+bool Plan::note(const std::string& family, Stretch&& stretch, const Program& program) {
   Coverage& covered = coverage(family);
+  // What is too much of several locks need not be of one.
+  if (!stretch.refused.empty() && uses_several_locks(program)) {
+    covered.not_of_several = stretch.refused;
+    return false;
+  }
   covered.executions += stretch.executions;
   covered.cut += stretch.cut;
   if (!stretch.unsettled.empty()) covered.unsettled = stretch.unsettled;
@@ -292,7 +304,7 @@ bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
                          *strategy_for(number), executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
-  return note(job.program->family, std::move(stretch));
+  return note(job.program->family, std::move(stretch), job.program->program);
 }
 
 /// Kills the workers of the program's faults at point after point, until they survive their steps.
@@ -319,12 +331,12 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
       return event.kind == Event::Kind::kDeath;
     });
     done += first.executions;
-    over = note(job.program->family, std::move(first));
+    over = note(job.program->family, std::move(first), program);
     if (!over && died) {
       Stretch more = hunt(explorer, program, job.model, job.program->topology, walk,
                           kExecutionsPerKillPoint, hunt_until_);
       done += more.executions;
-      over = note(job.program->family, std::move(more));
+      over = note(job.program->family, std::move(more), program);
     }
     job.kill_point = died && job.kill_point < kKillPointsMax ? job.kill_point + 1 : 1;
   }
@@ -385,7 +397,7 @@ bool Plan::search_systematically() {
       coverage(job.program->family).duration_ns += (Clock::now() - start).count();
       all = all && stretch.exhausted;
       if (stretch.exhausted) ++searched[job.program->family];
-      if (note(job.program->family, std::move(stretch))) return true;
+      if (note(job.program->family, std::move(stretch), job.program->program)) return true;
     }
     for (const auto& [family, count] : searched) {
       Coverage& covered = coverage(family);
@@ -423,7 +435,7 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
   Stretch stretch;
   stretch.executions = found.executions;
   stretch.caught = std::move(found.caught);
-  return note(job.program->family, std::move(stretch));
+  return note(job.program->family, std::move(stretch), job.program->program);
 }
 
 /// All executions of every program, as far as that takes no longer than `slice` for one.

@@ -31,6 +31,7 @@ struct Coverage {
   std::uint64_t all_executions = 0;  // ... which are so many.
   std::string not_exhausted;         // Why some were not.
   std::string unsettled;             // Not empty: how some executions would have gone on.
+  std::string not_of_several;        // Not empty: why programs of several locks were not run.
   bool exhaustive = false;           // That all were was asked for.
   std::int64_t duration_ns = 0;
 };
@@ -69,7 +70,7 @@ class Plan {
   bool exhaust(Clock::duration slice);
   bool exhaust_job(Job& job, Clock::time_point until);
   bool nothing_left() const;
-  bool note(const std::string& family, Stretch&& stretch);
+  bool note(const std::string& family, Stretch&& stretch, const Program& program);
   bool is_bounded() const;
   std::unique_ptr<Strategy> strategy_for(std::uint32_t round);
   void add_walked_programs();

@@ -39,6 +39,7 @@ class Scheduler : public Explorer {
   int steps() const final { return static_cast<int>(next_move_ - moves_.data()); }
   std::uint64_t operations() const final;
   void listen(std::vector<Event>* events) final { events_ = events; }
+  void watch(StaticImage* statics) final { statics_ = statics; }
   void separate_threads() final { swaps_thread_image_ = true; }
 
   // What the interpreter asks of its host, as far as it is scheduling.
@@ -313,6 +314,7 @@ class Scheduler : public Explorer {
       return;
     event.now_ns = now_ns_;
     events_->push_back(event);
+    if (statics_ != nullptr) statics_->look();
   }
   bool told() const { return events_ != nullptr; }
 
@@ -453,6 +455,7 @@ class Scheduler : public Explorer {
   const Weather* even_picks_ = nullptr;   // The same for what it picks,
   const Weather* even_picks_now_ = nullptr;  // and null where it is to be asked.
   std::vector<Event>* events_ = nullptr;
+  StaticImage* statics_ = nullptr;
   bool starting_ = false;  // Everybody goes to the first thing that others could see ...
   int started_ = 0;        // ... one after the other: this one does,
   int starters_ = 0;       // of so many.

@@ -308,6 +308,59 @@ TEST(Refusal, IsOfWhatCannotBeRunAsNamed) {
       "cannot be run: more deaths than workers");
 }
 
+/// Right in a process of its own, which has one holder at most.
+template <class P>
+class StaticFile {
+ public:
+  static constexpr char kind[] = "file";
+  explicit StaticFile(const char* path) : path_(path) {}
+  void lock() {
+    file = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    ::flock(file, LOCK_EX);
+  }
+  void unlock() { ::close(file); }
+
+ private:
+  static inline int file = -1;
+  std::string path_;
+};
+
+TEST(Refusal, NamesStaticVariables) {
+  const std::vector<Result> results = ExploreDriver().run(path_spec_of<StaticFile>("static_file"),
+                                                          request(std::chrono::seconds(20)));
+  ASSERT_FALSE(results.empty());
+  for (const Result& result : results) {
+    EXPECT_EQ(result.verdict, Verdict::kSkipped) << result.scenario;
+    EXPECT_NE(result.reason.find("static variables"), std::string::npos) << result.reason;
+  }
+}
+
+/// With so many words that there is room for those of one lock only.
+template <class P>
+struct LongRow {
+  static constexpr std::uint32_t kSeats = 65;
+  typename P::template atomic<std::uint32_t> word{0};
+  typename P::template atomic<std::uint32_t> seats[kSeats]{};
+  void lock() {
+    while (word.exchange(1, std::memory_order_acquire) != 0) P::pause();
+    for (auto& seat : seats) seat.store(1, std::memory_order_relaxed);
+  }
+  void unlock() { word.store(0, std::memory_order_release); }
+};
+
+TEST(Refusal, OfProgramsWithSeveralLocksIsNoneOfTheOthers) {
+  const std::vector<Result> results =
+      ExploreDriver().run(spec_of<LongRow>("long_row"), request(std::chrono::seconds(3)));
+  ASSERT_FALSE(results.empty());
+  bool told = false;
+  for (const Result& result : results) {
+    EXPECT_TRUE(result.verdict == Verdict::kPass || result.scenario == "controlled/relock")
+        << result.scenario << ": " << result.reason;
+    told = told || result.reason.find("several locks") != std::string::npos;
+  }
+  EXPECT_TRUE(told);
+}
+
 TEST(Refusal, NamesTheFileCallThatIsNotModelled) {
   const std::vector<Result> results = ExploreDriver().run(path_spec_of<StreamFile>("stream_file"),
                                                           request(std::chrono::milliseconds(500)));

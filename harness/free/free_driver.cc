@@ -451,7 +451,7 @@ ReplayOutcome FreeDriver::replay(const LockSpec& lock, std::string_view replay_j
   if (outcome.error.empty()) outcome.error = read_job(lock, replay_json, confirmed.job, replay);
   if (!outcome.error.empty()) return outcome;
   if (const gang::Scene* const scene = gang::find_scene(replay.scenario)) {
-    outcome.result = scene->play(lock, request);
+    outcome.result = gang::play_scene(*scene, lock, request);
     outcome.of = outcome.result.executions;
     outcome.failed = outcome.result.finding ? outcome.result.finding->failed : 0;
     return outcome;

@@ -198,6 +198,27 @@ TEST_F(FreeDriverTest, CatchesWhoTakesANumberForTheOwnerWhoHadIt) {
   expect_mistaken(spec_of<AliveWhileUnreaped>("unreaped"), spec_of<RobustMutex>("robust"),
                   "crash/reused-number", "ID-1");
 }
+TEST_F(FreeDriverTest, CatchesWaitersWhoDoNotSleep) {
+  expect_mistaken(spec_of<Sleepless>("sleepless"), by_name("futex_mutex"), "wait/asleep", "RS-3");
+  LockSpec spins = by_name("ticket");
+  spins.claims.waits_asleep = true;
+  expect_mistaken(spins, by_name("rw_phase_fair"), "wait/asleep", "RS-3");
+}
+TEST_F(FreeDriverTest, CatchesZeroedMemoryThatIsNoLock) {
+  expect_mistaken(spec_of<FreeIsOne>("free_is_one"), by_name("ticket"), "place/zeroed", "AB-1");
+}
+TEST_F(FreeDriverTest, CatchesDeadlocksThatAreNotFound) {
+  LockSpec waits = by_name("futex_mutex");
+  waits.claims.finds_deadlock = Deadlock::kOwn;
+  expect_mistaken(waits, by_name("pthread.mutex_errorcheck"), "deadlock/own", "DL-1");
+  LockSpec ring = by_name("flock");
+  ring.claims.finds_deadlock = Deadlock::kRing;
+  expect_mistaken(ring, by_name("fcntl"), "deadlock/ring", "DL-2");
+}
+TEST_F(FreeDriverTest, CatchesWhoGivesUpItsLocksForADeadlock) {
+  expect_mistaken(path_spec_of<GivesUpAll>("gives_up_all"), by_name("fcntl"), "deadlock/kept",
+                  "DL-5");
+}
 TEST_F(FreeDriverTest, CatchesTheDeathOfAThread) {
   LockSpec lock = spec_of<AliveWhileUnreaped>("thread");
   expect_caught(lock, {"CR-2"}, "crash/threads");

@@ -5,13 +5,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <new>
 #include <system_error>
-
-#include "locks/real_platform.h"
 
 namespace hobbs::gang {
 namespace {
@@ -58,29 +53,6 @@ bool mount_own_proc() {
 
 bool internal::choose_next_number(pid_t number) {
   return write_file("/proc/sys/kernel/ns_last_pid", std::to_string(number - 1));
-}
-
-void tell(std::atomic<std::uint32_t>& word) {
-  word.store(1);
-  RealPlatform::futex_wake(word, INT32_MAX);
-}
-
-bool wait_for(std::atomic<std::uint32_t>& word, std::chrono::milliseconds patience) {
-  const auto until = RealPlatform::now() + patience;
-  while (word.load() == 0) {
-    if (RealPlatform::now() >= until) return false;
-    RealPlatform::futex_wait(word, 0, until);
-  }
-  return true;
-}
-
-void* object_of(const LockSpec& lock, void* shared, const std::string& path) {
-  if (lock.home == Home::kMemory) return shared;
-  const std::size_t align = std::max<std::size_t>(lock.real.align, 64);
-  void* const at = ::operator new(lock.real.size, std::align_val_t(align));
-  std::memset(at, 0, lock.real.size);
-  lock.real.construct(at, path.c_str());
-  return at;
 }
 
 }  // namespace hobbs::gang

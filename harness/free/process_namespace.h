@@ -1,16 +1,12 @@
-// Process id namespaces of one's own, and what the processes of a scene in them need: numbers that
-// are chosen, a word to wait for each other, the lock's object. Source: pid_namespaces(7).
+// Process id namespaces of one's own, and numbers that are chosen. Source: pid_namespaces(7).
 #pragma once
 
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <string>
-
-#include "locks/lock.h"
 
 namespace hobbs::gang {
 
@@ -37,13 +33,6 @@ bool mount_own_proc();
 /// does not give that number.
 template <class Body>
 pid_t fork_with_number(pid_t number, Body&& body);
-
-/// Sets a futex word of shared memory from 0 to 1, and wakes who waits for it.
-void tell(std::atomic<std::uint32_t>& word);
-bool wait_for(std::atomic<std::uint32_t>& word, std::chrono::milliseconds patience);
-
-/// The calling process's object of the lock: what it allocates lives as long as the process.
-void* object_of(const LockSpec& lock, void* shared, const std::string& path);
 
 namespace internal {
 bool choose_next_number(pid_t number);

@@ -122,7 +122,8 @@ void add_tries(Families& f) {
          "repeat=2: lock work unlock | lock work unlock | try work unlock",
          "repeat=2: try work unlock | try work unlock | try work unlock",
          "repeat=2: try work unlock lock work unlock | lock work unlock try work unlock | lock "
-         "work unlock"});
+         "work unlock",
+         "lock meet(2) unlock | lock unlock | try meet(2) unlock"});
 }
 
 void add_timed(Families& f) {
@@ -135,7 +136,14 @@ void add_timed(Families& f) {
          "unlock",
          "repeat=2: timed(100us) work unlock | lock work(50us) unlock | timed(5ms) work unlock",
          "lock work(8ms) unlock | timed(1ms) work unlock",
-         "timed(200us) unlock lock work unlock | lock work(200us) unlock | lock work unlock"});
+         "timed(200us) unlock lock work unlock | lock work(200us) unlock | lock work unlock",
+         "lock meet(2) unlock | lock unlock | timed(1ms) meet(2) unlock"});
+  // Later than what milliseconds in 32 bits can say.
+  Family& far = f.add("burst/far-deadline", "TO-9,ME-1,LV-1", "deadlines a month away",
+                      {"lock work(2ms) unlock | timed(2600000s) work unlock",
+                       "lock work(2ms) unlock | timed_shared(2600000s) work unlock"});
+  far.means = {{"TO-1", "TO-9"}, {"TO-10", "TO-9"}, {"ME-4", "TO-9"}};
+  far.must_contend = false;
 }
 
 void add_readers(Families& f) {
@@ -148,7 +156,10 @@ void add_readers(Families& f) {
          "work unlock",
          "lock work unlock lock_shared work unlock | lock_shared work unlock lock work unlock",
          "lock work unlock | lock work unlock | lock_shared work unlock | lock_shared work unlock "
-         "| lock_shared work unlock"});
+         "| lock_shared work unlock",
+         // As many at once as a count of two bits does not hold.
+         "lock_shared meet(4) unlock | lock_shared meet(4) unlock | lock_shared meet(4) unlock | "
+         "lock_shared meet(4) unlock | lock work unlock"});
   // Readers that had to wait must come in together too. A writer that only tries never waits, which
   // could hold the second reader back.
   const bool tries = f.lock().real.try_acquire != nullptr;
@@ -269,14 +280,31 @@ void add_places(Families& f) {
     addresses.must_contend = false;
     addresses.means = {{"ME-1", "MM-5"}, {"LV-1", "MM-5"}, {"LV-2", "MM-5"}};
   }
+  // A lock of so many workers keeps something for each, and ends when all of them have ended.
   const bool destroyable = claims.destroyable && f.lock().home == Home::kMemory &&
-                           !f.lock().real.has_shared() && !claims.semaphore;
+                           claims.max_workers == kMaxWorkers && !f.lock().real.has_shared() &&
+                           !claims.semaphore;
   if (!destroyable) return;
   Family& destroy = f.add("burst/destroy", "AB-5", "the last one out destroys the lock at once",
                           {"lock work unlock destroy | lock work unlock destroy",
                            "lock work unlock destroy | lock work unlock destroy | lock work unlock "
                            "destroy | lock work unlock destroy"});
   destroy.must_contend = false;
+}
+
+/// Ids that lie far apart: what has room for fewer, or keeps some of their bits, takes one worker
+/// for another, or leaves its own memory.
+void add_numbers(Families& f) {
+  const std::string ends = "id_step=" + std::to_string(f.lock().claims.max_workers - 1) + ": ";
+  Family& numbers = f.add(
+      "place/numbers", "ME-1,ME-2,RW-1,LV-1", "workers with the smallest and largest ids",
+      {ends + "lock work unlock | lock work unlock",
+       "id_step=32: lock work unlock lock work unlock | lock work unlock",
+       "id_step=16: lock work unlock | lock work unlock | lock work unlock | lock work unlock",
+       ends + "lock work unlock | lock_shared work unlock",
+       "id_step=32: lock work unlock | lock_shared work unlock"});
+  numbers.must_contend = false;
+  if (f.lock().claims.max_workers < 3) numbers.programs.clear();
 }
 
 /// What befalls the file while nobody has it open; to be survived by those to whom the file is but
@@ -552,7 +580,8 @@ void add_misuse(Families& f) {
 
 bool fits(const LockSpec& lock, const Program& program) {
   const std::size_t others = forks_of(program) + (program.faults.empty() ? 0 : 1);
-  if (program.workers.empty() || program.workers.size() + others > lock.claims.max_workers) {
+  if (program.workers.empty() || program.workers.size() + others > lock.claims.max_workers ||
+      last_platform_id(program) > lock.claims.max_workers) {
     return false;
   }
   if (forks_of(program) > 0 && program.repeat > 1) return false;
@@ -604,6 +633,7 @@ std::vector<Family> families_of(const LockSpec& lock) {
   }
   add_several(f);
   add_places(f);
+  add_numbers(f);
   add_long_holds(f);
   add_attacks(f);
   if (lock.home == Home::kMemory) add_wraps(f);  // On a path, so many pairs take seconds.

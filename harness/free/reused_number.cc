@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -11,7 +10,6 @@
 #include <atomic>
 #include <cerrno>
 #include <fstream>
-#include <new>
 
 #include "harness/free/process_namespace.h"
 #include "locks/real_platform.h"
@@ -20,12 +18,12 @@ namespace hobbs::gang {
 namespace {
 
 using std::chrono::milliseconds;
+using End = Played::End;
 
 constexpr int kNumber = 300;  // The holder's, and then the innocent process's.
-constexpr std::size_t kLockBytes = 1 << 16;
 // Kernels tell when a process began in ticks of 10 ms: numbers that come round have more between.
 constexpr milliseconds kBetween{30};
-constexpr milliseconds kStart{10'000};
+constexpr milliseconds kPatience{500};
 constexpr std::uint64_t kTurns = 5;
 
 /// What the processes of a trial share; the words are futex words.
@@ -34,7 +32,7 @@ struct Scene {
   std::atomic<bool> after_innocent, starved;
   Refusal refusal;
   std::atomic<Outcome> outcome;
-  alignas(4096) unsigned char lock[kLockBytes];
+  alignas(4096) unsigned char lock[kStageLockBytes];
 };
 
 /// How often the kernel has given a process a processor. Source: sched-stats(5) of the kernel.
@@ -43,14 +41,6 @@ std::uint64_t turns_of(pid_t process) {
   std::uint64_t run_ns = 0, runnable_ns = 0, turns = 0;
   file >> run_ns >> runnable_ns >> turns;
   return turns;
-}
-
-bool is_asleep(pid_t process) {
-  std::ifstream file(fmt::format("/proc/{}/stat", process));
-  std::string text;
-  std::getline(file, text);
-  const std::size_t name_end = text.rfind(')');  // A name may have spaces and brackets in it.
-  return name_end != std::string::npos && text.substr(name_end, 3) == ") S";
 }
 
 /// One trial's processes: a supervisor outside, and inside the namespace its first process, the
@@ -78,7 +68,7 @@ class Trial {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!mount_own_proc()) refuse("a /proc of its own");
     const pid_t holder = numbered([this] { hold(); });
-    if (!wait_for(scene_.held, kStart)) ::_exit(0);
+    if (!wait_for(scene_.held, kStagePatience)) ::_exit(0);
     ::kill(holder, SIGKILL);
     ::waitpid(holder, nullptr, 0);
     const timespec between{0, std::chrono::nanoseconds(kBetween).count()};
@@ -88,7 +78,7 @@ class Trial {
     });
     const pid_t waiter = ::fork();
     if (waiter == 0) wait_for_lock();
-    if (!wait_for(scene_.called, kStart)) ::_exit(0);
+    if (!wait_for(scene_.called, kStagePatience)) ::_exit(0);
     const std::uint64_t turns = turns_of(waiter);
     if (!wait_for(scene_.got, patience_)) {
       // One that neither sleeps nor had a processor has waited for that.
@@ -129,8 +119,7 @@ class Trial {
   Scene& scene_;
 };
 
-ReuseTrial outcome_of(const Scene& scene) {
-  using End = ReuseTrial::End;
+Played outcome_of(const Scene& scene, milliseconds patience) {
   if (const std::string refusal = scene.refusal.words(); !refusal.empty()) {
     return {End::kRefused, refusal};
   }
@@ -142,39 +131,33 @@ ReuseTrial outcome_of(const Scene& scene) {
     return {End::kUnsure,
             fmt::format("the waiter was told \"{}\"", to_string(scene.outcome.load()))};
   }
-  if (!scene.after_innocent.load()) return {End::kRecovered, ""};
+  if (!scene.after_innocent.load()) return {End::kKept, ""};
   if (scene.starved.load()) return {End::kUnsure, "the waiter had no processor"};
-  return {End::kMistaken, fmt::format("the holder, process {0}, died; another process got the "
-                                      "number {0}; the waiter waited until that one was killed",
-                                      kNumber)};
+  return {End::kBroken, fmt::format("the holder, process {0}, died; another process got the "
+                                    "number {0}; the waiter waited until that one was killed, "
+                                    "after {1} ms",
+                                    kNumber, patience.count())};
 }
 
 }  // namespace
 
 bool survives_deaths(const LockSpec& lock) {
   return lock.claims.process_shared && lock.claims.crash != CrashBehaviour::kStuck &&
-         lock.real.available() && lock.real.size <= kLockBytes;
+         lock.real.available() && lock.real.size <= kStageLockBytes;
 }
 
-ReuseTrial try_reused_number(const LockSpec& lock, const std::string& path, milliseconds patience) {
+Played try_reused_number(const LockSpec& lock, const std::string& path, int attempt) {
   RealPlatform::registry();  // Before the processes are forked, so that they share it.
-  void* const at =
-      ::mmap(nullptr, sizeof(Scene), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) return {ReuseTrial::End::kRefused, "no memory"};
-  Scene& scene = *new (at) Scene();
-  if (lock.home == Home::kMemory) lock.real.construct(scene.lock, path.c_str());
-  ReuseTrial trial;
+  SharedStage<Scene> scene;
+  if (!scene) return {End::kRefused, "no memory"};
+  if (lock.home == Home::kMemory) lock.real.construct(scene->lock, path.c_str());
+  const milliseconds patience = kPatience * (1 << attempt);
   const pid_t parent = ::getpid(), supervisor = ::fork();
-  if (supervisor == 0) Trial(lock, path, patience, scene).supervise(parent);
-  if (supervisor < 0) {
-    trial = {ReuseTrial::End::kRefused, "cannot fork"};
-  } else {
-    while (::waitpid(supervisor, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    trial = outcome_of(scene);
+  if (supervisor == 0) Trial(lock, path, patience, *scene).supervise(parent);
+  if (supervisor < 0) return {End::kRefused, "cannot fork"};
+  while (::waitpid(supervisor, nullptr, 0) < 0 && errno == EINTR) {
   }
-  ::munmap(at, sizeof(Scene));
-  return trial;
+  return outcome_of(*scene, patience);
 }
 
 }  // namespace hobbs::gang

@@ -8,31 +8,20 @@
 // long, and gets it when that is killed, which has never heard of the lock.
 #pragma once
 
-#include <chrono>
 #include <string>
 
+#include "harness/free/stage.h"
 #include "locks/lock.h"
 
 namespace hobbs::gang {
 
-struct ReuseTrial {
-  enum class End : std::uint8_t {
-    kRecovered,  // The waiter got the dead holder's lock.
-    kMistaken,   // It got the lock only when the innocent process was gone.
-    kUnsure,     // It did not get it even then, or it came to none of this: `sentence`.
-    kRefused,    // The system does not allow it: `sentence`.
-  } end = End::kUnsure;
-  std::string sentence;
-};
-
-/// Whether the trial means anything for this lock: processes share it, and a dead holder's lock is
+/// Whether the scene means anything for this lock: processes share it, and a dead holder's lock is
 /// claimed to be recovered.
 bool survives_deaths(const LockSpec& lock);
 
-/// One trial, in some tens of milliseconds if all is well; a lock that waits in vain is given
-/// `patience` and then as long again. `path`: for a lock on one; what it
-/// leaves there is the caller's to remove. Leaves no process behind.
-ReuseTrial try_reused_number(const LockSpec& lock, const std::string& path,
-                             std::chrono::milliseconds patience);
+/// Played once, in some tens of milliseconds if all is well; a lock that waits in vain is given
+/// half a second, and then as long again; twice that with each attempt from 0. `path`: for a lock
+/// on one; what it leaves there is the caller's to remove. Leaves no process behind.
+Played try_reused_number(const LockSpec& lock, const std::string& path, int attempt);
 
 }  // namespace hobbs::gang

@@ -5,110 +5,66 @@
 #include <algorithm>
 #include <chrono>
 #include <string_view>
+#include <utility>
 
+#include "harness/free/asleep.h"
+#include "harness/free/deadlock.h"
 #include "harness/free/reused_number.h"
 #include "harness/free/twin_numbers.h"
+#include "harness/free/zeroed.h"
 #include "harness/glob.h"
 
 namespace hobbs::gang {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
+constexpr int kAttempts = 3;
 
-constexpr milliseconds kReusedPatience{500};
-constexpr int kTrials = 3;
-
-std::int64_t ms_since(Clock::time_point began) {
-  return std::chrono::duration_cast<milliseconds>(Clock::now() - began).count();
+Verdict verdict_of(Played::End end) {
+  switch (end) {
+    case Played::End::kKept: return Verdict::kPass;
+    case Played::End::kRefused: return Verdict::kSkipped;
+    default: return Verdict::kInconclusive;
+  }
 }
 
-/// A lock is told to be mistaken only if it was so in every trial.
-void accuse(Result& result, const LockSpec& lock, const std::string& program, std::string summary,
-            std::vector<std::string> evidence) {
-  result.verdict = Verdict::kFail;
-  result.reason.clear();
+Finding finding_of(const Scene& scene, const LockSpec& lock, std::vector<std::string> evidence) {
   Finding finding;
-  finding.summary = std::move(summary);
-  finding.program = program;
+  finding.summary = scene.broken;
+  finding.program = scene.program;
   finding.evidence = std::move(evidence);
-  finding.failed = finding.of = kTrials;
+  finding.failed = finding.of = kAttempts;
   Job job;
   job.program = parse_program("lock | lock").program;
-  finding.replay_json = to_json(replay_case(lock, result.scenario, job, result.rule));
-  result.finding = std::move(finding);
-}
-
-const Scene& reused();
-const Scene& twins();
-
-/// With more patience each time. A trial that came to nothing is made again.
-Result try_reused(const LockSpec& lock, const Request& request) {
-  using End = ReuseTrial::End;
-  Result result = base_result(lock, reused().name, "fork", reused().rule);
-  const auto began = Clock::now();
-  std::vector<std::string> evidence;
-  milliseconds patience = kReusedPatience;
-  for (int i = 0; i < kTrials; ++i, patience *= 2) {
-    ReuseTrial trial =
-        try_reused_number(lock, fmt::format("{}/reused-{}", request.work_directory, i), patience);
-    ++result.executions;
-    result.verdict = trial.end == End::kRecovered ? Verdict::kPass
-                     : trial.end == End::kRefused ? Verdict::kSkipped
-                                                  : Verdict::kInconclusive;
-    result.reason = trial.end == End::kRecovered
-                        ? "recovered although another process had the dead holder's number"
-                        : trial.sentence;
-    if (trial.end == End::kRecovered || trial.end == End::kRefused) break;
-    if (Clock::now() >= request.until) {
-      result.verdict = Verdict::kInconclusive;
-      break;
-    }
-    if (trial.end == End::kMistaken) {
-      evidence.push_back(fmt::format("{}, after {} ms", trial.sentence, patience.count()));
-    }
-  }
-  result.duration_ms = ms_since(began);
-  if (evidence.size() < kTrials) return result;
-  accuse(result, lock, "lock, dies | lock",
-         "the number of the dead holder is taken for the holder, whoever has it now",
-         std::move(evidence));
-  return result;
-}
-
-Result try_twins(const LockSpec& lock, const Request& request) {
-  using End = TwinTrial::End;
-  Result result = base_result(lock, twins().name, "fork", twins().rule);
-  const auto began = Clock::now();
-  std::vector<std::string> evidence;
-  for (int i = 0; i < kTrials; ++i) {
-    TwinTrial trial = try_twin_numbers(lock, fmt::format("{}/twins-{}", request.work_directory, i));
-    ++result.executions;
-    result.verdict = trial.end == End::kToldApart ? Verdict::kPass
-                     : trial.end == End::kRefused ? Verdict::kSkipped
-                                                  : Verdict::kInconclusive;
-    result.reason = trial.end == End::kToldApart
-                        ? "the twin of the holder had to wait until it had released"
-                        : trial.sentence;
-    if (trial.end != End::kMistaken) break;
-    evidence.push_back(trial.sentence);
-  }
-  result.duration_ms = ms_since(began);
-  if (evidence.size() < kTrials) return result;
-  accuse(result, lock, "lock | try", "equal numbers in two namespaces are taken for one owner",
-         std::move(evidence));
-  return result;
+  finding.replay_json = to_json(replay_case(lock, scene.name, job, scene.rule));
+  return finding;
 }
 
 constexpr Scene kScenes[] = {
     {"crash/reused-number", "ID-1", "the dead holder's process number goes to another process",
-     survives_deaths, try_reused},
+     survives_deaths, try_reused_number, "lock, dies | lock",
+     "recovered although another process had the dead holder's number",
+     "the number of the dead holder is taken for the holder, whoever has it now"},
     {"place/twin-numbers", "ID-3", "holder and newcomer have one number, in two namespaces",
-     works_across_namespaces, try_twins},
+     works_across_namespaces, try_twin_numbers, "lock | try",
+     "the twin of the holder had to wait until it had released",
+     "equal numbers in two namespaces are taken for one owner"},
+    {"place/zeroed", "AB-1", "two processes use zeroed memory that nobody has constructed",
+     is_free_when_zero, try_zeroed, "lock work unlock | lock work unlock",
+     "zeroed memory served as a new lock", "zeroed memory is no free lock"},
+    {"wait/asleep", "RS-3", "waiters wait while the lock is held for a quarter of a second",
+     waits_asleep, try_asleep, "lock work(250ms) unlock | lock | lock",
+     "the waiters used next to no processor time", "waiters burn processor time"},
+    {"deadlock/own", "DL-1", "the holder asks for the lock again", finds_own_deadlock,
+     try_own_deadlock, "lock lock", "who would have waited for itself was told so",
+     "who waits for itself waits for ever"},
+    {"deadlock/ring", "DL-2", "two processes each hold a lock and ask for the other's", finds_ring,
+     try_ring, "lock(0) lock(1) | lock(1) lock(0)", "one of the two was told of the deadlock",
+     "two wait for each other for ever"},
+    {"deadlock/kept", "DL-5", "who is refused for a deadlock keeps what it has", finds_ring,
+     try_ring_kept, "lock(0) lock(1) | lock(1) lock(0) | try(0) try(1)",
+     "both kept their locks, and went on when the refused one had released",
+     "who was refused for a deadlock has lost its other lock"},
 };
-
-const Scene& reused() { return kScenes[0]; }
-const Scene& twins() { return kScenes[1]; }
 
 }  // namespace
 
@@ -120,6 +76,33 @@ const Scene* find_scene(const std::string& name) {
   return scene == std::end(kScenes) ? nullptr : scene;
 }
 
+Result play_scene(const Scene& scene, const LockSpec& lock, const Request& request) {
+  using Clock = std::chrono::steady_clock;
+  Result result = base_result(lock, scene.name, "fork", scene.rule);
+  const auto began = Clock::now();
+  std::vector<std::string> evidence;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::string stem =
+        std::string(scene.name).substr(std::string_view(scene.name).find('/') + 1);
+    Played played =
+        scene.play(lock, fmt::format("{}/{}-{}", request.work_directory, stem, attempt), attempt);
+    ++result.executions;
+    result.verdict = verdict_of(played.end);
+    result.reason = played.end == Played::End::kKept ? scene.kept : played.sentence;
+    if (result.verdict != Verdict::kInconclusive) break;
+    if (played.end == Played::End::kBroken) evidence.push_back(std::move(played.sentence));
+    if (Clock::now() >= request.until) break;
+  }
+  if (evidence.size() == kAttempts) {
+    result.verdict = Verdict::kFail;
+    result.reason.clear();
+    result.finding = finding_of(scene, lock, std::move(evidence));
+  }
+  result.duration_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count();
+  return result;
+}
+
 std::vector<Result> play_scenes(const LockSpec& lock, const Request& request) {
   std::vector<Result> results;
   for (const Scene& scene : kScenes) {
@@ -128,7 +111,7 @@ std::vector<Result> play_scenes(const LockSpec& lock, const Request& request) {
       continue;
     }
     request.progress(fmt::format("{}, {}", scene.name, lock.name));
-    results.push_back(scene.play(lock, request));
+    results.push_back(play_scene(scene, lock, request));
     if (results.back().verdict != Verdict::kFail) continue;
     request.found(results.back());
     break;

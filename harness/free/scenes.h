@@ -8,6 +8,7 @@
 
 #include "harness/driver.h"
 #include "harness/free/gang.h"
+#include "harness/free/stage.h"
 #include "reports/replay_case.h"
 
 namespace hobbs::gang {
@@ -18,13 +19,20 @@ struct Scene {
   const char* about;
   /// Whether it means anything for this lock.
   bool (*fits)(const LockSpec& lock);
-  Result (*play)(const LockSpec& lock, const Request& request);
+  /// Plays it once; later attempts have more patience. A lock is told to break its promise only if
+  /// it did so in every attempt.
+  Played (*play)(const LockSpec& lock, const std::string& path, int attempt);
+  const char* program;  // What the parts do, in words.
+  const char* kept;     // What a pass says ...
+  const char* broken;   // ... and what a finding.
 };
 
 std::span<const Scene> scenes();
 /// Null if there is no such scene.
 const Scene* find_scene(const std::string& name);
 
+/// Plays one until it is clear what it comes to.
+Result play_scene(const Scene& scene, const LockSpec& lock, const Request& request);
 /// Plays those that fit and are asked for, up to the first that fails.
 std::vector<Result> play_scenes(const LockSpec& lock, const Request& request);
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <new>
 
 #include "harness/free/process_namespace.h"
 #include "locks/real_platform.h"
@@ -19,11 +17,9 @@ namespace hobbs::gang {
 namespace {
 
 using std::chrono::milliseconds;
-using End = TwinTrial::End;
+using End = Played::End;
 
 constexpr pid_t kNumber = 300;
-constexpr std::size_t kLockBytes = 1 << 16;
-constexpr milliseconds kPatience{10'000};
 constexpr std::int64_t kTriesForNs = 20'000'000;
 
 /// What the processes of a trial share; the words are futex words.
@@ -33,7 +29,7 @@ struct Scene {
   std::atomic<Outcome> outcome;        // Of the twin's try while the other holds.
   std::atomic<bool> misused;           // The twin's release was accepted then.
   Refusal refusal;
-  alignas(4096) unsigned char lock[kLockBytes];
+  alignas(4096) unsigned char lock[kStageLockBytes];
 };
 
 class Trial {
@@ -67,13 +63,13 @@ class Trial {
     void* const lock = object_of(lock_, scene_.lock, path_);
     if (!holds(lock_.real.acquire(lock))) return;
     tell(scene_.held);
-    if (!wait_for(scene_.tried, kPatience)) return scene_.gave_up.store(1);
+    if (!wait_for(scene_.tried, kStagePatience)) return scene_.gave_up.store(1);
     lock_.real.release(lock);
     tell(scene_.released);
   }
   void try_it() {
     RealPlatform::attach(2);
-    if (!wait_for(scene_.held, kPatience)) return;
+    if (!wait_for(scene_.held, kStagePatience)) return;
     void* const lock = object_of(lock_, scene_.lock, path_);
     const Outcome outcome = try_once(lock);
     scene_.outcome.store(outcome);
@@ -81,7 +77,8 @@ class Trial {
     if (owned && !holds(outcome))
       scene_.misused.store(lock_.real.release(lock) == Outcome::kReleased);
     tell(scene_.tried);
-    if (holds(outcome) || scene_.misused.load() || !wait_for(scene_.released, kPatience)) return;
+    if (holds(outcome) || scene_.misused.load() || !wait_for(scene_.released, kStagePatience))
+      return;
     if (holds(lock_.real.acquire(lock))) tell(scene_.got);
   }
   Outcome try_once(void* lock) {
@@ -95,7 +92,7 @@ class Trial {
   Scene& scene_;
 };
 
-TwinTrial outcome_of(const Scene& scene) {
+Played outcome_of(const Scene& scene) {
   if (const std::string refusal = scene.refusal.words(); !refusal.empty()) {
     return {End::kRefused, refusal};
   }
@@ -105,15 +102,15 @@ TwinTrial outcome_of(const Scene& scene) {
   const Outcome outcome = scene.outcome.load();
   const std::string twins = fmt::format(
       "process {0} of one namespace held the lock, and process {0} of another ", kNumber);
-  if (scene.misused.load()) return {End::kMistaken, twins + "could release it"};
+  if (scene.misused.load()) return {End::kBroken, twins + "could release it"};
   if (holds(outcome) || outcome == Outcome::kDeadlock || outcome == Outcome::kReentryRefused) {
-    return {End::kMistaken, fmt::format("{}was told \"{}\"", twins, to_string(outcome))};
+    return {End::kBroken, fmt::format("{}was told \"{}\"", twins, to_string(outcome))};
   }
   if (outcome != Outcome::kBusy && outcome != Outcome::kTimedOut) {
     return {End::kUnsure, fmt::format("the second process was told \"{}\"", to_string(outcome))};
   }
   if (scene.got.load() == 0) return {End::kUnsure, "the released lock was not to be had"};
-  return {End::kToldApart, ""};
+  return {End::kKept, ""};
 }
 
 }  // namespace
@@ -121,29 +118,25 @@ TwinTrial outcome_of(const Scene& scene) {
 bool works_across_namespaces(const LockSpec& lock) {
   const bool tries = lock.real.try_acquire != nullptr || lock.real.acquire_until != nullptr;
   return lock.claims.across_namespaces && lock.claims.process_shared && !lock.claims.semaphore &&
-         tries && lock.real.size <= kLockBytes;
+         tries && lock.real.size <= kStageLockBytes;
 }
 
-TwinTrial try_twin_numbers(const LockSpec& lock, const std::string& path) {
+Played try_twin_numbers(const LockSpec& lock, const std::string& path, int) {
   RealPlatform::registry();  // Before the processes are forked, so that they share it.
-  void* const at =
-      ::mmap(nullptr, sizeof(Scene), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) return {End::kRefused, "no memory"};
-  Scene& scene = *new (at) Scene();
-  if (lock.home == Home::kMemory) lock.real.construct(scene.lock, path.c_str());
+  SharedStage<Scene> scene;
+  if (!scene) return {End::kRefused, "no memory"};
+  if (lock.home == Home::kMemory) lock.real.construct(scene->lock, path.c_str());
   std::array<pid_t, 2> rooms{};
   for (std::size_t i = 0; i < rooms.size(); ++i) {
     const pid_t parent = ::getpid();
     rooms[i] = ::fork();
-    if (rooms[i] == 0) Trial(lock, path, scene).supervise(parent, i == 0);
+    if (rooms[i] == 0) Trial(lock, path, *scene).supervise(parent, i == 0);
   }
   for (const pid_t room : rooms) {
     while (room > 0 && ::waitpid(room, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  TwinTrial trial = outcome_of(scene);
-  ::munmap(at, sizeof(Scene));
-  return trial;
+  return outcome_of(*scene);
 }
 
 }  // namespace hobbs::gang

@@ -7,26 +7,17 @@
 
 #include <string>
 
+#include "harness/free/stage.h"
 #include "locks/lock.h"
 
 namespace hobbs::gang {
 
-struct TwinTrial {
-  enum class End : std::uint8_t {
-    kToldApart,  // The twin had to wait until the holder had released.
-    kMistaken,   // It was taken for the holder: `sentence`.
-    kUnsure,     // It came to none of this: `sentence`.
-    kRefused,    // The system does not allow it: `sentence`.
-  } end = End::kUnsure;
-  std::string sentence;
-};
-
-/// Whether the trial means anything for this lock: it claims to work across namespaces, and has a
+/// Whether the scene means anything for this lock: it claims to work across namespaces, and has a
 /// call that does not wait for ever.
 bool works_across_namespaces(const LockSpec& lock);
 
-/// One trial, in some tens of milliseconds. `path`: for a lock on one; what it leaves there is the
-/// caller's to remove. Leaves no process behind.
-TwinTrial try_twin_numbers(const LockSpec& lock, const std::string& path);
+/// Played once, in some tens of milliseconds. `path`: for a lock on one; what it leaves there is
+/// the caller's to remove. Leaves no process behind.
+Played try_twin_numbers(const LockSpec& lock, const std::string& path, int attempt);
 
 }  // namespace hobbs::gang

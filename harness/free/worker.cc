@@ -54,7 +54,13 @@ std::size_t forks_of(const Program& program, std::size_t workers) {
 std::uint32_t id_of(const Program& program, std::size_t index) {
   const std::size_t n = program.workers.size();
   if (index < n) return platform_id(program, index);
-  return last_platform_id(program) + static_cast<std::uint32_t>(index - n) + 1;  // A forked one.
+  // A forked one, or the auditor: the lowest numbers that are left.
+  std::size_t left = index - n;
+  for (std::uint32_t id = 1;; ++id) {
+    bool taken = false;
+    for (std::size_t i = 0; i < n; ++i) taken = taken || platform_id(program, i) == id;
+    if (!taken && left-- == 0) return id;
+  }
 }
 
 Worker::Worker(const Assignment& assignment, Arena& arena, std::size_t index)

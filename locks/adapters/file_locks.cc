@@ -57,7 +57,9 @@ class RecordLock {
       .exec_is_death = true,
       .reports_errors = true,
       .content_ignored = true,
-      .across_namespaces = true};
+      .across_namespaces = true,
+      .waits_asleep = true,
+      .finds_deadlock = owner == Owner::kProcess ? Deadlock::kRing : Deadlock::kUnnoticed};
 
   explicit RecordLock(const char* path) : file_(path) {}
 
@@ -94,7 +96,8 @@ class FileLock {
                                  .exec_is_death = true,
                                  .reports_errors = true,
                                  .content_ignored = true,
-                                 .across_namespaces = true};
+                                 .across_namespaces = true,
+                                 .waits_asleep = true};
 
   explicit FileLock(const char* path) : file_(path) {}
 

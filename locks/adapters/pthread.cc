@@ -70,7 +70,10 @@ class Mutex {
       .crash =
           kind.robust == PTHREAD_MUTEX_ROBUST ? CrashBehaviour::kOwnerDied : CrashBehaviour::kStuck,
       .checks_misuse = kind.type != PTHREAD_MUTEX_NORMAL || kind.robust == PTHREAD_MUTEX_ROBUST,
-      .exec_is_death = kind.robust == PTHREAD_MUTEX_ROBUST};
+      .exec_is_death = kind.robust == PTHREAD_MUTEX_ROBUST,
+      .waits_asleep = true,
+      .finds_deadlock =
+          kind.type == PTHREAD_MUTEX_ERRORCHECK ? Deadlock::kOwn : Deadlock::kUnnoticed};
 
   Mutex() {
     pthread_mutexattr_t attributes;
@@ -111,7 +114,8 @@ class RwLock {
   // is less than that readers wait for all of them.
   static constexpr Claims claims{.fairness = kind == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP
                                                  ? Fairness::kNone
-                                                 : Fairness::kReaderPreference};
+                                                 : Fairness::kReaderPreference,
+                                 .waits_asleep = true};
 
   RwLock() {
     pthread_rwlockattr_t attributes;
@@ -160,7 +164,8 @@ class Semaphore {
   static constexpr Claims claims{.releaser = Releaser::kAnyone,
                                  .semaphore = true,
                                  .permits = permits,
-                                 .counts_above_permits = true};
+                                 .counts_above_permits = true,
+                                 .waits_asleep = true};
 
   Semaphore() { must_work(error_of(sem_init(&semaphore_, 1, permits)), "sem_init"); }
   ~Semaphore() { sem_destroy(&semaphore_); }

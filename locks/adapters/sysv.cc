@@ -28,7 +28,8 @@ class SystemVLock {
   static constexpr Claims claims{
       .releaser = undo ? Releaser::kProcess : Releaser::kAnyone,
       .crash = undo ? CrashBehaviour::kReleasedBySystem : CrashBehaviour::kStuck,
-      .checks_misuse = !undo};
+      .checks_misuse = !undo,
+      .waits_asleep = true};
 
   explicit SystemVLock(const char* path)
       : resource_(path, "sysv-semaphore-key:", unused_key, [this](const std::string& key) {

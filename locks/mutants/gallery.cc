@@ -3,9 +3,12 @@
 
 #include "locks/mutants/abandoned_ticket.h"
 #include "locks/mutants/broken_promise.h"
+#include "locks/mutants/busy_doorman.h"
+#include "locks/mutants/credulous_semaphore.h"
 #include "locks/mutants/deaf_lock_file.h"
 #include "locks/mutants/double_takeover.h"
 #include "locks/mutants/early_wake.h"
+#include "locks/mutants/endless_turnstile.h"
 #include "locks/mutants/eternal_writers.h"
 #include "locks/mutants/forgotten_sleepers.h"
 #include "locks/mutants/generous_upgrade.h"
@@ -29,6 +32,7 @@
 #include "locks/mutants/relaxed_release.h"
 #include "locks/mutants/rude_try.h"
 #include "locks/mutants/shallow_reentry.h"
+#include "locks/mutants/short_row.h"
 #include "locks/mutants/silent_reader.h"
 #include "locks/mutants/split_test_and_set.h"
 #include "locks/mutants/stingy_semaphore.h"
@@ -45,7 +49,10 @@ std::vector<Mutant> gallery() {
   return {
       {spec_of<AbandonedTicket>("abandoned_ticket"), {"TO-5", "LV-1"}},
       {spec_of<BrokenPromise>("broken_promise"), {"FA-4"}},
+      {spec_of<BusyDoorman>("busy_doorman"), {"MU-2", "ME-1", "MM-1"}},
+      {spec_of<CredulousSemaphore>("credulous_semaphore"), {"TR-2", "LV-1"}},
       {spec_of<EarlyWake>("early_wake"), {"LV-1"}},
+      {spec_of<EndlessTurnstile>("endless_turnstile"), {"TO-3"}},
       {spec_of<EternalWriters>("eternal_writers"), {"FA-2"}},
       {spec_of<ForgottenSleepers>("forgotten_sleepers"), {"LV-1"}},
       {spec_of<GenerousUpgrade>("generous_upgrade"), {"RW-4", "RW-1"}},
@@ -67,6 +74,7 @@ std::vector<Mutant> gallery() {
       {spec_of<RelaxedRelease>("relaxed_release"), {"MM-1"}},
       {spec_of<RudeTry>("rude_try"), {"LV-1"}},
       {spec_of<ShallowReentry>("shallow_reentry"), {"RE-1", "ME-1", "ME-3"}},
+      {spec_of<ShortRow>("short_row"), {"LV-1", "LV-2", "ME-1", "TR-2"}},
       {spec_of<SilentReader>("silent_reader"), {"LV-1"}},
       {spec_of<SplitTestAndSet>("split_test_and_set"), {"ME-1", "MM-1", "ME-2"}},
       {spec_of<StingySemaphore>("stingy_semaphore"), {"LV-1"}},

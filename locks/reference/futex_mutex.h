@@ -30,7 +30,8 @@ namespace hobbs {
 template <class P>
 class FutexMutex : public TimedLocking<FutexMutex<P>, P> {
  public:
-  static constexpr Claims claims{.pristine_when_free = true};
+  static constexpr Claims claims{
+      .pristine_when_free = true, .zero_is_free = true, .waits_asleep = true};
 
   void lock() {
     if (!try_lock()) wait(std::nullopt);

@@ -47,7 +47,8 @@ template <class P>
 class HandoffMutex : public TimedLocking<HandoffMutex<P>, P> {
  public:
   using Deadline = std::optional<typename P::time_point>;
-  static constexpr Claims claims{.fairness = Fairness::kFifo, .pristine_when_free = true};
+  static constexpr Claims claims{
+      .fairness = Fairness::kFifo, .pristine_when_free = true, .waits_asleep = true};
 
   void lock() { acquire(std::nullopt); }
   bool try_lock() {

@@ -50,7 +50,8 @@ class PhaseFairLock : public TimedLocking<PhaseFairLock<P>, P>,
                       public TimedSharedLocking<PhaseFairLock<P>, P> {
  public:
   using Deadline = std::optional<typename P::time_point>;
-  static constexpr Claims claims{.fairness = Fairness::kPhaseFair, .pristine_when_free = true};
+  static constexpr Claims claims{
+      .fairness = Fairness::kPhaseFair, .pristine_when_free = true, .waits_asleep = true};
 
   void lock() {
     if (!try_lock()) wait_exclusive(std::nullopt);

@@ -19,8 +19,8 @@ namespace hobbs {
 template <class P>
 class ReaderPreferringLock : public FutexRwLock<P, false> {
  public:
-  static constexpr Claims claims{.fairness = Fairness::kReaderPreference,
-                                 .pristine_when_free = true};
+  static constexpr Claims claims{
+      .fairness = Fairness::kReaderPreference, .pristine_when_free = true, .waits_asleep = true};
 };
 
 }  // namespace hobbs

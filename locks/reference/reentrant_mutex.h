@@ -30,8 +30,11 @@ template <class P>
 class ReentrantMutex : public TimedLocking<ReentrantMutex<P>, P> {
  public:
   static constexpr std::uint32_t kMaxDepth = UINT32_MAX - 1;
-  static constexpr Claims claims{
-      .reentrant = true, .checks_misuse = true, .pristine_when_free = true, .max_depth = kMaxDepth};
+  static constexpr Claims claims{.reentrant = true,
+                                 .checks_misuse = true,
+                                 .pristine_when_free = true,
+                                 .max_depth = kMaxDepth,
+                                 .waits_asleep = true};
 
   void lock() {
     if (is_mine()) {

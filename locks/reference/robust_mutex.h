@@ -53,8 +53,10 @@ template <class P>
 class RobustMutex : public TimedLocking<RobustMutex<P>, P> {
  public:
   using Deadline = std::optional<typename P::time_point>;
-  static constexpr Claims claims{
-      .crash = CrashBehaviour::kOwnerDied, .checks_misuse = true, .pristine_when_free = true};
+  static constexpr Claims claims{.crash = CrashBehaviour::kOwnerDied,
+                                 .checks_misuse = true,
+                                 .pristine_when_free = true,
+                                 .waits_asleep = true};
 
   /// kAcquired or kOwnerDied. Throws std::system_error if the caller holds it already.
   Acquisition lock() { return take_free() ? Outcome::kAcquired : wait(std::nullopt); }

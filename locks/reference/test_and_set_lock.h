@@ -21,7 +21,7 @@ namespace hobbs {
 template <class P>
 class TestAndSetLock {
  public:
-  static constexpr Claims claims{.pristine_when_free = true};
+  static constexpr Claims claims{.pristine_when_free = true, .zero_is_free = true};
 
   void lock() {
     while (!try_lock()) P::pause();

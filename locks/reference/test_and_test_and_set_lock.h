@@ -22,7 +22,7 @@ namespace hobbs {
 template <class P>
 class TestAndTestAndSetLock : public TimedLocking<TestAndTestAndSetLock<P>, P> {
  public:
-  static constexpr Claims claims{.pristine_when_free = true};
+  static constexpr Claims claims{.pristine_when_free = true, .zero_is_free = true};
 
   void lock() {
     std::uint32_t delay = 1;

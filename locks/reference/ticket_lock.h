@@ -24,7 +24,7 @@ namespace hobbs {
 template <class P>
 class TicketLock {
  public:
-  static constexpr Claims claims{.fairness = Fairness::kFifo};
+  static constexpr Claims claims{.fairness = Fairness::kFifo, .zero_is_free = true};
 
   void lock() {
     const std::uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);

@@ -21,8 +21,8 @@ namespace hobbs {
 template <class P>
 class WriterPreferringLock : public FutexRwLock<P, true> {
  public:
-  static constexpr Claims claims{.fairness = Fairness::kWriterPreference,
-                                 .pristine_when_free = true};
+  static constexpr Claims claims{
+      .fairness = Fairness::kWriterPreference, .pristine_when_free = true, .waits_asleep = true};
 };
 
 }  // namespace hobbs

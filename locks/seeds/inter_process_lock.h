@@ -33,7 +33,8 @@ class InterProcessLock : public TimedLockable<InterProcessLock<P>, P> {
                                     .exec_is_death = true,
                                     .reports_errors = true,
                                     .content_ignored = true,
-                                    .across_namespaces = true};
+                                    .across_namespaces = true,
+                                    .waits_asleep = true};
 
   /// Nothing is opened before the first acquire. Empty functions: a plain sleep, no log.
   explicit InterProcessLock(std::string path, SleepFunction sleep = {}, Logger log = {})

@@ -36,7 +36,8 @@ class InterProcessReaderWriterLock
                                     .exec_is_death = true,
                                     .reports_errors = true,
                                     .content_ignored = true,
-                                    .across_namespaces = true};
+                                    .across_namespaces = true,
+                                    .waits_asleep = true};
 
   /// Nothing is opened before the first acquire. Empty functions: a plain sleep, no log.
   explicit InterProcessReaderWriterLock(std::string path, SleepFunction sleep = {}, Logger log = {})

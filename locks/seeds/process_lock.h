@@ -33,7 +33,8 @@ class BasicProcessLock : public TimedLockable<BasicProcessLock<P, Word>, P> {
   static constexpr Claims claims = {.releaser = Releaser::kAnyone,
                                     .checks_misuse = true,
                                     .pristine_when_free = true,
-                                    .across_namespaces = true};
+                                    .across_namespaces = true,
+                                    .waits_asleep = true};
 
   BasicProcessLock() requires std::is_constructible_v<Word, std::uint32_t> : word_(1) {}
   /// Over a semaphore made with the value 1.

@@ -35,7 +35,8 @@ class BasicProcessReentrantLock : public TimedLockable<BasicProcessReentrantLock
                                     .checks_misuse = true,
                                     .pristine_when_free = true,
                                     .max_depth = Ownership<P>::kMaxDepth,
-                                    .across_namespaces = true};
+                                    .across_namespaces = true,
+                                    .waits_asleep = true};
 
   BasicProcessReentrantLock() requires std::is_constructible_v<Word, std::uint32_t> : word_(1) {}
   /// Over a semaphore made with the value 1.

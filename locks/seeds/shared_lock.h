@@ -42,7 +42,8 @@ class BasicSharedLock : public TimedLockable<BasicSharedLock<P, reentrant>, P>,
                                     .fairness = Fairness::kWriterPreference,
                                     .checks_misuse = true,
                                     .max_depth = reentrant ? kMaxDepth : UINT32_MAX,
-                                    .across_namespaces = true};
+                                    .across_namespaces = true,
+                                    .waits_asleep = true};
 
   /// Waits until it is held. kReentryRefused and kUpgradeRefused as above, kOutOfRange beyond
   /// kMaxDepth levels, kInterrupted as in interrupt.h; then nothing has changed.

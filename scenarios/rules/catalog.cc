@@ -224,9 +224,9 @@ constexpr Unchecked kUnchecked[] = {
     {"FA-4", "no lock here claims a bound"},
     {"FA-5", "a grade, not a verdict: bench measures it"},
     {"FA-8", "a grade, not a verdict: bench measures it"},
-    {"DL-1", "no claim says that a lock looks for deadlocks"},
-    {"DL-2", "no claim says that a lock looks for deadlocks"},
-    {"DL-5", "no claim says that a lock looks for deadlocks"},
+    {"DL-1", "no lock here claims to find them"},
+    {"DL-2", "no lock here claims to find them"},
+    {"DL-5", "no lock here claims to find deadlocks"},
     {"CR-4", "no call of a lock says that its state was repaired"},
     {"CR-14", "a stuck lock is excused, which the tests of the drivers show"},
     {"FS-1", "of locks whose threads share them FS-2 is asked, of others it is declared"},
@@ -239,9 +239,9 @@ constexpr Unchecked kUnchecked[] = {
     {"FS-20", "what a campaign finds left behind it removes, for it may be anybody's"},
     {"ID-2", "it takes another boot, or a process number that comes round"},
     {"ID-7", "it takes workers of several users"},
-    {"AB-1", "no claim says that zeroed memory is a free lock"},
+    {"AB-1", "no lock here claims it"},
     {"MU-5", "guards are of the standard library, not of the locks"},
-    {"RS-3", "no claim says how long a waiter may spin"},
+    {"RS-3", "no lock here claims to wait asleep"},
 };
 // clang-format on
 

@@ -39,6 +39,7 @@ class Collection {
     for (const std::string& text : texts) add(family, rules, text);
   }
   std::vector<ControlledProgram> take() { return std::move(programs_); }
+  const LockSpec& lock() const { return lock_; }
 
  private:
   bool fits(const Program& program) const {
@@ -93,6 +94,13 @@ void add_exclusion(Collection& c) {
              "id_step=16: lock work unlock | lock work unlock",
              "id_step=32: lock work unlock | lock work unlock",
              "id_step=32: lock_shared unlock lock work unlock | lock_shared work unlock"});
+  // The greatest of all: the end of what is indexed by id.
+  const std::uint32_t largest = c.lock().claims.max_workers;
+  if (largest < 3) return;
+  const std::string ends = "id_step=" + std::to_string(largest - 1) + ": ";
+  c.add_all("exclusion", kExclusion,
+            {ends + "lock work unlock | lock work unlock",
+             ends + "lock work unlock | lock_shared work unlock"});
 }
 
 /// Who waits for itself waits for ever, whatever wakes it. (Where nobody can move an execution
@@ -141,13 +149,15 @@ void add_timed(Collection& c) {
        "lock work(3ms) unlock | timed(2ms) unlock lock work unlock",
        "lock work unlock | timed work unlock | lock work unlock",
        "lock work unlock | timed(2ms) work unlock | timed(2ms) work unlock | lock work unlock",
-       "lock work(4ms) unlock | timed(2ms) unlock timed(1ms) unlock | timed(3ms) work unlock"});
+       "lock work(4ms) unlock | timed(2ms) unlock timed(1ms) unlock | timed(3ms) work unlock",
+       "lock meet(2) unlock | lock unlock | timed(2ms) meet(2) unlock"});
 }
 
 /// The greatest deadline there is: what adds to it, or converts it, may meet its limits.
 void add_endless(Collection& c) {
   c.add_all("endless", "TO-9,LV-1",
             {"lock work unlock | timed(ever) work unlock",
+             "lock work unlock | timed(2600000s) work unlock",  // 32 bits of milliseconds are less.
              "lock work unlock | timed_shared(ever) work unlock"});
 }
 
@@ -294,6 +304,19 @@ void add_posts(Collection& c) {
              "lock | lock | post | post | try unlock"});
 }
 
+/// Releases by those who hold nothing, beside others: what is refused may break nothing, and of two
+/// that come at once for one permit only one may be let through.
+void add_misuse(Collection& c, const Claims& claims) {
+  if (claims.bounded_release) {
+    c.add_all("misuse", "TR-2,LV-1",
+              {"lock unlock | misuse", "lock unlock lock unlock | misuse | misuse"});
+  } else if (claims.checks_misuse && claims.releaser != Releaser::kAnyone) {
+    c.add_all("misuse", "MU-2,ME-1,LV-1",
+              {"lock work unlock | misuse", "lock work unlock | lock work unlock | misuse",
+               "lock_shared work unlock | lock work unlock | misuse"});
+  }
+}
+
 /// The dying worker is the one of the fault, at each point in turn.
 void add_crashes(Collection& c, bool reentrant) {
   c.add_all("crash", kCrash,
@@ -367,6 +390,7 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
     add_posts(c);
     if (claims.permits == 1) add_permits(c, 1);
   }
+  add_misuse(c, claims);
   add_order(c, claims);
   if (claims.reentrant) add_nested(c);
   if (lock.controlled.has_shared()) {

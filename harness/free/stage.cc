@@ -1,0 +1,67 @@
+#include "harness/free/stage.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "locks/real_platform.h"
+
+namespace hobbs::gang {
+
+Cast::~Cast() {
+  for (const pid_t player : players_) ::kill(player, SIGKILL);
+  for (const pid_t player : players_) {
+    while (::waitpid(player, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+}
+
+void tell(std::atomic<std::uint32_t>& word) {
+  word.store(1);
+  RealPlatform::futex_wake(word, INT32_MAX);
+}
+
+bool wait_for(std::atomic<std::uint32_t>& word, std::chrono::milliseconds patience) {
+  const auto until = RealPlatform::now() + patience;
+  while (word.load() == 0) {
+    if (RealPlatform::now() >= until) return false;
+    RealPlatform::futex_wait(word, 0, until);
+  }
+  return true;
+}
+
+void* object_of(const LockSpec& lock, void* shared, const std::string& path) {
+  if (lock.home == Home::kMemory) return shared;
+  const std::size_t align = std::max<std::size_t>(lock.real.align, 64);
+  void* const at = ::operator new(lock.real.size, std::align_val_t(align));
+  std::memset(at, 0, lock.real.size);
+  lock.real.construct(at, path.c_str());
+  return at;
+}
+
+bool is_asleep(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(')');  // A name may have spaces and brackets in it.
+  return name_end != std::string::npos && text.substr(name_end, 3) == ") S";
+}
+
+std::int64_t spent_ns(pid_t process) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+bool had_its_chance(pid_t process) {
+  constexpr std::int64_t kEnoughNs = 50'000'000;
+  return is_asleep(process) || spent_ns(process) >= kEnoughNs;
+}
+
+}  // namespace hobbs::gang
