@@ -11,6 +11,7 @@
 
 #include "harness/free/mutants_for_test.h"
 #include "harness/free/refusals.h"
+#include "harness/free/scene_mutants_for_test.h"
 #include "harness/free/spawn.h"
 #include "locks/adapters/adapters.h"
 #include "locks/mutants/gallery.h"
