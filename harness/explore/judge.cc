@@ -354,10 +354,12 @@ bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
     }
     if (may_wait(w)) continue;
     if (deaths_ != 0) {
-      const int dead = std::countr_zero(deaths_);
+      std::string dead;
+      for (std::uint32_t left = deaths_; left != 0; left &= left - 1) {
+        dead += (dead.empty() ? "" : " and ") + name(std::countr_zero(left));
+      }
       const char* const rule = (deaths_ & (deaths_ - 1)) != 0 ? "CR-8" : "CR-5";
-      return fail(rule,
-                  stuck + " for ever after " + name(dead) + " died: nobody recovers the lock");
+      return fail(rule, stuck + " for ever after " + dead + " died: nobody recovers the lock");
     }
     if (me.step.mode == Mode::kShared && (meeting != 0 || behind_readers(w))) {
       return fail(timed_out_ ? "TO-7" : "RW-2",

@@ -3,8 +3,10 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "harness/explore/file_system.h"
+#include "reports/fold_repeats.h"
 
 namespace hobbs::explore {
 namespace {
@@ -125,7 +127,7 @@ std::vector<Moment> story_of(const std::vector<Event>& events, const Explorer& e
     }
   }
   if (!story.empty()) story.back().evidence = true;
-  return story;
+  return fold_repeats(std::move(story));
 }
 
 }  // namespace hobbs::explore

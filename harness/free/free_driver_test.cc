@@ -199,6 +199,14 @@ TEST_F(FreeDriverTest, CatchesWhoTakesANumberForTheOwnerWhoHadIt) {
   expect_mistaken(spec_of<AliveWhileUnreaped>("unreaped"), spec_of<RobustMutex>("robust"),
                   "crash/reused-number", "ID-1");
 }
+TEST_F(FreeDriverTest, CatchesARaceOfFirstUses) {
+  expect_caught(spec_of<FirstUse>("first_use"), {"ME-1", "ME-2", "LV-1"}, "place/anew");
+  expect_passed(by_name("futex_mutex"), "place/anew");
+}
+TEST_F(FreeDriverTest, CatchesWhoHasNoRoomForTheLargestId) {
+  expect_caught("short_row", "place/numbers");
+  expect_passed(by_name("mcs"), "place/numbers");
+}
 TEST_F(FreeDriverTest, CatchesWaitersWhoDoNotSleep) {
   expect_mistaken(spec_of<Sleepless>("sleepless"), by_name("futex_mutex"), "wait/asleep", "RS-3");
   LockSpec spins = by_name("ticket");

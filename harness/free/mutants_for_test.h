@@ -252,6 +252,30 @@ class AliveWhileUnreaped {
   std::atomic<std::uint32_t> owner_{0};
 };
 
+/// Makes itself ready at its first use, which two may be at once (ME-1).
+template <class P>
+class FirstUse {
+ public:
+  void lock() {
+    if (ready_.load(std::memory_order_acquire) == 0) {
+      word_.store(1,
+                  std::memory_order_relaxed);  // BUG: another one may have done so, and be inside.
+      ready_.store(1, std::memory_order_release);
+    }
+    std::uint32_t free = 1;
+    while (!word_.compare_exchange_strong(free, 2, std::memory_order_acquire,
+                                          std::memory_order_relaxed)) {
+      P::yield();
+      free = 1;
+    }
+  }
+  void unlock() { word_.store(1, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> ready_{};
+  typename P::template atomic<std::uint32_t> word_{};
+};
+
 /// Leaves a mark of having been waited for (AB-4).
 template <class P>
 class Marked {

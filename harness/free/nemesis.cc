@@ -136,7 +136,7 @@ void on_hook(HookPoint point, bool before) {
   count_down(before && point == HookPoint::kFutexWait);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
-                      (armed.nemesis == Nemesis::kFresh && point == HookPoint::kFile);
+                      armed.nemesis == Nemesis::kFresh;
   if (armed.nemesis == Nemesis::kForks && armed.slot->stage.load() == Stage::kCalling &&
       strikes(point, point == HookPoint::kFile ? 3 : 16)) {
     fork_here();

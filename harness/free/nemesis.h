@@ -23,7 +23,7 @@ enum class Nemesis : std::uint8_t {
   kStale,     // A process took the lock and died before the workers came.
   kZombies,   // The dead are not waited for while others run.
   kFresh,     // Workers open the lock anew before every round, at every other one by a new path;
-              // they are delayed between its system calls, if it has hook points.
+              // one in memory is destroyed and made anew. They are delayed at its hook points.
   kFiles,     // The lock's file is opened and closed, linked, touched, its mode changed by others.
   kAliases,   // Holders open the lock's file once more, and close it.
   kScarce,    // For moments workers get no more descriptors, or no more room in files.

@@ -292,6 +292,17 @@ void add_places(Families& f) {
   destroy.must_contend = false;
 }
 
+/// What is done at the first use of a lock is done in every round.
+void add_first_uses(Families& f) {
+  if (f.lock().home != Home::kMemory) return;
+  Family& anew = f.add("place/anew", "ME-1,ME-2,RW-1,LV-1", "a new lock in every round",
+                       {"lock work unlock | lock work unlock",
+                        "lock work unlock | lock work unlock | lock work unlock | lock work unlock",
+                        "lock work unlock | lock_shared work unlock | lock_shared work unlock"});
+  anew.nemeses = {Nemesis::kFresh};
+  anew.must_contend = false;
+}
+
 /// Ids that lie far apart: what has room for fewer, or keeps some of their bits, takes one worker
 /// for another, or leaves its own memory.
 void add_numbers(Families& f) {
@@ -634,6 +645,7 @@ std::vector<Family> families_of(const LockSpec& lock) {
   add_several(f);
   add_places(f);
   add_numbers(f);
+  add_first_uses(f);
   add_long_holds(f);
   add_attacks(f);
   if (lock.home == Home::kMemory) add_wraps(f);  // On a path, so many pairs take seconds.

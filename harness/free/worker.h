@@ -67,6 +67,7 @@ class Worker {
   bool construct_or_be_refused();
   void destroy_locks();
   void open_anew();
+  void make_anew();
   std::string path_of(std::size_t lock) const;
   void arm_death();
   void preset();

@@ -105,6 +105,15 @@ void Worker::open_anew() {
   construct_locks();
 }
 
+/// All are outside, and every worker's calls have returned.
+void Worker::make_anew() {
+  for (std::size_t i = 0; i < locks_of(assignment_.program); ++i) {
+    ops_.destroy(locks_[i]);
+    std::memset(locks_[i], 0, ops_.size);
+    ops_.construct(locks_[i], path_of(i).c_str());
+  }
+}
+
 void Worker::destroy_locks() {
   if (own_memory_ == nullptr) return;
   for (std::size_t i = 0; i < locks_of(assignment_.program); ++i) ops_.destroy(locks_[i]);
@@ -131,7 +140,7 @@ void Worker::run() {
     }
   } else {
     while (gate()) {
-      if (assignment_.nemesis == Nemesis::kFresh) open_anew();
+      if (assignment_.nemesis == Nemesis::kFresh && lock_.home == Home::kPath) open_anew();
       const bool anew = strikes_at_rest(assignment_.nemesis);
       if (!anew || construct_or_be_refused()) run_steps(0);
       ++rounds_;
@@ -249,6 +258,7 @@ bool Worker::gate() {
     if (at_rest) construct_locks();
     look_at_all();
     if (at_rest) destroy_locks();
+    if (assignment_.nemesis == Nemesis::kFresh && lock_.home == Home::kMemory) make_anew();
     set_stage(Stage::kWaiting);
     arena_.arrived.store(0);
     arena_.met.store(0);
