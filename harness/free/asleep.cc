@@ -1,7 +1,6 @@
 #include "harness/free/asleep.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <array>
 
@@ -16,6 +15,7 @@ using End = Played::End;
 
 constexpr milliseconds kHeld{250};
 constexpr std::int64_t kSpentNs = 40'000'000;  // By all waiters; those who sleep use one of these.
+constexpr int kAsleepLooks = 3;                // Of all, one after the other.
 constexpr std::chrono::seconds kDeadline{60};
 
 /// One wait: in which mode the lock is held, and by which call others want it.
@@ -82,9 +82,7 @@ class Play {
         return {End::kUnsure, "a waiter never came to its call"};
       }
     }
-    const timespec held{0, nanoseconds(kHeld).count()};
-    ::nanosleep(&held, nullptr);
-    const Played played = judge(cast);
+    const Played played = watch(cast);
     tell(scene_.let_go);
     return played.end == End::kKept ? see_them_in() : played;
   }
@@ -106,7 +104,7 @@ class Play {
       if (!holds(shared ? ops_.acquire_shared(locks[i]) : ops_.acquire(locks[i]))) return;
     }
     tell(scene_.held);
-    if (!wait_for(scene_.let_go, kStagePatience)) return;
+    if (!wait_for(scene_.let_go, 4 * kStagePatience)) return;
     for (const std::size_t i : waits_) {
       const bool shared = kWaits[i].held == Mode::kShared;
       shared ? ops_.release_shared(locks[i]) : ops_.release(locks[i]);
@@ -137,23 +135,37 @@ class Play {
     wait.wanted == Mode::kShared ? ops_.release_shared(lock) : ops_.release(lock);
   }
 
-  /// What the waiters have used up to now, who shall all be waiting.
-  Played judge(const Cast& cast) const {
-    std::int64_t sum_ns = 0, most_ns = 0;
-    std::size_t who = 0;
-    for (std::size_t w = 0; w < count(); ++w) {
-      const Waiter& waiter = scene_.waiters[w];
-      if (waiter.ended.load() != 0) {
-        return {End::kUnsure, "an acquire ended while the lock was held"};
+  /// Until the waiters have used too much, or have been seen to sleep. Who waits for a processor
+  /// does neither.
+  Played watch(const Cast& cast) const {
+    const auto begun = std::chrono::steady_clock::now();
+    for (int asleep = 0;; internal::sleep_between_looks()) {
+      const auto waited = std::chrono::steady_clock::now() - begun;
+      std::int64_t sum_ns = 0, most_ns = 0;
+      std::size_t who = 0;
+      bool all_asleep = true;
+      for (std::size_t w = 0; w < count(); ++w) {
+        const pid_t process = cast.players()[w + 1];
+        if (scene_.waiters[w].ended.load() != 0) {
+          return {End::kUnsure, "an acquire ended while the lock was held"};
+        }
+        const std::int64_t ns = spent_ns(process) - scene_.waiters[w].spent_ns.load();
+        sum_ns += ns;
+        if (ns > most_ns) who = w, most_ns = ns;
+        all_asleep = all_asleep && is_asleep(process);
       }
-      const std::int64_t ns = spent_ns(cast.players()[w + 1]) - waiter.spent_ns.load();
-      sum_ns += ns;
-      if (ns > most_ns) who = w, most_ns = ns;
+      if (sum_ns >= kSpentNs) return burnt(waited, sum_ns, who);
+      asleep = all_asleep ? asleep + 1 : 0;
+      if (waited >= kHeld && asleep >= kAsleepLooks) return {End::kKept, ""};
+      if (waited >= kStagePatience) return {End::kUnsure, "the waiters had no processor"};
     }
-    if (sum_ns < kSpentNs) return {End::kKept, ""};
+  }
+
+  Played burnt(nanoseconds waited, std::int64_t sum_ns, std::size_t who) const {
     return {End::kBroken,
             fmt::format("{} waiters used {} ms of processor time in {} ms, most of them by \"{}\"",
-                        count(), sum_ns / 1'000'000, kHeld.count(), kWaits[wait_of(who)].words)};
+                        count(), sum_ns / 1'000'000, waited / milliseconds(1),
+                        kWaits[wait_of(who)].words)};
   }
 
   Played see_them_in() {

@@ -16,9 +16,9 @@ namespace hobbs::gang {
 /// Whether the lock claims that its waiters sleep, and processes can wait for it.
 bool waits_asleep(const LockSpec& lock);
 
-/// Played once, in some 300 ms: two waiters of each call that can wait, for holders of each mode,
-/// each pair on a lock of its own. `path`: for locks on one, which get a number behind it; what
-/// they leave there is the caller's to remove. Leaves no process behind.
+/// Played once, in some 300 ms, more on a loaded machine: two waiters of each call that can wait,
+/// for holders of each mode, each pair on a lock of its own. `path`: for locks on one, which get a
+/// number behind it; what they leave there is the caller's to remove. Leaves no process behind.
 Played try_asleep(const LockSpec& lock, const std::string& path, int attempt);
 
 }  // namespace hobbs::gang

@@ -15,7 +15,6 @@ using std::chrono::nanoseconds;
 using End = Played::End;
 
 constexpr milliseconds kPatience{300};
-constexpr milliseconds kBetweenLooks{1};
 constexpr milliseconds kToFallAsleep{20};
 constexpr std::chrono::seconds kDeadline{600};
 constexpr const char* kStarved = "the processes had no processor";
@@ -62,8 +61,9 @@ class Play {
       return {End::kUnsure, "the process did not get the free lock"};
     }
     const char* const call = timed ? "timed lock" : "lock";
-    if (!wait_for(self.answered, patience_)) {
-      if (!had_its_chance(cast.players()[0])) return {End::kUnsure, kStarved};
+    const Awaited awaited = await(cast, patience_, [&] { return self.answered.load() != 0; });
+    if (awaited == Awaited::kStarved) return {End::kUnsure, kStarved};
+    if (awaited == Awaited::kInVain) {
       return {End::kBroken, fmt::format("the holder's second {} was not answered in {} ms", call,
                                         patience_.count())};
     }
@@ -82,14 +82,14 @@ class Play {
         return {End::kUnsure, "the processes did not get the free locks"};
       }
     }
-    const int refused = who_was_answered();
-    if (refused < 0) {
-      const std::vector<pid_t>& both = cast.players();
-      if (!had_its_chance(both[0]) || !had_its_chance(both[1])) return {End::kUnsure, kStarved};
+    const Awaited awaited = await(cast, patience_, [this] { return who_was_answered() >= 0; });
+    if (awaited == Awaited::kStarved) return {End::kUnsure, kStarved};
+    if (awaited == Awaited::kInVain) {
       return {End::kBroken, fmt::format("two processes, each with the lock that the other asked "
                                         "for, were not answered in {} ms",
                                         patience_.count())};
     }
+    const int refused = who_was_answered();
     Asker& victim = scene_.askers[static_cast<std::size_t>(refused)];
     if (holds(victim.outcome.load()))
       return let_in_unreleased(scene_.askers[static_cast<std::size_t>(1 - refused)], kept);
@@ -137,13 +137,10 @@ class Play {
     ::pause();  // Locks on a path last as long as the process.
   }
 
-  /// The first of the two to be answered; -1 if there is none in time.
+  /// One of the two that was answered; -1 if there is none yet.
   int who_was_answered() const {
-    for (const auto until = RealPlatform::now() + patience_; RealPlatform::now() < until;) {
-      for (int i = 0; i < 2; ++i) {
-        if (scene_.askers[static_cast<std::size_t>(i)].answered.load() != 0) return i;
-      }
-      sleep_for(kBetweenLooks);
+    for (int i = 0; i < 2; ++i) {
+      if (scene_.askers[static_cast<std::size_t>(i)].answered.load() != 0) return i;
     }
     return -1;
   }

@@ -199,6 +199,9 @@ TEST_F(FreeDriverTest, CatchesWhoTakesANumberForTheOwnerWhoHadIt) {
   expect_mistaken(spec_of<AliveWhileUnreaped>("unreaped"), spec_of<RobustMutex>("robust"),
                   "crash/reused-number", "ID-1");
 }
+TEST_F(FreeDriverTest, CatchesATimedCallThatStaysAsLongAsTheHolder) {
+  expect_caught("endless_turnstile", "burst/timed");
+}
 TEST_F(FreeDriverTest, CatchesARaceOfFirstUses) {
   expect_caught(spec_of<FirstUse>("first_use"), {"ME-1", "ME-2", "LV-1"}, "place/anew");
   expect_passed(by_name("futex_mutex"), "place/anew");

@@ -44,13 +44,20 @@ void* object_of(const LockSpec& lock, void* shared, const std::string& path) {
   return at;
 }
 
-bool is_asleep(pid_t process) {
+namespace {
+
+/// As the kernel calls it in proc(5).
+char state_of(pid_t process) {
   std::ifstream file(fmt::format("/proc/{}/stat", process));
   std::string text;
   std::getline(file, text);
-  const std::size_t name_end = text.rfind(')');  // A name may have spaces and brackets in it.
-  return name_end != std::string::npos && text.substr(name_end, 3) == ") S";
+  const std::size_t name_end = text.rfind(") ");  // A name may have spaces and brackets in it.
+  return name_end == std::string::npos ? '?' : text[name_end + 2];
 }
+
+}  // namespace
+
+bool is_asleep(pid_t process) { return state_of(process) == 'S'; }
 
 std::int64_t spent_ns(pid_t process) {
   clockid_t clock{};
@@ -59,9 +66,19 @@ std::int64_t spent_ns(pid_t process) {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
+void internal::sleep_between_looks() {
+  const timespec nap{0, 1'000'000};
+  ::nanosleep(&nap, nullptr);
+}
+
+bool internal::all_had_their_chance(const Cast& cast) {
+  return std::ranges::all_of(cast.players(), had_its_chance);
+}
+
 bool had_its_chance(pid_t process) {
   constexpr std::int64_t kEnoughNs = 50'000'000;
-  return is_asleep(process) || spent_ns(process) >= kEnoughNs;
+  const char state = state_of(process);
+  return state == 'S' || state == 'Z' || spent_ns(process) >= kEnoughNs;
 }
 
 }  // namespace hobbs::gang

@@ -95,8 +95,34 @@ void* object_of(const LockSpec& lock, void* shared, const std::string& path);
 bool is_asleep(pid_t process);
 /// The processor time that a process has used, 0 if it is gone.
 std::int64_t spent_ns(pid_t process);
-/// Whether a process that has not come on had every chance: it sleeps, or has used 50 ms of
-/// processor time. Else it may have waited for a processor.
+/// Whether a process that has not come on had every chance: it sleeps, has ended, or has used 50 ms
+/// of processor time. Else it may have waited for a processor.
 bool had_its_chance(pid_t process);
+
+/// What waiting for players came to: kInVain only once all of them had every chance.
+enum class Awaited : std::uint8_t { kCame, kInVain, kStarved };
+
+/// Waits until `came()`, at least for `patience`; longer, up to kStagePatience, while one of the
+/// players had no chance. A `came()` that answers "not yet, but there was progress" is to restart
+/// this itself.
+template <class Came>
+Awaited await(const Cast& cast, std::chrono::milliseconds patience, Came&& came);
+
+namespace internal {
+void sleep_between_looks();
+bool all_had_their_chance(const Cast& cast);
+}  // namespace internal
+
+template <class Came>
+Awaited await(const Cast& cast, std::chrono::milliseconds patience, Came&& came) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (;;) {
+    if (came()) return Awaited::kCame;
+    const auto waited = std::chrono::steady_clock::now() - begun;
+    if (waited >= patience && internal::all_had_their_chance(cast)) return Awaited::kInVain;
+    if (waited >= kStagePatience) return Awaited::kStarved;
+    internal::sleep_between_looks();
+  }
+}
 
 }  // namespace hobbs::gang

@@ -121,7 +121,7 @@ std::string StallWatch::rule_of_dead(const Slot& slot, std::string* words) const
 std::string StallWatch::rule_of(const std::vector<Standing>& standings,
                                 std::string* summary) const {
   bool meeting = false, releasing = false, trying = false, somebody_inside = false;
-  bool inherited = false, writer_waits = false;
+  bool inherited = false, writer_waits = false, outstaying = false;
   std::string death, rule_of_death;
   std::string callers;
   for (std::size_t i = 0; i < standings.size(); ++i) {
@@ -136,6 +136,7 @@ std::string StallWatch::rule_of(const std::vector<Standing>& standings,
         verb == Verb::kUpgrade ||
         (verb == Verb::kAcquire && static_cast<Mode>(slot.mode.load()) == Mode::kExclusive);
     trying |= verb == Verb::kTry || verb == Verb::kTryUpgrade;
+    outstaying |= verb == Verb::kTimed && slot.deadline_ns.load() < now_ns() - kPastDeadlineNs;
     releasing |= verb == Verb::kRelease || verb == Verb::kDowngrade;
     callers += fmt::format("{}worker {} in {}", callers.empty() ? "" : ", ", slot.id.load(),
                            call_words(verb, static_cast<Mode>(slot.mode.load()), slot.lock.load()));
@@ -154,6 +155,11 @@ std::string StallWatch::rule_of(const std::vector<Standing>& standings,
   if (trying) {
     *summary = fmt::format("a try waits, and nobody moves: {}", callers);
     return "TR-1";
+  }
+  if (outstaying && somebody_inside) {
+    *summary =
+        fmt::format("a timed call waits on after its deadline, for one who stays: {}", callers);
+    return "TO-3";
   }
   if (releasing) {
     *summary = fmt::format("a release never ends, and nobody moves: {}", callers);

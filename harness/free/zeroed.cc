@@ -1,7 +1,6 @@
 #include "harness/free/zeroed.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include "locks/real_platform.h"
 
@@ -14,7 +13,6 @@ using End = Played::End;
 constexpr std::uint32_t kPlayers = 2;
 constexpr std::uint64_t kSections = 100;  // Of each.
 constexpr milliseconds kPatience{300};
-constexpr milliseconds kBetweenLooks{1};
 
 struct Scene {
   std::atomic<std::uint32_t> done[kPlayers];
@@ -47,20 +45,15 @@ bool all_done(const Scene& scene) {
   return true;
 }
 
-/// Waits as long as there is progress; false if there was none for `patience`.
-bool see_it_through(const Scene& scene, milliseconds patience) {
-  std::uint64_t seen = scene.counter.load();
-  auto until = RealPlatform::now() + patience;
-  while (!all_done(scene) && !scene.refused.load()) {
-    const timespec nap{0, std::chrono::nanoseconds(kBetweenLooks).count()};
-    ::nanosleep(&nap, nullptr);
-    if (const std::uint64_t now = scene.counter.load(); now != seen) {
-      seen = now;
-      until = RealPlatform::now() + patience;
-    }
-    if (RealPlatform::now() >= until) return false;
+/// Waits as long as there is progress.
+Awaited see_it_through(const Scene& scene, const Cast& cast, milliseconds patience) {
+  for (;;) {
+    const std::uint64_t seen = scene.counter.load();
+    const auto ended = [&scene] { return all_done(scene) || scene.refused.load(); };
+    const Awaited awaited =
+        await(cast, patience, [&] { return ended() || scene.counter.load() != seen; });
+    if (awaited != Awaited::kCame || ended()) return awaited;
   }
-  return true;
 }
 
 }  // namespace
@@ -79,16 +72,14 @@ Played try_zeroed(const LockSpec& lock, const std::string&, int attempt) {
     if (!cast.enter([&] { use(lock, *scene, player); })) return {End::kUnsure, "cannot fork"};
   }
   const milliseconds patience = kPatience * (1 << attempt);
-  const bool in_time = see_it_through(*scene, patience);
+  const Awaited awaited = see_it_through(*scene, cast, patience);
   if (scene->refused.load()) {
     return {End::kBroken,
             fmt::format("an acquire was told \"{}\"", to_string(scene->outcome.load()))};
   }
   const std::uint64_t counted = scene->counter.load();
-  if (!in_time) {
-    if (!had_its_chance(cast.players()[0]) || !had_its_chance(cast.players()[1])) {
-      return {End::kUnsure, "the processes had no processor"};
-    }
+  if (awaited == Awaited::kStarved) return {End::kUnsure, "the processes had no processor"};
+  if (awaited == Awaited::kInVain) {
     return {End::kBroken, fmt::format("nobody got in for {} ms, after {} of {} sections",
                                       patience.count(), counted, kPlayers * kSections)};
   }
