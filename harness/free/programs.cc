@@ -123,7 +123,7 @@ void add_tries(Families& f) {
          "repeat=2: try work unlock | try work unlock | try work unlock",
          "repeat=2: try work unlock lock work unlock | lock work unlock try work unlock | lock "
          "work unlock",
-         "lock meet(2) unlock | lock unlock | try meet(2) unlock"});
+         "lock meet(2) unlock | lock unlock | try unlock meet(2)"});
 }
 
 void add_timed(Families& f) {
@@ -137,7 +137,7 @@ void add_timed(Families& f) {
          "repeat=2: timed(100us) work unlock | lock work(50us) unlock | timed(5ms) work unlock",
          "lock work(8ms) unlock | timed(1ms) work unlock",
          "timed(200us) unlock lock work unlock | lock work(200us) unlock | lock work unlock",
-         "lock meet(2) unlock | lock unlock | timed(1ms) meet(2) unlock"});
+         "lock meet(2) unlock | lock unlock | timed(1ms) unlock meet(2)"});
   // Later than what milliseconds in 32 bits can say.
   Family& far = f.add("burst/far-deadline", "TO-9,ME-1,LV-1", "deadlines a month away",
                       {"lock work(2ms) unlock | timed(2600000s) work unlock",
