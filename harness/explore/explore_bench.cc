@@ -11,6 +11,7 @@
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -96,19 +97,30 @@ Searched search_within(Explorer& explorer, Bounds bounds, int bound, double most
   return searched;
 }
 
-/// All executions, again and again; `known`: the workers from search to search.
+graph::Exhausted exhaust(const Case& test, MemoryModel model, Explorer& explorer,
+                         graph::KnownWorkers& known) {
+  return graph::exhaust(test.lock, test.program, model, Topology::kFork, explorer,
+                        Clock::now() + std::chrono::minutes(1), &known);
+}
+
+/// All executions, again and again: by a search that knows nothing of the workers, or, with
+/// `before`, one that knows what the same search under that model found out.
 void print_exhausted(const Case& test, MemoryModel model, Explorer& explorer,
-                     graph::KnownWorkers* known, double cell_s) {
+                     std::optional<MemoryModel> before, double cell_s) {
+  const auto earlier = Explorer::create(test.lock, before.value_or(model), Topology::kFork);
+  if (!earlier->load(test.program).empty()) std::abort();
   graph::Exhausted all;
   int times = 0;
-  const double start = processor_s();
-  double now = start;
-  for (; now - start < cell_s; now = processor_s(), ++times) {
-    all = graph::exhaust(test.lock, test.program, model, Topology::kFork, explorer,
-                         Clock::now() + std::chrono::minutes(1), known);
+  double spent_s = 0;
+  for (; spent_s < cell_s; ++times) {
+    graph::KnownWorkers known;
+    if (before) exhaust(test, *before, *earlier, known);
+    const double start = processor_s();
+    all = exhaust(test, model, explorer, known);
+    spent_s += processor_s() - start;
   }
-  const double each_s = (now - start) / times;
-  if (known == nullptr) {
+  const double each_s = spent_s / times;
+  if (!before) {
     std::printf(" %7llu%s in", static_cast<unsigned long long>(all.executions),
                 all.complete ? " " : "+");
   }
@@ -128,9 +140,9 @@ void measure(const Case& test, MemoryModel model, const char* model_name, double
     std::printf(" %7llu%s in %8.2f", static_cast<unsigned long long>(all.executions),
                 all.all ? " " : "+", 1e3 * all.s);
   }
-  print_exhausted(test, model, *explorer, nullptr, cell_s);
-  graph::KnownWorkers known;
-  print_exhausted(test, model, *explorer, &known, cell_s);
+  const bool first = model == MemoryModel::kSc;
+  print_exhausted(test, model, *explorer, std::nullopt, cell_s);
+  print_exhausted(test, model, *explorer, first ? MemoryModel::kC11 : MemoryModel::kSc, cell_s);
   std::printf("\n");
 }
 
@@ -143,8 +155,8 @@ int bench(double cell_s) {
   };
   std::printf(
       "executions a second; executions and ms; all executions, ms, and what one takes, by a search "
-      "that must find out how the workers behave, and by one that knows it from the search of the "
-      "same program under another model\n%-19s",
+      "that must find out how the workers behave, and by one that knows what the same search under "
+      "another model (sc; for sc, c11) has found out\n%-19s",
       "");
   for (const DrawnStrategy& drawn : drawn_strategies()) {
     std::printf(" %7.*s/s", static_cast<int>(drawn.name.size()), drawn.name.data());

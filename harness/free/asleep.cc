@@ -43,9 +43,7 @@ struct Waiter {
 struct Scene {
   std::atomic<std::uint32_t> held, let_go;
   std::array<Waiter, kMostWaiters> waiters;
-  struct alignas(4096) Lock {
-    unsigned char bytes[kStageLockBytes];
-  } locks[std::size(kWaits)];
+  StageLock locks[std::size(kWaits)];
 };
 
 bool is_offered(const LockOps& ops, const Wait& wait) {
@@ -104,7 +102,7 @@ class Play {
       if (!holds(shared ? ops_.acquire_shared(locks[i]) : ops_.acquire(locks[i]))) return;
     }
     tell(scene_.held);
-    if (!wait_for(scene_.let_go, 4 * kStagePatience)) return;
+    wait_until_told(scene_.let_go);
     for (const std::size_t i : waits_) {
       const bool shared = kWaits[i].held == Mode::kShared;
       shared ? ops_.release_shared(locks[i]) : ops_.release(locks[i]);
@@ -190,8 +188,7 @@ class Play {
 }  // namespace
 
 bool waits_asleep(const LockSpec& lock) {
-  return lock.claims.waits_asleep && lock.claims.process_shared && lock.real.available() &&
-         lock.real.size <= kStageLockBytes && lock.claims.max_workers > kMostWaiters &&
+  return lock.claims.waits_asleep && fits_stage(lock) && lock.claims.max_workers > kMostWaiters &&
          (!lock.claims.semaphore || lock.claims.permits == 1);
 }
 

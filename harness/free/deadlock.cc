@@ -28,9 +28,7 @@ struct Scene {
   std::array<Asker, 2> askers;
   std::atomic<std::uint32_t> tried;
   std::array<std::atomic<Outcome>, 2> found;  // What a third one's try of each lock was told.
-  struct alignas(4096) Lock {
-    unsigned char bytes[kStageLockBytes];
-  } locks[2];
+  StageLock locks[2];
 };
 
 void sleep_for(milliseconds time) {
@@ -130,7 +128,7 @@ class Play {
     const Outcome outcome = ops_.acquire(locks[1 - i]);
     self.outcome.store(outcome);
     tell(self.answered);
-    if (!wait_for(self.leave, kStagePatience)) return;
+    wait_until_told(self.leave);  // Whoever ended would give its locks back.
     if (holds(outcome)) ops_.release(locks[1 - i]);
     ops_.release(locks[i]);
     tell(self.left);
@@ -192,20 +190,15 @@ class Play {
   Scene& scene_;
 };
 
-bool is_for_processes(const LockSpec& lock) {
-  return lock.claims.process_shared && !lock.claims.semaphore && lock.real.available() &&
-         lock.real.size <= kStageLockBytes;
-}
-
 }  // namespace
 
 bool finds_own_deadlock(const LockSpec& lock) {
-  return lock.claims.finds_deadlock == Deadlock::kOwn && is_for_processes(lock);
+  return lock.claims.finds_deadlock == Deadlock::kOwn && fits_stage(lock) && !lock.claims.semaphore;
 }
 
 bool finds_ring(const LockSpec& lock) {
-  return lock.claims.finds_deadlock == Deadlock::kRing && is_for_processes(lock) &&
-         lock.real.try_acquire != nullptr;
+  return lock.claims.finds_deadlock == Deadlock::kRing && fits_stage(lock) &&
+         !lock.claims.semaphore && lock.real.try_acquire != nullptr;
 }
 
 Played try_own_deadlock(const LockSpec& lock, const std::string& path, int attempt) {

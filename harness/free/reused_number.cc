@@ -32,7 +32,7 @@ struct Scene {
   std::atomic<bool> after_innocent, starved;
   Refusal refusal;
   std::atomic<Outcome> outcome;
-  alignas(4096) unsigned char lock[kStageLockBytes];
+  StageLock lock;
 };
 
 /// How often the kernel has given a process a processor. Source: sched-stats(5) of the kernel.
@@ -97,7 +97,7 @@ class Trial {
     if (pid < 0) refuse("the choice of a process number");
     return pid;
   }
-  void* object() { return object_of(lock_, scene_.lock, path_); }
+  void* object() { return object_of(lock_, scene_.lock.bytes, path_); }
   void hold() {
     RealPlatform::attach(1);
     if (!holds(lock_.real.acquire(object()))) return;
@@ -142,15 +142,14 @@ Played outcome_of(const Scene& scene, milliseconds patience) {
 }  // namespace
 
 bool survives_deaths(const LockSpec& lock) {
-  return lock.claims.process_shared && lock.claims.crash != CrashBehaviour::kStuck &&
-         lock.real.available() && lock.real.size <= kStageLockBytes;
+  return fits_stage(lock) && lock.claims.crash != CrashBehaviour::kStuck;
 }
 
 Played try_reused_number(const LockSpec& lock, const std::string& path, int attempt) {
   RealPlatform::registry();  // Before the processes are forked, so that they share it.
   SharedStage<Scene> scene;
   if (!scene) return {End::kRefused, "no memory"};
-  if (lock.home == Home::kMemory) lock.real.construct(scene->lock, path.c_str());
+  if (lock.home == Home::kMemory) lock.real.construct(scene->lock.bytes, path.c_str());
   const milliseconds patience = kPatience * (1 << attempt);
   const pid_t parent = ::getpid(), supervisor = ::fork();
   if (supervisor == 0) Trial(lock, path, patience, *scene).supervise(parent);

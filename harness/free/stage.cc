@@ -13,6 +13,10 @@
 
 namespace hobbs::gang {
 
+bool fits_stage(const LockSpec& lock) {
+  return lock.claims.process_shared && lock.real.available() && lock.real.size <= kStageLockBytes;
+}
+
 Cast::~Cast() {
   for (const pid_t player : players_) ::kill(player, SIGKILL);
   for (const pid_t player : players_) {
@@ -33,6 +37,11 @@ bool wait_for(std::atomic<std::uint32_t>& word, std::chrono::milliseconds patien
     RealPlatform::futex_wait(word, 0, until);
   }
   return true;
+}
+
+void wait_until_told(std::atomic<std::uint32_t>& word) {
+  while (!wait_for(word, kStagePatience)) {
+  }
 }
 
 void* object_of(const LockSpec& lock, void* shared, const std::string& path) {

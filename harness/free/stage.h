@@ -32,6 +32,11 @@ struct Played {
 
 /// The largest lock that finds room on a stage.
 inline constexpr std::size_t kStageLockBytes = 1 << 16;
+struct alignas(4096) StageLock {
+  unsigned char bytes[kStageLockBytes];
+};
+/// Whether the lock finds room on a stage, and processes share it.
+bool fits_stage(const LockSpec& lock);
 /// How long the parts wait for each other, where only a starved machine makes them.
 inline constexpr std::chrono::milliseconds kStagePatience{10'000};
 
@@ -87,6 +92,8 @@ class Cast {
 /// Sets a futex word of shared memory from 0 to 1, and wakes who waits for it.
 void tell(std::atomic<std::uint32_t>& word);
 bool wait_for(std::atomic<std::uint32_t>& word, std::chrono::milliseconds patience);
+/// However long: for players, who are killed when their cast goes.
+void wait_until_told(std::atomic<std::uint32_t>& word);
 
 /// The calling process's object of the lock: what it allocates lives as long as the process.
 void* object_of(const LockSpec& lock, void* shared, const std::string& path);

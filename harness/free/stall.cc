@@ -136,7 +136,7 @@ std::string StallWatch::rule_of(const std::vector<Standing>& standings,
         verb == Verb::kUpgrade ||
         (verb == Verb::kAcquire && static_cast<Mode>(slot.mode.load()) == Mode::kExclusive);
     trying |= verb == Verb::kTry || verb == Verb::kTryUpgrade;
-    outstaying |= verb == Verb::kTimed && slot.deadline_ns.load() < now_ns() - kPastDeadlineNs;
+    outstaying |= verb == Verb::kTimed && slot.deadline_ns.load() != INT64_MAX;  // It is past.
     releasing |= verb == Verb::kRelease || verb == Verb::kDowngrade;
     callers += fmt::format("{}worker {} in {}", callers.empty() ? "" : ", ", slot.id.load(),
                            call_words(verb, static_cast<Mode>(slot.mode.load()), slot.lock.load()));

@@ -29,7 +29,7 @@ struct Scene {
   std::atomic<Outcome> outcome;        // Of the twin's try while the other holds.
   std::atomic<bool> misused;           // The twin's release was accepted then.
   Refusal refusal;
-  alignas(4096) unsigned char lock[kStageLockBytes];
+  StageLock lock;
 };
 
 class Trial {
@@ -60,7 +60,7 @@ class Trial {
   }
   void hold() {
     RealPlatform::attach(1);
-    void* const lock = object_of(lock_, scene_.lock, path_);
+    void* const lock = object_of(lock_, scene_.lock.bytes, path_);
     if (!holds(lock_.real.acquire(lock))) return;
     tell(scene_.held);
     if (!wait_for(scene_.tried, kStagePatience)) return scene_.gave_up.store(1);
@@ -70,7 +70,7 @@ class Trial {
   void try_it() {
     RealPlatform::attach(2);
     if (!wait_for(scene_.held, kStagePatience)) return;
-    void* const lock = object_of(lock_, scene_.lock, path_);
+    void* const lock = object_of(lock_, scene_.lock.bytes, path_);
     const Outcome outcome = try_once(lock);
     scene_.outcome.store(outcome);
     const bool owned = lock_.claims.checks_misuse && lock_.claims.releaser != Releaser::kAnyone;
@@ -117,15 +117,14 @@ Played outcome_of(const Scene& scene) {
 
 bool works_across_namespaces(const LockSpec& lock) {
   const bool tries = lock.real.try_acquire != nullptr || lock.real.acquire_until != nullptr;
-  return lock.claims.across_namespaces && lock.claims.process_shared && !lock.claims.semaphore &&
-         tries && lock.real.size <= kStageLockBytes;
+  return fits_stage(lock) && lock.claims.across_namespaces && !lock.claims.semaphore && tries;
 }
 
 Played try_twin_numbers(const LockSpec& lock, const std::string& path, int) {
   RealPlatform::registry();  // Before the processes are forked, so that they share it.
   SharedStage<Scene> scene;
   if (!scene) return {End::kRefused, "no memory"};
-  if (lock.home == Home::kMemory) lock.real.construct(scene->lock, path.c_str());
+  if (lock.home == Home::kMemory) lock.real.construct(scene->lock.bytes, path.c_str());
   std::array<pid_t, 2> rooms{};
   for (std::size_t i = 0; i < rooms.size(); ++i) {
     const pid_t parent = ::getpid();

@@ -19,13 +19,13 @@ struct Scene {
   std::atomic<std::uint64_t> counter;  // Counted up inside, in two steps.
   std::atomic<bool> refused;
   std::atomic<Outcome> outcome;  // Of the call that was refused.
-  alignas(4096) unsigned char lock[kStageLockBytes];
+  StageLock lock;
 };
 
 void use(const LockSpec& lock, Scene& scene, std::uint32_t player) {
   RealPlatform::attach(player + 1);
   for (std::uint64_t i = 0; i < kSections; ++i) {
-    const Outcome outcome = lock.real.acquire(scene.lock);
+    const Outcome outcome = lock.real.acquire(scene.lock.bytes);
     if (!holds(outcome)) {
       scene.outcome.store(outcome);
       scene.refused.store(true);
@@ -33,7 +33,7 @@ void use(const LockSpec& lock, Scene& scene, std::uint32_t player) {
     }
     scene.counter.store(scene.counter.load(std::memory_order_relaxed) + 1,
                         std::memory_order_relaxed);
-    lock.real.release(scene.lock);
+    lock.real.release(scene.lock.bytes);
   }
   scene.done[player].store(1);
 }
@@ -59,8 +59,7 @@ Awaited see_it_through(const Scene& scene, const Cast& cast, milliseconds patien
 }  // namespace
 
 bool is_free_when_zero(const LockSpec& lock) {
-  return lock.claims.zero_is_free && lock.home == Home::kMemory && lock.claims.process_shared &&
-         lock.real.available() && lock.real.size <= kStageLockBytes;
+  return lock.claims.zero_is_free && lock.home == Home::kMemory && fits_stage(lock);
 }
 
 Played try_zeroed(const LockSpec& lock, const std::string&, int attempt) {
