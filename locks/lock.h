@@ -64,7 +64,7 @@ enum class ForkBehaviour : std::uint8_t {
 enum class Deadlock : std::uint8_t {
   kUnnoticed,  // Who would wait for ever does.
   kOwn,        // The holder that asks again is refused (kDeadlock).
-  kRing,       // Also one of a ring of processes, each waiting for the next one's lock.
+  kRing,       // One of a ring of processes is, each waiting for the next one's lock.
 };
 
 /// What a lock promises beyond what its type shows. The defaults are the common case.

@@ -1,6 +1,8 @@
 #include "harness/free/free_driver.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -198,6 +200,18 @@ TEST_F(FreeDriverTest, CatchesWhoTakesATwinForTheOwner) {
 TEST_F(FreeDriverTest, CatchesWhoTakesANumberForTheOwnerWhoHadIt) {
   expect_mistaken(spec_of<AliveWhileUnreaped>("unreaped"), spec_of<RobustMutex>("robust"),
                   "crash/reused-number", "ID-1");
+}
+/// Whose waiters pass hook points for ever, so that each may fork for ever.
+TEST_F(FreeDriverTest, ForksAreBoundedAndSeenOff) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  for (const mutants::Mutant& mutant : mutants::gallery()) {
+    if (mutant.lock.name == "stubborn_flags") run(mutant.lock, kPassBudget, "fork/within");
+  }
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+  constexpr int kOfOneGang = 3 * 32;
+  int left = 0;
+  while (::waitpid(-1, nullptr, 0) > 0) ++left;
+  EXPECT_LE(left, kOfOneGang);
 }
 TEST_F(FreeDriverTest, CatchesATimedCallThatStaysAsLongAsTheHolder) {
   expect_caught("endless_turnstile", "burst/timed");

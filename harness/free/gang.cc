@@ -214,6 +214,9 @@ class Gang {
       }
     }
     running_.clear();
+    // What they have left behind has come to this process, where it was made to.
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
   }
 
   template <class Work>

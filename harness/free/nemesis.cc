@@ -33,6 +33,7 @@ constexpr std::pair<Nemesis, std::string_view> kNames[] = {
 
 constexpr std::int64_t kLateNs = 200'000;  // A signal so long past the deadline finds an idler.
 constexpr long kForkedStaysNs = 1'500'000;
+constexpr std::size_t kForkedMost = 32;  // A worker that spins for ever passes points for ever.
 constexpr suseconds_t kDieAsleepAfterUs = 300;
 
 struct Armed {
@@ -112,16 +113,26 @@ void delay(HookPoint point) {
   }
 }
 
+/// Whether there may be one child more, those that have ended being seen off.
+bool may_fork() {
+  if (forked.size() < kForkedMost) return true;
+  std::erase_if(forked, [](pid_t child) { return waitpid(child, nullptr, WNOHANG) != 0; });
+  return forked.size() < kForkedMost;
+}
+
 /// A child in the midst of its parent's call: it never returns to it. Half of them stay for a
 /// while, with everything that they have inherited. Until then nobody is said to wait for ever.
 void fork_here() {
+  const int error = errno;  // The call's.
   const pid_t parent = getpid();
   const bool stays = armed.dice->below(2) == 0;
   Slot* const slot = armed.slot;
   slot->forked.fetch_add(1);
-  const pid_t child = fork();
-  if (child > 0) return forked.push_back(child);
+  const pid_t child = may_fork() ? fork() : -1;
+  if (child > 0) forked.push_back(child);
   if (child < 0) slot->strikes.fetch_sub(1);
+  errno = error;
+  if (child > 0) return;
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const timespec time{0, kForkedStaysNs};

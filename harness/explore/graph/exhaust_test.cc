@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "locks/mutants/gallery.h"
 #include "scenarios/suites/controlled_programs.h"
@@ -110,7 +109,7 @@ TEST_P(Reference, IsJudgedAlikeByWhoKnowsItsWorkers) {
       complete += as_known.complete ? 1 : 0;
     }
   }
-  std::printf("%s: %d searches complete\n", lock.name.c_str(), complete);
+  EXPECT_GT(complete, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Exhaust, Reference, testing::ValuesIn(reference_catalog()),
