@@ -3,7 +3,9 @@
 // A record survives the death of its worker at any moment: a call that was under way is pending, so
 // that a death between the lock's last step and the record of it accuses nobody. The stamp before a
 // call is no later than the call's first look at the lock, and the stamp after it no earlier than
-// its last store is seen by all.
+// its last store is seen by all. So an acquire that follows a release at once needs no stamp of its
+// own before it: the one after the release is early enough, and reading the clock is most of what
+// recording costs.
 #pragma once
 
 #include "harness/free/arena.h"
@@ -49,17 +51,14 @@ class Recorder {
   /// `deadline_ns`: of a timed call, on CLOCK_MONOTONIC; INT64_MAX without one.
   template <class Object>
   void begin(const RecordedCall& call, std::int64_t deadline_ns, Object*& object) {
-    const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
-    Record& record = ring_[at % kRecordsKept];
-    open_ = &record;
-    const std::uint64_t stamp = stamp_before(clock_, object);
-    record.returned.store(0, std::memory_order_relaxed);
-    record.what.store(pack(call), std::memory_order_relaxed);
-    // The clock is read after the stamp: what passes between makes the deadline seem nearer.
-    record.patience_ns.store(deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns(),
-                             std::memory_order_relaxed);
-    record.invoked.store(stamp, std::memory_order_relaxed);
-    slot_->written.store(at + 1, std::memory_order_release);
+    begin_at(call, deadline_ns, stamp_before(clock_, object));
+  }
+  /// The same for a call that follows the last one's end() at once. (Whatever passed in between,
+  /// the record only says less: that the call began no earlier than that.)
+  template <class Object>
+  void begin_at_once(const RecordedCall& call, Object*& object) {
+    go_after(ended_, object);
+    begin_at(call, INT64_MAX, ended_);
   }
 
   /// To be called right after the lock has returned.
@@ -71,14 +70,29 @@ class Recorder {
     } else {
       open_->what.store(pack(call), std::memory_order_relaxed);
     }
-    open_->returned.store(stamp_after(clock_), std::memory_order_release);
+    ended_ = stamp_after(clock_);
+    open_->returned.store(ended_, std::memory_order_release);
   }
 
  private:
+  void begin_at(const RecordedCall& call, std::int64_t deadline_ns, std::uint64_t stamp) {
+    const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
+    Record& record = ring_[at % kRecordsKept];
+    open_ = &record;
+    record.returned.store(0, std::memory_order_relaxed);
+    record.what.store(pack(call), std::memory_order_relaxed);
+    // The clock is read after the stamp: what passes between makes the deadline seem nearer.
+    record.patience_ns.store(deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns(),
+                             std::memory_order_relaxed);
+    record.invoked.store(stamp, std::memory_order_relaxed);
+    slot_->written.store(at + 1, std::memory_order_release);
+  }
+
   const StampClock& clock_;
   Slot* slot_;
   Record* ring_;
-  Record* open_ = nullptr;  // Of the call that is under way.
+  Record* open_ = nullptr;   // Of the call that is under way.
+  std::uint64_t ended_ = 0;  // When the last call did.
 };
 
 /// The end of a worker's ring: records [oldest_record(), written) are there.

@@ -52,16 +52,22 @@ inline std::uint64_t monotonic_ns() {
 }
 }  // namespace internal
 
-/// A stamp no later than anything that follows and goes by `*object`, whose address is passed
-/// through so that the processor cannot read from there before it has taken the stamp. What
-/// follows may store only after the stamp in any case.
+/// Passes an address through the stamp, so that the processor cannot read from there before it has
+/// taken the stamp. What follows may store only after the stamp in any case.
+template <class T>
+void go_after(std::uint64_t stamp, T*& object) {
+#if defined(__x86_64__)
+  asm volatile("and $0, %1\n\tadd %1, %0" : "+r"(object), "+r"(stamp) : : "cc", "memory");
+#endif
+}
+
+/// A stamp no later than anything that follows and goes by `*object`: see go_after().
 template <class T>
 std::uint64_t stamp_before(const StampClock& clock, T*& object) {
 #if defined(__x86_64__)
   if (clock.counter) {
     const std::uint64_t stamp = __rdtsc();
-    std::uint64_t zero = stamp;
-    asm volatile("and $0, %1\n\tadd %1, %0" : "+r"(object), "+r"(zero) : : "cc", "memory");
+    go_after(stamp, object);
     return stamp;
   }
 #endif

@@ -82,6 +82,7 @@ void Worker::run_steps(std::size_t from) {
   holds_.clear();
   depth_.fill(0);
   next_child_ = assignment_.program.workers.size() + forks_of(assignment_.program, index_);
+  just_released_ = false;
   // So that not always the same one comes first.
   if (dice_.below(2) == 0) spin_for_ns(dice_.below(3'000));
   for (std::uint32_t i = 0; i < assignment_.program.repeat; ++i) {
@@ -105,6 +106,7 @@ void Worker::run_steps(std::size_t from) {
 }
 
 void Worker::perform(const Step& step) {
+  just_released_ = just_released_ && step.verb == Verb::kAcquire;
   switch (step.verb) {
     case Verb::kAcquire:
     case Verb::kTry:
@@ -144,7 +146,11 @@ Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
   RecordedCall recorded{arena_.round.load(std::memory_order_relaxed), step.verb, step.mode,
                         step.lock, Outcome::kAcquired};
   Outcome outcome = Outcome::kSystemError;
-  recorder_.begin(recorded, deadline_ns, lock);
+  if (just_released_ && step.verb == Verb::kAcquire) {
+    recorder_.begin_at_once(recorded, lock);
+  } else {
+    recorder_.begin(recorded, deadline_ns, lock);
+  }
   switch (step.verb) {
     case Verb::kAcquire: outcome = shared ? ops_.acquire_shared(lock) : ops_.acquire(lock); break;
     case Verb::kTry:
@@ -161,6 +167,7 @@ Outcome Worker::call(const Step& step, std::int64_t deadline_ns) {
   }
   recorded.outcome = outcome;
   recorder_.end(recorded);
+  just_released_ = step.verb == Verb::kRelease && !needs_hooks(assignment_.nemesis);
   set_stage(Stage::kMoving);
   return outcome;
 }

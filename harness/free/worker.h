@@ -133,7 +133,8 @@ class Worker {
   std::vector<pid_t> children_;
   std::size_t next_child_ = 0;  // The slot of the next worker that it forks.
   void* own_memory_ = nullptr;
-  std::uint32_t came_as_ = 0;  // The how-manieth it came in, of those who may destroy the lock.
+  bool just_released_ = false;  // Nothing that takes time has come since the last call.
+  std::uint32_t came_as_ = 0;   // The how-manieth it came in, of those who may destroy the lock.
   std::vector<unsigned char> pristine_;  // The bytes of a new lock.
   std::size_t descriptors_ = 0;          // Open after its first rounds.
   std::uint32_t rounds_ = 0;
