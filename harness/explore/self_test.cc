@@ -353,12 +353,19 @@ TEST(Refusal, OfProgramsWithSeveralLocksIsNoneOfTheOthers) {
       ExploreDriver().run(spec_of<LongRow>("long_row"), request(std::chrono::seconds(3)));
   ASSERT_FALSE(results.empty());
   bool told = false;
+  bool excludes = false;
   for (const Result& result : results) {
-    EXPECT_TRUE(result.verdict == Verdict::kPass || result.scenario == "controlled/relock")
+    const bool of_several = result.reason.find("several locks") != std::string::npos;
+    told = told || of_several;
+    excludes =
+        excludes || (result.scenario == "controlled/exclusion" && result.verdict == Verdict::kPass);
+    // (On a slow machine perhaps no other was drawn.)
+    EXPECT_TRUE(result.verdict == Verdict::kPass || result.scenario == "controlled/relock" ||
+                (of_several && result.verdict == Verdict::kSkipped))
         << result.scenario << ": " << result.reason;
-    told = told || result.reason.find("several locks") != std::string::npos;
   }
   EXPECT_TRUE(told);
+  EXPECT_TRUE(excludes);
 }
 
 TEST(Refusal, NamesTheFileCallThatIsNotModelled) {

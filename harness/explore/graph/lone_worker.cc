@@ -145,8 +145,14 @@ void LoneWorker::note_plain_data() {
 
 std::uint64_t LoneWorker::fingerprint() const {
   std::uint64_t hash = fibres_->fingerprint(kFibre);
-  for (const std::int64_t time_ns : {now_ns_, deadline_ns_}) {
-    hash = (hash ^ static_cast<std::uint64_t>(time_ns)) * 0xff51afd7ed558ccdull;
+  const auto mix = [&hash](std::uint64_t word) { hash = (hash ^ word) * 0xff51afd7ed558ccdull; };
+  mix(static_cast<std::uint64_t>(now_ns_));
+  mix(static_cast<std::uint64_t>(deadline_ns_));
+  mix(std::uint64_t{progress_.round} << 32 | progress_.step);
+  for (std::uint32_t i = 0; i < progress_.holds; ++i) {
+    const Progress::Hold& hold = progress_.hold[i];
+    mix(std::uint64_t{hold.times} << 32 | static_cast<std::uint64_t>(hold.mode) << 16 |
+        static_cast<std::uint64_t>(hold.lock) << 8 | (hold.held ? 1u : 0u));
   }
   for (std::size_t i = 0; dirty_ && i < snapshot_.size(); ++i) {
     if (arena_[i] == snapshot_[i]) continue;
@@ -207,7 +213,9 @@ bool LoneWorker::is(const Image& image, const std::vector<std::byte>& bytes) con
   const FibreContext& context = fibres_->context(kFibre);
   if (context.stack_pointer != image.context.stack_pointer ||
       context.instruction != image.context.instruction || dirty_ != image.has_arena ||
-      now_ns_ != image.now_ns || deadline_ns_ != image.deadline_ns) {
+      now_ns_ != image.now_ns || deadline_ns_ != image.deadline_ns ||
+      progress_.round != image.round || progress_.step != image.step ||
+      progress_.holds != image.holds) {
     return false;
   }
   const std::byte* const stack = bytes.data() + image.begin;

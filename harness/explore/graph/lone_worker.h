@@ -25,6 +25,8 @@ struct Mark {
   bool early = false;  // It timed out although its deadline had not passed.
   Step step;
   Outcome outcome = Outcome::kAcquired;  // If it has returned.
+
+  bool operator==(const Mark&) const = default;
 };
 
 class LoneWorker final : private Machine {
@@ -77,6 +79,7 @@ class LoneWorker final : private Machine {
   std::uint64_t fingerprint() const;
   /// Calls that began or ended since the marks were last cleared.
   std::vector<Mark>& marks() { return marks_; }
+  const std::vector<Mark>& marks() const { return marks_; }
   const std::string& refusal() const { return refusal_; }
   /// Whether workers keep plain data of their own in the lock.
   bool keeps_plain_data() const { return keeps_plain_data_; }

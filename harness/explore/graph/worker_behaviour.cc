@@ -117,6 +117,17 @@ bool WorkerBehaviour::is_back_at(const Stop& stop) const {
                         : stop.fingerprint == worker_.fingerprint();
 }
 
+/// Whether the worker, led down that path, asks the same if what others write plainly is wrong.
+bool WorkerBehaviour::acts_alike(int thread, const std::vector<std::uint64_t>& path) {
+  lead(thread, path);
+  std::vector<Request> asked = asked_;
+  if (worker_.state() == LoneWorker::State::kAsks) asked.push_back(worker_.request());
+  lead(thread, path, true);
+  if (worker_.state() == LoneWorker::State::kAsks) asked_.push_back(worker_.request());
+  live_ = kNoNode;
+  return std::ranges::equal(asked, asked_, same);
+}
+
 bool WorkerBehaviour::keeps_apart() {
   if (!worker_.refusal().empty()) return false;
   if (!worker_.keeps_plain_data()) return true;
@@ -124,22 +135,28 @@ bool WorkerBehaviour::keeps_apart() {
   for (const Path& path : paths_) {
     if (path.parent != kNoNode) goes_on[path.parent] = true;
   }
-  for (Node leaf = 0; leaf < paths_.size(); ++leaf) {
+  bool alike = true;
+  std::vector<std::uint64_t> path;
+  for (Node leaf = 0; alike && leaf < paths_.size(); ++leaf) {
     if (goes_on[leaf] || paths_[leaf].parent == kNoNode) continue;
-    std::vector<std::uint64_t> path;
     find_path_to(leaf, path);
-    lead(paths_[leaf].thread, path);
-    std::vector<Request> asked = asked_;
-    if (worker_.state() == LoneWorker::State::kAsks) asked.push_back(worker_.request());
-    lead(paths_[leaf].thread, path, true);
-    if (worker_.state() == LoneWorker::State::kAsks) asked_.push_back(worker_.request());
-    const bool alike = std::ranges::equal(asked, asked_, same);
-    live_ = kNoNode;
-    if (alike) continue;
-    worker_.give_up("its workers share plain data");
-    return false;
+    alike = acts_alike(paths_[leaf].thread, path);
   }
+  for (std::size_t i = 0; alike && i < meetings_.size(); ++i) {
+    const Meeting& meeting = meetings_[i];
+    find_path_to(meeting.parent, path);
+    if (request(meeting.parent).ask != Ask::kMark) path.push_back(meeting.value);
+    path.insert(path.end(), fed_.begin() + meeting.fed_begin, fed_.begin() + meeting.fed_end);
+    alike = acts_alike(paths_[meeting.parent].thread, path);
+  }
+  if (!alike) worker_.give_up("its workers share plain data");
   return worker_.refusal().empty();
+}
+
+/// Keeps what the worker was answered without events on the way from `parent`.
+void WorkerBehaviour::keep_fed(Node parent) {
+  const std::uint32_t given = request(parent).ask == Ask::kMark ? 0 : 1;
+  fed_.insert(fed_.end(), answers_.begin() + paths_[parent].depth + given, answers_.end());
 }
 
 void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node look) {
@@ -152,10 +169,7 @@ void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node lo
   path.look = look == kNoNode ? static_cast<Node>(size()) : look;
   path.fed_begin = static_cast<std::uint32_t>(fed_.size());
   const bool is_child = parent != kNoNode && worker_.state() != LoneWorker::State::kRefused;
-  if (is_child) {
-    const std::uint32_t given = request(parent).ask == Ask::kMark ? 0 : 1;
-    fed_.insert(fed_.end(), answers_.begin() + paths_[parent].depth + given, answers_.end());
-  }
+  if (is_child) keep_fed(parent);
   path.fed_end = static_cast<std::uint32_t>(fed_.size());
   path.marks_begin = static_cast<std::uint32_t>(marks_.size());
   marks_.insert(marks_.end(), worker_.marks().begin(), worker_.marks().end());
@@ -212,8 +226,38 @@ Node WorkerBehaviour::extend(Node node, std::uint64_t value) {
     if (spun == Spin::kNone) break;
     pauses_ = 0;
   }
+  if (worker_.state() == LoneWorker::State::kAsks && !worker_.marks().empty()) {
+    const auto [known, is_new] =
+        after_calls_.try_emplace(whereabouts(thread), static_cast<Node>(size()));
+    if (!is_new && is_again_at(known->second)) {
+      const auto fed_begin = static_cast<std::uint32_t>(fed_.size());
+      keep_fed(node);
+      meetings_.push_back({node, value, fed_begin, static_cast<std::uint32_t>(fed_.size())});
+      return known->second;
+    }
+  }
   const bool same_look = effect == Effect::kNone && worker_.marks().empty();
   return add_reached(thread, node, value, same_look ? paths_[node].look : kNoNode);
+}
+
+/// A hash of who the worker is, all that it is, and what it asks.
+std::uint64_t WorkerBehaviour::whereabouts(int thread) const {
+  const Request& asked = worker_.request();
+  std::uint64_t hash = worker_.fingerprint();
+  for (const std::uint64_t word :
+       {static_cast<std::uint64_t>(thread), asked.operand, asked.expected}) {
+    hash = (hash ^ word) * 0xff51afd7ed558ccdull;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+/// Whether the worker, which is where its hash says that it was at `node`, is there again.
+bool WorkerBehaviour::is_again_at(Node node) const {
+  const Stop& stop = paths_[node].stop;
+  return same(request(node), worker_.request()) &&
+         std::ranges::equal(marks(node), worker_.marks()) &&
+         (!stop.has_image || worker_.is(stop.image, image_bytes_));
 }
 
 /// The worker asks whether its weak compare-exchange fails for no reason: whether it would only

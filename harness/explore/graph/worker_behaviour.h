@@ -10,6 +10,10 @@
 // Coming back. Where a worker was it is put again from an image of it, a few hundred bytes; led
 // there anew, answer by answer, only if images have become too many.
 //
+// Meeting again. Where a call begins or has ended, most of what happened before is forgotten: a
+// worker that is there as it was on another path does the same from there on. So the paths meet,
+// and what follows is found out once.
+//
 // A weak compare-exchange that fails for no reason is a choice, but not where the worker would only
 // come back to it.
 #pragma once
@@ -17,6 +21,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "harness/explore/graph/behaviour.h"
@@ -71,6 +76,13 @@ class WorkerBehaviour final : public Behaviour {
     std::uint32_t marks_begin = 0;
     std::uint32_t marks_end = 0;
   };
+  /// An edge to a node that had been reached before, in another way.
+  struct Meeting {
+    Node parent;
+    std::uint64_t value;
+    std::uint32_t fed_begin;
+    std::uint32_t fed_end;
+  };
   enum class Spin { kNone, kForEver, kEnded };
 
   void lead(int thread, const std::vector<std::uint64_t>& path, bool spoilt = false);
@@ -84,13 +96,19 @@ class WorkerBehaviour final : public Behaviour {
   bool failing_is_futile(Node node, bool changed);
   Spin spin(Node node, Node& head);
   Spin repeat(std::size_t from);
+  std::uint64_t whereabouts(int thread) const;
+  bool is_again_at(Node node) const;
+  bool acts_alike(int thread, const std::vector<std::uint64_t>& path);
+  void keep_fed(Node parent);
   Node add_reached(int thread, Node parent, std::uint64_t value, Node look);
   Node add_await(int thread, Node head);
   void note(int thread, Node parent, std::uint64_t value, Node look);
 
   LoneWorker worker_;
   const std::size_t most_image_bytes_;
-  std::vector<Path> paths_;  // By node.
+  std::vector<Path> paths_;                              // By node.
+  std::unordered_map<std::uint64_t, Node> after_calls_;  // Nodes that a call leads to.
+  std::vector<Meeting> meetings_;
   std::vector<std::uint64_t> fed_;
   std::vector<Mark> marks_;
   std::vector<std::byte> image_bytes_;
