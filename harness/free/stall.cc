@@ -22,6 +22,7 @@ constexpr int kAsleepLooks = 12;   // Asleep in a row, without having run.
 constexpr milliseconds kInVainMin{500};
 constexpr std::int64_t kInVainNs = 80'000'000;  // Of the processor's time, in one call.
 constexpr std::int64_t kInVainTurns = 16;       // Or so many times given the processor.
+constexpr std::int64_t kOwnLooks = 3;  // Turns of who polls: in each it looks whether it may go on.
 constexpr std::int64_t kPastDeadlineNs = 200'000'000;
 constexpr std::string_view kOpening = "asleep in open";  // As evidence.cc has it.
 constexpr milliseconds kHopeless{10'000};
@@ -51,16 +52,18 @@ bool StallWatch::hopeless() const { return suspicious_ && Clock::now() - moved_ 
 StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
   if (slot.forked.load() != 0) return Standing::kGoesOn;
   if (slot.dying.load() != 0) return Standing::kAtGate;
+  const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
+  // The gate or the meet may have opened, and the worker had no processor to see it.
+  const bool has_looked = story.turns >= kOwnLooks || story.run_ns >= kInVainNs;
   switch (slot.stage.load()) {
-    case Stage::kWaiting:
     case Stage::kDone: return Standing::kAtGate;
-    case Stage::kMeeting: return Standing::kMeets;
+    case Stage::kWaiting: return has_looked ? Standing::kAtGate : Standing::kGoesOn;
+    case Stage::kMeeting: return has_looked ? Standing::kMeets : Standing::kGoesOn;
     case Stage::kCalling: break;
     default: return Standing::kGoesOn;
   }
   const std::int64_t deadline = slot.deadline_ns.load();
   if (deadline != INT64_MAX && now_ns() < deadline + kPastDeadlineNs) return Standing::kGoesOn;
-  const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
   const bool at_fifo = arena_.hostile.load() != 0 && story.last.where == kOpening;
   if ((story.last.rest == Rest::kWaits || at_fifo) && story.looks >= kAsleepLooks)
     return Standing::kAsleep;

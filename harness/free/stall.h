@@ -1,7 +1,8 @@
 // Tells a gang that cannot go on from one that is slow: by evidence, never by the clock alone.
 //
 // No worker of a gang makes progress. Then each of them that has not left must be
-//   at a gate or in a meet of the harness, which others must open; or
+//   at a gate or in a meet of the harness, which others must open, and have looked at it in vain
+//   since, with a processor of its own; or
 //   in a call, and either asleep in the kernel in a wait without a timeout, not having run at all
 //   over many looks; or having spun, yielded or polled in vain: it was given the processor often
 //   enough, and longer than any call takes.
