@@ -66,7 +66,7 @@ class StallTest : public testing::Test {
   std::optional<Breach> look(int times) {
     for (int i = 0; i < times; ++i) {
       if (std::optional<Breach> breach = watch_.look(children_)) return breach;
-      std::this_thread::sleep_for(kLookEvery);
+      std::this_thread::sleep_for(kLookEvery);  // tidy: between two looks.
     }
     return std::nullopt;
   }
