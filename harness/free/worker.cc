@@ -89,7 +89,10 @@ void Worker::run_steps(std::size_t from) {
     for (std::size_t s = from; s < steps_.size() && !over(); ++s) {
       if (steps_[s].verb != Verb::kFork) {
         perform(steps_[s]);
-      } else if (fork_worker()) {
+        continue;
+      }
+      just_released_ = false;
+      if (fork_worker()) {
         // The child: it holds nothing, runs what is left, and is gone, half the time in good order.
         for (++s; s < steps_.size() && !over(); ++s) perform(steps_[s]);
         while (!holds_.empty() && !over()) release();

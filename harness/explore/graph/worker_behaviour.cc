@@ -142,13 +142,8 @@ bool WorkerBehaviour::keeps_apart() {
     find_path_to(leaf, path);
     alike = acts_alike(paths_[leaf].thread, path);
   }
-  for (std::size_t i = 0; alike && i < meetings_.size(); ++i) {
-    const Meeting& meeting = meetings_[i];
-    find_path_to(meeting.parent, path);
-    if (request(meeting.parent).ask != Ask::kMark) path.push_back(meeting.value);
-    path.insert(path.end(), fed_.begin() + meeting.fed_begin, fed_.begin() + meeting.fed_end);
-    alike = acts_alike(paths_[meeting.parent].thread, path);
-  }
+  // What it read of others' data before paths met may tell after: no path that is led shows that.
+  if (met_) alike = false;
   if (!alike) worker_.give_up("its workers share plain data");
   return worker_.refusal().empty();
 }
@@ -226,13 +221,12 @@ Node WorkerBehaviour::extend(Node node, std::uint64_t value) {
     if (spun == Spin::kNone) break;
     pauses_ = 0;
   }
-  if (worker_.state() == LoneWorker::State::kAsks && !worker_.marks().empty()) {
+  if (worker_.state() == LoneWorker::State::kAsks && !worker_.marks().empty() &&
+      !worker_.keeps_plain_data()) {
     const auto [known, is_new] =
         after_calls_.try_emplace(whereabouts(thread), static_cast<Node>(size()));
     if (!is_new && is_again_at(known->second)) {
-      const auto fed_begin = static_cast<std::uint32_t>(fed_.size());
-      keep_fed(node);
-      meetings_.push_back({node, value, fed_begin, static_cast<std::uint32_t>(fed_.size())});
+      met_ = true;
       return known->second;
     }
   }

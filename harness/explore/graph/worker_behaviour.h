@@ -76,13 +76,6 @@ class WorkerBehaviour final : public Behaviour {
     std::uint32_t marks_begin = 0;
     std::uint32_t marks_end = 0;
   };
-  /// An edge to a node that had been reached before, in another way.
-  struct Meeting {
-    Node parent;
-    std::uint64_t value;
-    std::uint32_t fed_begin;
-    std::uint32_t fed_end;
-  };
   enum class Spin { kNone, kForEver, kEnded };
 
   void lead(int thread, const std::vector<std::uint64_t>& path, bool spoilt = false);
@@ -108,7 +101,7 @@ class WorkerBehaviour final : public Behaviour {
   const std::size_t most_image_bytes_;
   std::vector<Path> paths_;                              // By node.
   std::unordered_map<std::uint64_t, Node> after_calls_;  // Nodes that a call leads to.
-  std::vector<Meeting> meetings_;
+  bool met_ = false;                                     // Some paths did.
   std::vector<std::uint64_t> fed_;
   std::vector<Mark> marks_;
   std::vector<std::byte> image_bytes_;
