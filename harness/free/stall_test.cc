@@ -85,8 +85,11 @@ TEST_F(StallTest, WhoMeetsInVainWhileAnotherSleepsIsStuck) {
   EXPECT_EQ(breach->rule, "LV-1") << breach->summary;
 }
 
-TEST_F(StallTest, WhoHasNoProcessorMayFindTheMeetOpen) {
-  const pid_t poller = begin_poller(Stage::kMeeting);
+class Starved : public StallTest, public testing::WithParamInterface<Stage> {};
+
+/// Stopped, it stands for a worker that the machine gives no processor.
+TEST_P(Starved, MayFindOpenWhatItWaitsFor) {
+  const pid_t poller = begin_poller(GetParam());
   begin_sleeper();
   kill(poller, SIGSTOP);
   waitpid(poller, nullptr, WUNTRACED);
@@ -95,15 +98,7 @@ TEST_F(StallTest, WhoHasNoProcessorMayFindTheMeetOpen) {
   EXPECT_TRUE(look(kLooksForEver));
 }
 
-TEST_F(StallTest, WhoHasNoProcessorMayFindTheGateOpen) {
-  const pid_t poller = begin_poller(Stage::kWaiting);
-  begin_sleeper();
-  kill(poller, SIGSTOP);
-  waitpid(poller, nullptr, WUNTRACED);
-  EXPECT_FALSE(look(kLooksInVain));
-  kill(poller, SIGCONT);
-  EXPECT_TRUE(look(kLooksForEver));
-}
+INSTANTIATE_TEST_SUITE_P(Stall, Starved, testing::Values(Stage::kMeeting, Stage::kWaiting));
 
 }  // namespace
 }  // namespace hobbs::gang

@@ -131,6 +131,11 @@ bool WorkerBehaviour::acts_alike(int thread, const std::vector<std::uint64_t>& p
 bool WorkerBehaviour::keeps_apart() {
   if (!worker_.refusal().empty()) return false;
   if (!worker_.keeps_plain_data()) return true;
+  if (met_) {
+    // What it read of others' data before may tell after, and no path that is led shows that.
+    worker_.give_up("its workers turned out to keep plain data when their paths had met");
+    return false;
+  }
   std::vector<bool> goes_on(paths_.size());
   for (const Path& path : paths_) {
     if (path.parent != kNoNode) goes_on[path.parent] = true;
@@ -142,8 +147,6 @@ bool WorkerBehaviour::keeps_apart() {
     find_path_to(leaf, path);
     alike = acts_alike(paths_[leaf].thread, path);
   }
-  // What it read of others' data before paths met may tell after: no path that is led shows that.
-  if (met_) alike = false;
   if (!alike) worker_.give_up("its workers share plain data");
   return worker_.refusal().empty();
 }
