@@ -83,6 +83,30 @@ TEST(NamedSearch, SaysWhyItHasNothingToRun) {
   EXPECT_NE(bounded.reason.find("strategies that draw"), std::string::npos) << bounded.reason;
 }
 
+/// Sleeps where only threads of the same process can wake it.
+template <class P>
+struct PrivateMutex {
+  typename P::template atomic<std::uint32_t> word{0};
+  void lock() {
+    while (word.exchange(2, std::memory_order_acquire) != 0) P::futex_wait_private(word, 2);
+  }
+  void unlock() {
+    word.store(0, std::memory_order_release);
+    P::futex_wake_private(word, 1);
+  }
+};
+
+TEST(NamedSearch, WorkersLiveWhereTheLockIsFor) {
+  LockSpec lock = spec_of<PrivateMutex>("private_mutex");
+  for (const bool process_shared : {false, true}) {
+    lock.claims.process_shared = process_shared;
+    Request request = small_program();
+    request.strategy = "exhaustive";
+    const Result result = only_result(lock, request);
+    EXPECT_EQ(result.verdict, process_shared ? Verdict::kFail : Verdict::kPass) << result.reason;
+  }
+}
+
 /// Whoever creates the file has the lock.
 template <class P>
 class CreatedFile {

@@ -108,6 +108,7 @@ void Plan::make_jobs() {
   if (request_.workers != 0 || request_.acquisitions != 0) {
     ControlledProgram named;
     named.family = "named";
+    named.topology = usual_topology(lock_);
     named.rules = "ME-1,ME-2,MM-1,LV-1,LV-2";
     named.program = plain_program(request_.workers == 0 ? 2 : request_.workers,
                                   std::max(1u, request_.acquisitions));
@@ -197,7 +198,7 @@ void Plan::add_walked_programs() {
 /// Some executions of one program; true if the plan is over.
 bool Plan::walk_one(const char* family, const Program& program, MemoryModel model,
                     std::uint64_t executions, Clock::time_point until) {
-  const Topology topology = lock_.claims.process_shared ? Topology::kFork : Topology::kThreads;
+  const Topology topology = usual_topology(lock_);
   Explorer& explorer = this->explorer(model, topology);
   if (!explorer.load(program).empty()) return false;
   const auto strategy = strategy_for(++walked_);

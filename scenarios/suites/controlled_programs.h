@@ -22,6 +22,11 @@ struct ControlledProgram {
   bool kills = false;  // Each worker that `program.faults` names is killed at every point in turn.
 };
 
+/// Where the lock's workers live unless a program says otherwise: in processes, if it is for these.
+inline Topology usual_topology(const LockSpec& lock) {
+  return lock.claims.process_shared ? Topology::kFork : Topology::kThreads;
+}
+
 /// All programs that fit what the lock claims and offers.
 std::vector<ControlledProgram> controlled_programs(const LockSpec& lock);
 

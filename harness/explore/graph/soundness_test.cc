@@ -17,6 +17,7 @@
 #include "harness/explore/random_walk.h"
 #include "locks/mutants/gallery.h"
 #include "locks/spec_of.h"
+#include "scenarios/suites/controlled_programs.h"
 
 namespace hobbs::explore::graph {
 namespace {
@@ -48,10 +49,6 @@ class PlainSearch final : public Strategy {
 };
 
 using Outcomes = std::set<std::string>;
-
-Topology topology_of(const LockSpec& lock) {
-  return lock.claims.process_shared ? Topology::kFork : Topology::kThreads;
-}
 
 bool has_shared_steps(const Program& program) {
   for (const auto& steps : program.workers) {
@@ -187,7 +184,7 @@ void compare(const LockSpec& lock, const Program& program, std::uint64_t seed, C
   ++sum.programs;
   SCOPED_TRACE(lock.name);
   const std::string about = lock.name + ", " + to_text(program);
-  WorkerBehaviour behaviour(lock, program, topology_of(lock));
+  WorkerBehaviour behaviour(lock, program, usual_topology(lock));
   constexpr MemoryModel kModels[] = {MemoryModel::kSc, MemoryModel::kTso, MemoryModel::kC11};
   constexpr Model kGraphModels[] = {Model::kSc, Model::kTso, Model::kC11};
   for (int m = 0; m < 3; ++m) {
@@ -201,7 +198,7 @@ void compare(const LockSpec& lock, const Program& program, std::uint64_t seed, C
       ++sum.too_many;
       return;
     }
-    const auto explorer = hobbs::explore::Explorer::create(lock, kModels[m], topology_of(lock));
+    const auto explorer = hobbs::explore::Explorer::create(lock, kModels[m], usual_topology(lock));
     ASSERT_EQ(explorer->load(program), "");
     bool finished = false;
     if (kModels[m] == MemoryModel::kSc) {
@@ -235,7 +232,7 @@ TEST(Soundness, OutcomesAreThoseOfThePlainSearch) {
 
 /// What a search that comes back to its workers with so much memory for images meets.
 std::string met(const LockSpec& lock, const Program& program, std::size_t most_image_bytes) {
-  WorkerBehaviour behaviour(lock, program, topology_of(lock), most_image_bytes);
+  WorkerBehaviour behaviour(lock, program, usual_topology(lock), most_image_bytes);
   Bounds bounds;
   bounds.graphs = 300;
   Outcomes outcomes;
@@ -311,15 +308,15 @@ TEST(Soundness, BrokenIsWhatThePlainSearchCallsBroken) {
     for (int i = 0; i < kProgramsPerMutant; ++i) {
       const Program program = random_program(lock, random);
       const auto explorer =
-          hobbs::explore::Explorer::create(lock, MemoryModel::kSc, topology_of(lock));
+          hobbs::explore::Explorer::create(lock, MemoryModel::kSc, usual_topology(lock));
       ASSERT_EQ(explorer->load(program), "");
       const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
       PlainSearch search;
-      const Stretch plain = hunt(*explorer, program, MemoryModel::kSc, topology_of(lock), search,
+      const Stretch plain = hunt(*explorer, program, MemoryModel::kSc, usual_topology(lock), search,
                                  kMostInterleavings, until);
       if (!plain.caught && !plain.exhausted) continue;
       const Exhausted graphs =
-          exhaust(lock, program, MemoryModel::kSc, topology_of(lock), *explorer, until);
+          exhaust(lock, program, MemoryModel::kSc, usual_topology(lock), *explorer, until);
       if (!graphs.caught && !graphs.complete) continue;
       ++compared;
       EXPECT_EQ(graphs.caught.has_value(), plain.caught.has_value())
