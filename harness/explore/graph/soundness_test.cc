@@ -299,6 +299,35 @@ TEST(Soundness, WhoUsesTheHeapIsRefused) {
   }
 }
 
+/// The first worker counts in plain data how often the lock was passed on to it, and keeps it if it
+/// was at all.
+template <class P>
+struct Batching {
+  typename P::template atomic<std::uint32_t> word{0};
+  typename P::template atomic<std::uint32_t> last{0};  // Who held it.
+  std::uint32_t batch[4] = {};                         // By worker.
+  void lock() {
+    while (word.exchange(1, std::memory_order_acquire) != 0) P::pause();
+    const std::uint32_t before = last.load(std::memory_order_relaxed);
+    batch[P::self()] = P::self() == 1 && before == 2 ? batch[2] + 1 : 1;
+  }
+  void unlock() {
+    last.store(P::self(), std::memory_order_relaxed);
+    if (batch[P::self()] == 1) word.store(0, std::memory_order_release);
+  }
+};
+
+/// Alone, it reads 0 of the other's and then has 1, as if it had come first: but there its paths
+/// must not meet.
+TEST(Soundness, WhatOthersWrotePlainlyMayTellLater) {
+  const LockSpec lock = spec_of<Batching>("batching");
+  const Program program = plain_program(2, 2);
+  WorkerBehaviour behaviour(lock, program, usual_topology(lock));
+  Explorer(behaviour, Model::kC11, {}).run([](const Graph&, Ending) { return true; });
+  EXPECT_FALSE(behaviour.keeps_apart());
+  EXPECT_NE(behaviour.refusal().find("plain data"), std::string::npos) << behaviour.refusal();
+}
+
 TEST(Soundness, BrokenIsWhatThePlainSearchCallsBroken) {
   Random random(4'711);
   int compared = 0;

@@ -151,12 +151,6 @@ bool WorkerBehaviour::keeps_apart() {
   return worker_.refusal().empty();
 }
 
-/// Keeps what the worker was answered without events on the way from `parent`.
-void WorkerBehaviour::keep_fed(Node parent) {
-  const std::uint32_t given = request(parent).ask == Ask::kMark ? 0 : 1;
-  fed_.insert(fed_.end(), answers_.begin() + paths_[parent].depth + given, answers_.end());
-}
-
 void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node look) {
   paths_.resize(size() + 1);
   Path& path = paths_.back();
@@ -167,7 +161,10 @@ void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node lo
   path.look = look == kNoNode ? static_cast<Node>(size()) : look;
   path.fed_begin = static_cast<std::uint32_t>(fed_.size());
   const bool is_child = parent != kNoNode && worker_.state() != LoneWorker::State::kRefused;
-  if (is_child) keep_fed(parent);
+  if (is_child) {
+    const std::uint32_t given = request(parent).ask == Ask::kMark ? 0 : 1;
+    fed_.insert(fed_.end(), answers_.begin() + paths_[parent].depth + given, answers_.end());
+  }
   path.fed_end = static_cast<std::uint32_t>(fed_.size());
   path.marks_begin = static_cast<std::uint32_t>(marks_.size());
   marks_.insert(marks_.end(), worker_.marks().begin(), worker_.marks().end());

@@ -12,7 +12,8 @@
 //
 // Meeting again. Where a call begins or has ended, most of what happened before is forgotten: a
 // worker that is there as it was on another path does the same from there on. So the paths meet,
-// and what follows is found out once.
+// and what follows is found out once. Not where workers keep plain data: what a worker read of the
+// others' is not real, so that what it then is says too little.
 //
 // A weak compare-exchange that fails for no reason is a choice, but not where the worker would only
 // come back to it.
@@ -92,7 +93,6 @@ class WorkerBehaviour final : public Behaviour {
   std::uint64_t whereabouts(int thread) const;
   bool is_again_at(Node node) const;
   bool acts_alike(int thread, const std::vector<std::uint64_t>& path);
-  void keep_fed(Node parent);
   Node add_reached(int thread, Node parent, std::uint64_t value, Node look);
   Node add_await(int thread, Node head);
   void note(int thread, Node parent, std::uint64_t value, Node look);
