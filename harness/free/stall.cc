@@ -53,8 +53,10 @@ StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
   if (slot.forked.load() != 0) return Standing::kGoesOn;
   if (slot.dying.load() != 0) return Standing::kAtGate;
   const Watch::Story story = watch_.story(slot.process.load(), slot.thread.load());
-  // The gate or the meet may have opened, and the worker had no processor to see it.
-  const bool has_looked = story.turns >= kOwnLooks || story.run_ns >= kInVainNs;
+  const bool asleep = story.last.rest == Rest::kWaits && story.looks >= kAsleepLooks;
+  // The gate or the meet may have opened, and the worker had no processor to see it; but who sleeps
+  // until its child ends is woken by nothing else.
+  const bool has_looked = asleep || story.turns >= kOwnLooks || story.run_ns >= kInVainNs;
   switch (slot.stage.load()) {
     case Stage::kDone: return Standing::kAtGate;
     case Stage::kWaiting: return has_looked ? Standing::kAtGate : Standing::kGoesOn;
@@ -65,8 +67,7 @@ StallWatch::Standing StallWatch::standing_of(const Slot& slot) const {
   const std::int64_t deadline = slot.deadline_ns.load();
   if (deadline != INT64_MAX && now_ns() < deadline + kPastDeadlineNs) return Standing::kGoesOn;
   const bool at_fifo = arena_.hostile.load() != 0 && story.last.where == kOpening;
-  if ((story.last.rest == Rest::kWaits || at_fifo) && story.looks >= kAsleepLooks)
-    return Standing::kAsleep;
+  if (asleep || (at_fifo && story.looks >= kAsleepLooks)) return Standing::kAsleep;
   const bool tried = story.run_ns >= kInVainNs || story.turns >= kInVainTurns;
   return tried && Clock::now() - suspected_ >= kInVainMin ? Standing::kInVain : Standing::kGoesOn;
 }

@@ -56,12 +56,13 @@ class StallTest : public testing::Test {
   pid_t begin_poller(Stage stage) {
     return begin(0, stage, [this] { wait_until([this] { return arena_->met.load() != 0; }); });
   }
+  static void sleep_for_good() {
+    std::uint32_t word = 0;
+    syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+  }
   void begin_sleeper() {
     arena_->slots[1].verb.store(static_cast<std::uint8_t>(Verb::kAcquire));
-    begin(1, Stage::kCalling, [] {
-      std::uint32_t word = 0;
-      syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
-    });
+    begin(1, Stage::kCalling, sleep_for_good);
   }
   std::optional<Breach> look(int times) {
     for (int i = 0; i < times; ++i) {
@@ -83,6 +84,12 @@ TEST_F(StallTest, WhoMeetsInVainWhileAnotherSleepsIsStuck) {
   const std::optional<Breach> breach = look(kLooksForEver);
   ASSERT_TRUE(breach);
   EXPECT_EQ(breach->rule, "LV-1") << breach->summary;
+}
+
+TEST_F(StallTest, WhoWaitsAsleepForAnotherSleeperIsStuck) {
+  begin(0, Stage::kWaiting, sleep_for_good);  // As a parent until its child ends.
+  begin_sleeper();
+  EXPECT_TRUE(look(kLooksForEver));
 }
 
 class Starved : public StallTest, public testing::WithParamInterface<Stage> {};
