@@ -72,7 +72,8 @@ struct Claims {
   bool process_shared = true;  // Works between processes; false: threads of one process only.
   bool thread_shared = true;   // Works between threads of one process (fcntl locks do not).
   Releaser releaser = Releaser::kThread;  // Who may release: the default is the holder.
-  bool reentrant = false;
+  bool reentrant = false;  // A holder acquires again at once: a reader beside writers who wait too,
+                           // and a writer as a reader, which is one more level of its own hold.
   CrashBehaviour crash = CrashBehaviour::kStuck;
   Fairness fairness = Fairness::kNone;
   std::uint32_t bypass_bound = 0;     // With kBoundedBypass: k.

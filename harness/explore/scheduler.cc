@@ -410,7 +410,7 @@ bool Scheduler::go_on_alone() {
     Worker& me = workers_[w];
     if (me.state != State::kPaused || me.in_call.hopeless) continue;
     const std::uint64_t hash = fibres_.fingerprint(w);
-    if (hash == me.in_call.pause_hash) {
+    if (me.in_call.fruitless != 0 && hash == me.in_call.pause_hash) {
       me.in_call.hopeless = true;
       continue;
     }
@@ -418,7 +418,15 @@ bool Scheduler::go_on_alone() {
       me.in_call.hopeless = me.in_call.unproven = true;
       continue;
     }
-    me.in_call.pause_hash = hash;
+    // Brent's way of finding a cycle, however many pauses long it is: the state to come back to is
+    // taken anew each time that twice as many have passed.
+    if (std::has_single_bit(static_cast<unsigned>(me.in_call.fruitless))) {
+      me.in_call.pause_hash = hash;
+    }
+    // How often it looks is nobody's choice and does not count; and a number that only grows would
+    // make each state another one, for it may be left in a register that is saved on the stack.
+    if (me.in_call.fruitless == 1) me.alone_from = me.points;
+    me.points = me.alone_from;
     alone_ = w;
     settle();
     steps_alone_ = 0;

@@ -71,6 +71,7 @@ class Scheduler : public Explorer {
     std::uint32_t alarm_at = kIdleLimit + 1;  // Its next point to take care at: to die there, for
                                               // its idling, or because it makes many in one move.
     bool kills_process = false;
+    std::uint32_t alone_from = 0;  // Going on alone: its points when it began to.
     // Asleep, resting or in a timed call: until when.
     std::int64_t wake_ns = controlled::kNever;
     std::int64_t call_deadline_ns = controlled::kNever;
@@ -88,7 +89,7 @@ class Scheduler : public Explorer {
     } look;
     /// Since its call began.
     struct InCall {
-      std::uint64_t pause_hash = 0;  // Going on alone: when it paused last,
+      std::uint64_t pause_hash = 0;  // Going on alone: at one of its pauses,
       int fruitless = 0;             // how often that was of no use,
       bool hopeless = false;         // and that it will come back to the same pause for ever.
       bool wrote = false;            // Something: others can know of it.

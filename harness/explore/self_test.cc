@@ -349,23 +349,19 @@ struct LongRow {
 };
 
 TEST(Refusal, OfProgramsWithSeveralLocksIsNoneOfTheOthers) {
-  const std::vector<Result> results =
-      ExploreDriver().run(spec_of<LongRow>("long_row"), request(std::chrono::seconds(3)));
-  ASSERT_FALSE(results.empty());
-  bool told = false;
-  bool excludes = false;
-  for (const Result& result : results) {
-    const bool of_several = result.reason.find("several locks") != std::string::npos;
-    told = told || of_several;
-    excludes =
-        excludes || (result.scenario == "controlled/exclusion" && result.verdict == Verdict::kPass);
-    // (On a slow machine perhaps no other was drawn.)
-    EXPECT_TRUE(result.verdict == Verdict::kPass || result.scenario == "controlled/relock" ||
-                (of_several && result.verdict == Verdict::kSkipped))
-        << result.scenario << ": " << result.reason;
-  }
-  EXPECT_TRUE(told);
-  EXPECT_TRUE(excludes);
+  const auto only = [](const char* scenario, std::chrono::seconds budget) {
+    Request asked = request(budget);
+    asked.scenarios = scenario;
+    const std::vector<Result> results = ExploreDriver().run(spec_of<LongRow>("long_row"), asked);
+    EXPECT_EQ(results.size(), 1u) << scenario;
+    return results.empty() ? Result{} : results.front();
+  };
+  const Result of_one = only("controlled/exclusion", std::chrono::seconds(2));
+  EXPECT_EQ(of_one.verdict, Verdict::kPass) << of_one.reason;
+  // By chance, some of one lock and some of two.
+  const Result drawn = only("controlled/drawn", std::chrono::seconds(6));
+  EXPECT_NE(drawn.verdict, Verdict::kFail) << drawn.reason;
+  EXPECT_NE(drawn.reason.find("several locks"), std::string::npos) << drawn.reason;
 }
 
 TEST(Refusal, NamesTheFileCallThatIsNotModelled) {

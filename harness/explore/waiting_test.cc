@@ -130,6 +130,65 @@ TEST(LongSpins, WhoseEndIsNotReachedAreNeitherPassedNorAccused) {
   EXPECT_GT(std::ranges::count(results, Verdict::kInconclusive, &Result::verdict), 0);
 }
 
+/// Waits for what it has seen once to change; where it does not look again, a sleep that ends at
+/// once every time.
+template <class P, bool kLooksAgain>
+class Sleeper {
+ public:
+  void lock() {
+    std::uint32_t seen = word_.exchange(2, std::memory_order_acquire);
+    while (seen != 0) {
+      P::futex_wait(word_, 2);
+      if (kLooksAgain) seen = word_.exchange(2, std::memory_order_acquire);
+    }
+  }
+  void unlock() {
+    word_.exchange(0, std::memory_order_release);
+    P::futex_wake(word_, 1);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+using LooksAgain = Sleeper<P, true>;
+template <class P>
+using LooksOnce = Sleeper<P, false>;
+
+/// Three words a look, and no mark that it waits: how often it has looked when it is first asked
+/// says nothing about where it stands then. Without `kClears` nobody clears one of the words.
+template <class P, bool kClears>
+class ThreeWords {
+ public:
+  void lock() {
+    for (;;) {
+      while ((a_.load(std::memory_order_relaxed) | b_.load(std::memory_order_relaxed) |
+              c_.load(std::memory_order_relaxed)) != 0) {
+      }
+      if (a_.exchange(1, std::memory_order_acquire) == 0) break;
+    }
+    c_.store(1, std::memory_order_relaxed);
+  }
+  void unlock() {
+    if (kClears) c_.store(0, std::memory_order_relaxed);
+    a_.store(0, std::memory_order_release);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> a_{}, b_{}, c_{};
+};
+template <class P>
+using Clears = ThreeWords<P, true>;
+template <class P>
+using ClearsNot = ThreeWords<P, false>;
+
+TEST(UnmarkedSpins, ForEverAreToldFromThoseThatEnd) {
+  expect_healthy(spec_of<LooksAgain>("looks_again"));
+  expect_caught(spec_of<LooksOnce>("looks_once"), "LV-1");
+  expect_healthy(spec_of<Clears>("clears"));
+  expect_caught(spec_of<ClearsNot>("clears_not"), "LV-1 LV-2 TR-2");
+}
+
 /// Wakes nobody: waiters look again after a while, or by their deadline.
 template <class P, int kNapUs>
 class Naps {

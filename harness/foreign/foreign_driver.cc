@@ -123,7 +123,13 @@ class ForeignDriver : public Driver {
         outcome.result.reason = again.undecided;
         outcome.result.verdict = Verdict::kInconclusive;
       }
-      if (!again.breakage || again.breakage->rule != replay.rule) continue;
+      if (!again.breakage) continue;
+      if (again.breakage->rule != replay.rule) {
+        outcome.result.reason = "it breaks " + again.breakage->rule + " instead of " + replay.rule +
+                                ": " + again.breakage->summary;
+        outcome.result.verdict = Verdict::kInconclusive;
+        continue;
+      }
       ++outcome.failed;
       outcome.result.verdict = Verdict::kFail;
       outcome.result.finding =

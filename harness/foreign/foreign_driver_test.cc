@@ -174,7 +174,7 @@ TEST(ForeignDriverTest, AProgramThatWaitsForItselfAccusesNobody) {
       foreign_driver("")->replay(seed("mp.Lock"), to_json(replay), request_of("*"));
   EXPECT_EQ(run.error, "");
   EXPECT_EQ(run.failed, 0u);
-  EXPECT_NE(run.result.reason.find("never releases it"), std::string::npos) << run.result.reason;
+  EXPECT_NE(run.result.reason.find("never releases it"), std::string::npos) << text_of(run.result);
 }
 
 TEST(ForeignDriverTest, SaysWhyItRefuses) {

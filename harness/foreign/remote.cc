@@ -18,8 +18,22 @@ namespace {
 constexpr std::size_t kTextMax = 256;
 constexpr int kBusyTries = 200;
 constexpr std::uint64_t kSystemCallCode = 0x050f;  // Its two bytes.
-constexpr int kEndsOnly = WEXITED | WNOHANG | __WALL;
+constexpr int kEnds = WEXITED | WNOHANG | __WALL;
 constexpr int kStepTries = 16;  // So many signals may come before an instruction is run.
+
+/// Takes the ends of all other threads of the process. (A wait for ends takes a traced thread's
+/// stop as well, and nobody would ever let that thread go on: so it looks first.)
+void take_ends_beside(pid_t thread) {
+  for (const pid_t other : threads_of(thread)) {
+    siginfo_t told{};
+    if (other == thread || ::waitid(P_PID, static_cast<id_t>(other), &told, kEnds | WNOWAIT) != 0) {
+      continue;
+    }
+    const bool ended =
+        told.si_code == CLD_EXITED || told.si_code == CLD_KILLED || told.si_code == CLD_DUMPED;
+    if (ended) ::waitid(P_PID, static_cast<id_t>(other), &told, kEnds);
+  }
+}
 
 }  // namespace
 
@@ -72,9 +86,7 @@ int wait_for_stop(pid_t thread) {
       continue;
     }
     // The end of a process is told when the ends of all of its other threads have been taken.
-    for (const pid_t other : threads_of(thread)) {
-      if (other != thread) ::waitid(P_PID, static_cast<id_t>(other), nullptr, kEndsOnly);
-    }
+    take_ends_beside(thread);
     ::poll(nullptr, 0, 1);
   }
   return status;

@@ -170,6 +170,10 @@ TEST_F(FreeDriverTest, CatchesWhoDoesNotLookAtThePathAgain) {
   expect_caught(path_spec_of<MindsItsPath<false>>("does_not_look"), {"FS-4"}, "files/removed");
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "files/removed");
 }
+TEST_F(FreeDriverTest, CatchesWhoRemovesAnothersFile) {
+  expect_caught(path_spec_of<CleansUp<false>>("removes_any"), {"FS-4"}, "files/removed");
+  expect_passed(path_spec_of<CleansUp<true>>("removes_its_own"), "files/removed");
+}
 TEST_F(FreeDriverTest, CatchesWhoCountsOnAFileThatItMadeOnce) {
   expect_caught(path_spec_of<MakesItOnce>("makes_it_once"), {"FS-4"}, "files/replaced");
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "files/replaced");

@@ -118,9 +118,10 @@ class FlocksAnew {
            mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
   }
 
+  const std::string path_;
+
  private:
-  std::string path_;
-  int flags_;
+  const int flags_;
   int descriptor_ = -1;
 };
 
@@ -137,6 +138,18 @@ class MindsItsPath : public FlocksAnew {
       unlock();
     }
     return false;
+  }
+};
+
+/// Removes its file when it leaves: the one that it has locked, or whatever is there by then
+/// (FS-4).
+template <bool looks>
+class CleansUp : public MindsItsPath<true> {
+ public:
+  explicit CleansUp(const char* path) : MindsItsPath<true>(path) {}
+  void unlock() {
+    if (!looks || is_at_path()) ::unlink(path_.c_str());
+    MindsItsPath<true>::unlock();
   }
 };
 

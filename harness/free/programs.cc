@@ -197,7 +197,11 @@ void add_nested(Families& f) {
          "repeat=2: lock try work unlock work unlock | lock work unlock",
          "lock try timed(1ms) unlock work unlock unlock | try work unlock | lock work unlock",
          "lock(300) work unlock | lock work unlock",
-         "lock lock unlock work unlock | try work unlock | try work unlock"});
+         "lock lock unlock work unlock | try work unlock | try work unlock",
+         "lock_shared work(50us) lock_shared work unlock unlock | lock work unlock | lock work "
+         "unlock",
+         "lock_shared work(50us) try_shared work unlock unlock | lock work unlock",
+         "lock lock_shared work unlock work unlock | lock_shared work unlock | lock work unlock"});
 }
 
 void add_permits(Families& f, std::uint32_t permits) {

@@ -21,6 +21,7 @@ namespace {
 constexpr std::int64_t kClockSlackNs = 50'000;
 constexpr std::uint32_t kIdledTooOften = 10;
 constexpr std::uint32_t kLevelsBetweenDwells = 16;
+constexpr std::int64_t kAfterRemovalNs = 2'000'000;
 
 timespec to_timespec(std::int64_t ns) {
   return {ns / 1'000'000'000, static_cast<long>(ns % 1'000'000'000)};
@@ -305,6 +306,8 @@ void Worker::release() {
       if (assignment_.nemesis == Nemesis::kRemovals && dice_.below(2) == 0 &&
           remove_file(path_of(hold.lock), dice_)) {
         slot_->strikes.fetch_add(1, std::memory_order_relaxed);
+        // Another may come in before the release: what is at the path then is not the leaver's.
+        if (dice_.below(2) == 0) dwell(kAfterRemovalNs);
       }
     }
     const Outcome outcome = call(step, INT64_MAX);

@@ -180,7 +180,8 @@ void add_path_programs(Collection& c) {
 
 void add_nested(Collection& c) {
   c.add_all("nested", kNested,
-            {"lock lock work unlock work unlock", "lock try work unlock work unlock",
+            {"lock lock work unlock work unlock",
+             "lock try work unlock work unlock",
              "lock lock work unlock work unlock | lock work unlock",
              "lock try work unlock work unlock | lock work unlock",
              "lock lock work unlock work unlock | try work unlock",
@@ -191,9 +192,16 @@ void add_nested(Collection& c) {
              "repeat=2: lock try unlock work unlock | lock try unlock work unlock",
              "lock lock unlock work unlock | lock work unlock | lock lock work unlock unlock",
              "lock lock lock unlock unlock work unlock | try work unlock | lock work unlock",
-             "lock(255) work unlock | try work unlock", "lock(256) work unlock | try work unlock",
-             "lock(257) work unlock | try work unlock", "lock(65536) work unlock | try work unlock",
-             "lock(65537) work unlock | try work unlock"});
+             "lock(255) work unlock | try work unlock",
+             "lock(256) work unlock | try work unlock",
+             "lock(257) work unlock | try work unlock",
+             "lock(65536) work unlock | try work unlock",
+             "lock(65537) work unlock | try work unlock",
+             "lock_shared lock_shared work unlock work unlock | lock work unlock",
+             "lock_shared try_shared work unlock work unlock | lock work unlock",
+             "lock lock_shared work unlock work unlock | lock_shared work unlock",
+             "lock_shared lock_shared unlock work unlock | lock_shared lock_shared unlock unlock | "
+             "lock work unlock"});
 }
 
 void add_forks(Collection& c) {

@@ -40,6 +40,8 @@ std::vector<Steps> sections_of(const LockSpec& lock) {
   add(ops.downgrade != nullptr, "lock downgrade work unlock");
   add(lock.claims.reentrant, "lock lock work unlock work unlock");
   add(lock.claims.reentrant && ops.try_acquire != nullptr, "lock try unlock work unlock");
+  add(lock.claims.reentrant && ops.has_shared(), "lock_shared lock_shared work unlock unlock");
+  add(lock.claims.reentrant && ops.has_shared(), "lock lock_shared unlock work unlock");
   return kinds;
 }
 
