@@ -82,6 +82,7 @@ std::string claims_words(const LockSpec& lock) {
   if (claims.across_namespaces) words.emplace_back("across process id namespaces");
   if (claims.zero_is_free) words.emplace_back("zeroed memory is a new one");
   if (claims.waits_asleep) words.emplace_back("waits asleep");
+  if (claims.closing_frees) words.emplace_back("freed by closing its file anywhere");
   if (claims.finds_deadlock == Deadlock::kOwn) words.emplace_back("refuses to wait for oneself");
   if (claims.finds_deadlock == Deadlock::kRing)
     words.emplace_back("refuses to close a ring of waits");

@@ -105,6 +105,8 @@ struct Claims {
   bool waits_asleep = false;             // Whoever waits long sleeps: it uses next to no
                                          // processor time until the lock is to be had.
   Deadlock finds_deadlock = Deadlock::kUnnoticed;
+  bool closing_frees = false;  // To close any descriptor of its file frees it there, as
+                               // fcntl(2) has it, although threads may share it.
 
   bool operator==(const Claims&) const = default;
 };

@@ -54,6 +54,7 @@ Json claims_json(const Claims& c) {
               {"across_namespaces", c.across_namespaces},
               {"zero_is_free", c.zero_is_free},
               {"waits_asleep", c.waits_asleep},
+              {"closing_frees", c.closing_frees},
               {"finds_deadlock", kDeadlocks.at(static_cast<std::size_t>(c.finds_deadlock))}};
 }
 
@@ -88,6 +89,7 @@ Claims read_claims(const Json& json) {
   if (json.contains("finds_deadlock")) {
     c.finds_deadlock = read_enum<Deadlock>(json, "finds_deadlock", kDeadlocks);
   }
+  c.closing_frees = json.value("closing_frees", false);
   return c;
 }
 

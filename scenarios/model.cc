@@ -149,7 +149,7 @@ Expectation Model::expect_acquire(const ModelState& state, const Call& call) con
   if (!found.loose && !found.died) return when_obtainable(state, call, {Outcome::kAcquired});
   OutcomeSet got{Outcome::kAcquired};
   if (found.died) {
-    const bool must_tell = claims_.crash == CrashBehaviour::kOwnerDied &&
+    const bool must_tell = claims_.crash == CrashBehaviour::kOwnerDied && !found.loose &&
                            call.mode == Mode::kExclusive && state.owner != 0;
     got = must_tell ? OutcomeSet{Outcome::kOwnerDied}
                     : OutcomeSet{Outcome::kOwnerDied, Outcome::kAcquired};
@@ -318,6 +318,9 @@ void Model::die(ModelState& state, std::uint32_t worker, bool inside_call, bool 
   const std::uint32_t process = process_of_[worker];
   const bool frees = claims_.crash == CrashBehaviour::kReleasedBySystem || unsaid;
   const bool stays = inherited && home_ == Home::kPath && !claims_.semaphore;
+  const bool held = state.owner == worker || (state.sharers & bit_of(worker)) != 0;
+  // A child may have kept open what tells that the holder lives.
+  if (!frees && stays && held) state.damaged = 1;
   if (!frees || stays || !process_is_dead(state, process)) return;
   for (std::uint32_t w = 1; w <= kMaxWorkers; ++w) {
     if (process_of_[w] != process) continue;
@@ -372,12 +375,17 @@ void Model::look_at(const ModelState& state, std::uint32_t holder, Obstacle& fou
       }
       [[fallthrough]];  // A lock file that promises nothing may be of either kind.
     case CrashBehaviour::kReleasedBySystem:
-      // A thread of a process that lives on, or one whose descriptors a child has inherited: whether
-      // its end ends the hold differs between systems.
+      // A thread of a process that lives on, or one whose descriptors a child has inherited:
+      // whether its end ends the hold differs between systems.
       (is_dead(state, holder) ? found.loose : found.living) = true;
       break;
     case CrashBehaviour::kOwnerDied:
-    case CrashBehaviour::kTakeover: (gone ? found.died : found.living) = true; break;
+    case CrashBehaviour::kTakeover:
+      (gone ? found.died : found.living) = true;
+      // A lock file knows its holder by the process, or as long as a descriptor is open: that a
+      // thread alone has ended it need not notice.
+      found.loose |= gone && home_ == Home::kPath && !process_is_dead(state, process_of_[holder]);
+      break;
   }
 }
 

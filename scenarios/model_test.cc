@@ -263,6 +263,26 @@ TEST(Model, SystemReleasesWithTheProcess) {
   EXPECT_EQ(undo.held(permits), 1);
 }
 
+TEST(Model, ALockFileNeedNotNoticeThatAThreadHasEndedOrThatAChildIsNotItsParent) {
+  for (const CrashBehaviour crash : {CrashBehaviour::kOwnerDied, CrashBehaviour::kTakeover}) {
+    for (const Home home : {Home::kMemory, Home::kPath}) {
+      Model model(Claims{.crash = crash}, home);
+      model.place(1, 5);
+      model.place(2, 5);
+      ModelState state;
+      model.apply(state, lock(1), kAcquired);
+      ModelState inherited = state;
+      model.die(state, 1, false);
+      EXPECT_EQ(model.expect(state, lock(3)).may_wait, home == Home::kPath);
+      EXPECT_TRUE(model.expect(state, lock(3)).allows(Outcome::kOwnerDied));
+      model.die(state, 2, false);
+      EXPECT_FALSE(model.expect(state, lock(3)).may_wait);
+      for (const std::uint32_t worker : {1, 2}) model.die(inherited, worker, false, true);
+      EXPECT_EQ(model.expect(inherited, lock(3)).may_wait, home == Home::kPath);
+    }
+  }
+}
+
 TEST(Model, AHoldOfALockFileMayStayAndBeReleasedByOthersAfterItsHoldersDeath) {
   const Claims claims{.releaser = Releaser::kAnyone, .checks_misuse = true};
   const Model file(claims, Home::kPath);

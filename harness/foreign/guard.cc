@@ -62,7 +62,7 @@ void Guard::lift_at_entry(pid_t thread, std::uint64_t call_site, int& deliver) {
 
 void Guard::let_through(pid_t thread, std::uint64_t call_site, int& deliver) {
   set(false, thread, call_site, deliver);
-  step(thread, deliver);
+  if (const int raised = step(thread, deliver); raised != 0) deliver = raised;
   set(true, thread, call_site, deliver);
 }
 

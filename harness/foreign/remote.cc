@@ -6,6 +6,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -99,7 +100,17 @@ bool poll_stop(pid_t thread, int& status) {
   return got == thread;
 }
 
-bool step(pid_t thread, int& deliver) {
+bool has_fault_to_tell(pid_t thread) {
+  constexpr int kMost = 8;
+  siginfo_t pending[kMost];
+  __ptrace_peeksiginfo_args which{.off = 0, .flags = 0, .nr = kMost};
+  const long n = ::ptrace(PTRACE_PEEKSIGINFO, thread, &which, pending);
+  return std::any_of(pending, pending + std::max(n, 0L), [](const siginfo_t& info) {
+    return info.si_signo == SIGSEGV && info.si_code > 0;
+  });
+}
+
+int step(pid_t thread, int& deliver) {
   const std::uint64_t before = registers_of(thread).rip;
   for (int i = 0; i < kStepTries; ++i) {
     if (::ptrace(PTRACE_SINGLESTEP, thread, nullptr, 0) != 0) refuse_trace("cannot step");
@@ -107,11 +118,11 @@ bool step(pid_t thread, int& deliver) {
     if (!WIFSTOPPED(status)) throw Lost("a process of the agent ended while it was traced");
     if (status >> 16 != 0) continue;  // An event that is told in between.
     const int signal = WSTOPSIG(status);
-    if (signal == SIGTRAP) return true;
+    if (signal == SIGTRAP) return 0;
     const bool by_itself =
         signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL;
+    if (by_itself && registers_of(thread).rip == before) return signal;
     deliver = signal;
-    if (by_itself && registers_of(thread).rip == before) return false;
   }
   throw Lost("a traced process gets signals without end");
 }
@@ -148,7 +159,7 @@ std::int64_t call_in(pid_t thread, std::uint64_t call_site, long number, std::ui
   registers.rsi = b;
   registers.rdx = c;
   set_registers(thread, registers);
-  step(thread, deliver);
+  if (step(thread, deliver) != 0) throw Lost("a traced process cannot make a system call");
   const auto result = static_cast<std::int64_t>(registers_of(thread).rax);
   set_registers(thread, before);
   return result;

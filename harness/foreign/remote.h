@@ -40,9 +40,12 @@ int wait_for_stop(pid_t thread);
 /// The same if it has stopped already.
 bool poll_stop(pid_t thread, int& status);
 
+/// Whether the stopped thread has made a fault that has not been told yet.
+bool has_fault_to_tell(pid_t thread);
+
 /// Lets it run one instruction. Signals that come instead are kept in `deliver`, the last of them.
-/// False: the instruction raised this signal.
-bool step(pid_t thread, int& deliver);
+/// 0, or the signal that the instruction raised.
+int step(pid_t thread, int& deliver);
 
 /// From the entry of a system call to its exit, or from before one to its entry.
 void to_system_call_stop(pid_t thread, int& deliver);

@@ -47,12 +47,9 @@ Traced::Traced(pid_t process, TraceOptions options)
 }
 
 void Traced::begin() {
-  if (options_.memory) {
-    for (const pid_t thread : threads_of(process_)) {
-      if (thread != process_) seize(thread, false);
-    }
-  }
   stop_now();
+  // What it was about to start when it was seized has been started by now.
+  if (options_.memory) seize_others();
   channels_ = sockets_to(process_, options_.socket_path);
   call_site_ = call_site_in(process_);
 }
@@ -107,8 +104,7 @@ void Traced::resume() {
 }
 
 void Traced::stop_now() {
-  if (::ptrace(PTRACE_INTERRUPT, process_, nullptr, nullptr) != 0) refuse_trace("cannot stop");
-  const int status = wait_for_stop(process_);
+  const int status = interrupt(process_);
   if (!WIFSTOPPED(status)) {
     note_exit(status);
     throw Lost("a process of the agent " + where_);
@@ -119,7 +115,7 @@ void Traced::stop_now() {
 /// Where it is held, of a stop that nothing is to follow from.
 void Traced::classify_stop(int status) {
   held_ = Held::kStopped;
-  if (status >> 16 != 0) return take_child(process_, status >> 16);
+  if (status >> 16 != 0) return;
   const int signal = WSTOPSIG(status);
   if (!is_system_call_stop(status)) {
     held_ = Held::kAtFault;

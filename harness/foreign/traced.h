@@ -72,8 +72,10 @@ class Traced {
 
   void begin();
   void seize(pid_t thread, bool caller);
+  void seize_others();
   void resume();
   Event wait_for_event();
+  int interrupt(pid_t thread);
   void let_go(pid_t thread);
   void serve_others();
   void serve_other(pid_t thread, int status);

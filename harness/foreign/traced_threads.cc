@@ -26,6 +26,18 @@ void Traced::seize(pid_t thread, bool caller) {
   }
 }
 
+/// One that is not traced yet may begin another meanwhile: until there is none that is not known.
+void Traced::seize_others() {
+  for (bool any = true; any;) {
+    any = false;
+    for (const pid_t thread : threads_of(process_)) {
+      if (thread == process_ || std::ranges::find(others_, thread) != others_.end()) continue;
+      seize(thread, false);
+      any = true;
+    }
+  }
+}
+
 Traced::~Traced() {
   try {
     if (held_ != Held::kGone) {
@@ -34,23 +46,43 @@ Traced::~Traced() {
       ::ptrace(PTRACE_DETACH, process_, nullptr, deliver_);
       held_ = Held::kGone;
     }
-    for (const pid_t thread : others_) let_go(thread);
+    // One of them may have begun another just now, which then is one of them.
+    for (std::size_t i = 0; i < others_.size(); ++i) let_go(others_[i]);
   } catch (const std::runtime_error&) {
     kill();  // It would fault where nobody helps it.
   }
 }
 
+/// Stops a thread where its registers are its own: not within a system call that has just made a
+/// child, whose result they would become, nor between a fault and the word of it, which would come
+/// when nobody understands it any more. Its wait status.
+int Traced::interrupt(pid_t thread) {
+  if (::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) != 0) refuse_trace("cannot stop");
+  for (;;) {
+    const int status = wait_for_stop(thread);
+    const int event = WIFSTOPPED(status) ? status >> 16 : 0;
+    const bool asked = event == PTRACE_EVENT_STOP;
+    if (event == 0 || (asked && !has_fault_to_tell(thread))) return status;
+    if (!asked) {
+      take_child(thread, event);
+      ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr);  // Any stop answers the one before.
+    }
+    if (::ptrace(PTRACE_CONT, thread, nullptr, nullptr) != 0) refuse_trace("cannot go on");
+  }
+}
+
 /// Of one of the other threads; it may have ended meanwhile.
 void Traced::let_go(pid_t thread) {
-  if (::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) != 0) return;
+  int signal = 0;
   try {
-    const int status = wait_for_stop(thread);
-    const bool plain = WIFSTOPPED(status) && status >> 16 == 0;
-    const int signal = plain && WSTOPSIG(status) != SIGSEGV ? WSTOPSIG(status) : 0;
-    ::ptrace(PTRACE_DETACH, thread, nullptr, signal);
+    const int status = interrupt(thread);
+    if (!WIFSTOPPED(status)) return;
+    const bool plain = status >> 16 == 0;
+    if (plain && WSTOPSIG(status) != SIGSEGV) signal = WSTOPSIG(status);
   } catch (const std::runtime_error&) {
-    // The others are let go all the same.
+    // It is let go all the same, if it is there.
   }
+  ::ptrace(PTRACE_DETACH, thread, nullptr, signal);
 }
 
 void Traced::kill() {
@@ -119,13 +151,15 @@ void Traced::serve_other(pid_t thread, int status) {
     take_child(thread, status >> 16);
   } else {
     siginfo_t info{};
-    const bool faults = WSTOPSIG(status) == SIGSEGV && guard_.on() &&
-                        ::ptrace(PTRACE_GETSIGINFO, thread, nullptr, &info) == 0 &&
-                        guard_.contains(reinterpret_cast<std::uint64_t>(info.si_addr));
-    if (faults) {
-      guard_.let_through(thread, call_site_, deliver);
-    } else {
+    const bool faults =
+        WSTOPSIG(status) == SIGSEGV && ::ptrace(PTRACE_GETSIGINFO, thread, nullptr, &info) == 0 &&
+        info.si_code > 0 && guard_.contains(reinterpret_cast<std::uint64_t>(info.si_addr));
+    if (!faults) {
       deliver = WSTOPSIG(status);
+    } else if (guard_.on()) {
+      guard_.let_through(thread, call_site_, deliver);
+    } else if (const int raised = step(thread, deliver); raised != 0) {
+      deliver = raised;  // Not for want of rights, which it has had again meanwhile.
     }
   }
   ::ptrace(PTRACE_CONT, thread, nullptr, deliver);

@@ -304,6 +304,10 @@ TEST_F(FreeDriverTest, CatchesADeadlockThatIsNone) {
 TEST_F(FreeDriverTest, CatchesAHoldThatIsLostByClosing) {
   // Who is let in meanwhile may be told first.
   expect_caught(path_spec_of<LosesByClosing>("loses"), {"FS-2", "ME-1"}, "files/aliases");
+  expect_passed(by_name("flock"), "files/aliases");
+  LockSpec declared = path_spec_of<LosesByClosing>("declared");
+  declared.claims.closing_frees = true;
+  EXPECT_TRUE(run(declared, kPassBudget, "files/aliases").empty());
 }
 TEST_F(FreeDriverTest, CatchesADeathWithSeveralLocks) {
   LockSpec lock;

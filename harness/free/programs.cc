@@ -366,7 +366,7 @@ void add_attacks(Families& f) {
   std::erase(first.topologies, Topology::kThreads);  // Where closing may drop a sibling's hold.
   std::erase(first.topologies, Topology::kMixed);
   first.means = {{"ME-1", "FS-18"}, {"ME-2", "FS-18"}, {"LV-1", "FS-18"}};
-  if (f.lock().claims.thread_shared) {
+  if (f.lock().claims.thread_shared && !f.lock().claims.closing_frees) {
     // Where each thread may have the file open, it may be closed at any time.
     Family& aliases = f.add("files/aliases", "FS-2,ME-1",
                             "holders open the lock's file once more, and close it", texts);

@@ -1,14 +1,18 @@
-#include "harness/foreign/remote.h"
+#include "harness/foreign/traced.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
+
+#include "harness/foreign/remote.h"
 
 namespace hobbs::foreign {
 namespace {
@@ -57,8 +61,8 @@ class TwoThreads {
 /// Waits for the first thread, to which the signal comes late.
 int wait_for_signal(const TwoThreads& process) {
   std::thread late([&process] {
-    // tidy: the wait must have become one that sleeps; sooner would only test less.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    // The wait must have become one that sleeps; sooner would only test less.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // tidy: the moment is what counts.
     ::syscall(SYS_tgkill, process.first(), process.first(), SIGUSR1);
   });
   const int status = wait_for_stop(process.first());
@@ -87,6 +91,56 @@ TEST(WaitForStopTest, TellsTheEndOfAProcessWhoseOtherThreadsNobodyWaitsFor) {
   ASSERT_EQ(::ptrace(PTRACE_CONT, process.first(), nullptr, WSTOPSIG(stopped)), 0);
   const int ended = wait_for_stop(process.first());
   EXPECT_TRUE(WIFEXITED(ended) && WEXITSTATUS(ended) == kStatus);
+}
+
+/// A process that does nothing but start threads, which use memory that it shares with us.
+class StartsThreads {
+ public:
+  StartsThreads() {
+    void* const at = ::mmap(nullptr, sizeof *started_, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(at, MAP_FAILED);
+    started_ = new (at) std::atomic<int>(0);
+    pid_ = ::fork();
+    while (pid_ == 0) std::thread([this] { ++*started_; }).join();
+  }
+  ~StartsThreads() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    ::munmap(started_, sizeof *started_);
+  }
+
+  pid_t pid() const { return pid_; }
+  int started() const { return *started_; }
+  /// Whether it lives and gets on.
+  bool gets_on() const {
+    const int before = started();
+    siginfo_t ended{};
+    while (started() == before) {
+      if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+          ended.si_pid == pid_) {
+        return false;
+      }
+      ::sched_yield();
+    }
+    return true;
+  }
+
+ private:
+  std::atomic<int>* started_ = nullptr;
+  pid_t pid_ = -1;
+};
+
+/// Whatever it is just doing when it is stopped, and its rights are taken and given back.
+TEST(TracedTest, DisturbsNoProcessThatStartsThreads) {
+  constexpr int kTimes = 300;
+  const StartsThreads process;
+  for (int i = 0; i < kTimes; ++i) {
+    ASSERT_TRUE(process.gets_on()) << "after " << i << " times";
+    Traced traced(process.pid(), {.replied = [] { return false; }, .socket_path = "/none"});
+    traced.begin_call();
+  }
+  EXPECT_TRUE(process.gets_on());
 }
 
 }  // namespace
