@@ -8,7 +8,8 @@
 // try_upgrade() and downgrade(). A call may return void (it succeeded), bool (acquired or not) or
 // Outcome. What cannot be read comes from `claims`, else from a static member `claims`, else from
 // a static member `kind` ("mutex", "rw", "semaphore" with `capacity`, "reentrant", "robust",
-// "file") and `max_workers`, else from the defaults.
+// "file") and `max_workers`, else from the defaults. ("reentrant" means readers, too, where the
+// lock has them: see Claims.)
 #pragma once
 
 #include <chrono>
@@ -58,11 +59,17 @@ inline SteadyTime to_time(std::int64_t deadline_ns) {
 }
 
 template <class L>
-concept HasTryUntil = requires(L& l, SteadyTime t) { l.try_lock_until(t); };
+concept HasTryUntil = requires(L& l, SteadyTime t) {
+  l.try_lock_until(t);
+};
 template <class L>
-concept HasTryFor = requires(L& l, std::chrono::nanoseconds d) { l.try_lock_for(d); };
+concept HasTryFor = requires(L& l, std::chrono::nanoseconds d) {
+  l.try_lock_for(d);
+};
 template <class L>
-concept HasSharedTryUntil = requires(L& l, SteadyTime t) { l.try_lock_shared_until(t); };
+concept HasSharedTryUntil = requires(L& l, SteadyTime t) {
+  l.try_lock_shared_until(t);
+};
 
 template <class L>
 void fill_exclusive(LockOps& ops) {
@@ -74,7 +81,7 @@ void fill_exclusive(LockOps& ops) {
     return outcome_of(Outcome::kReleased, Outcome::kNotOwner,
                       [at] { return static_cast<L*>(at)->unlock(); });
   };
-  if constexpr (requires(L& l) { l.try_lock(); }) {
+  if constexpr (requires(L & l) { l.try_lock(); }) {
     ops.try_acquire = [](void* at) {
       return outcome_of(Outcome::kAcquired, Outcome::kBusy,
                         [at] { return static_cast<L*>(at)->try_lock(); });
@@ -97,7 +104,10 @@ void fill_exclusive(LockOps& ops) {
 
 template <class L>
 void fill_shared(LockOps& ops) {
-  if constexpr (requires(L& l) { l.lock_shared(); l.unlock_shared(); }) {
+  if constexpr (requires(L & l) {
+                  l.lock_shared();
+                  l.unlock_shared();
+                }) {
     ops.acquire_shared = [](void* at) {
       return outcome_of(Outcome::kAcquired, Outcome::kSystemError,
                         [at] { return static_cast<L*>(at)->lock_shared(); });
@@ -107,7 +117,7 @@ void fill_shared(LockOps& ops) {
                         [at] { return static_cast<L*>(at)->unlock_shared(); });
     };
   }
-  if constexpr (requires(L& l) { l.try_lock_shared(); }) {
+  if constexpr (requires(L & l) { l.try_lock_shared(); }) {
     ops.try_acquire_shared = [](void* at) {
       return outcome_of(Outcome::kAcquired, Outcome::kBusy,
                         [at] { return static_cast<L*>(at)->try_lock_shared(); });
@@ -124,19 +134,19 @@ void fill_shared(LockOps& ops) {
 
 template <class L>
 void fill_conversions(LockOps& ops) {
-  if constexpr (requires(L& l) { l.upgrade(); }) {
+  if constexpr (requires(L & l) { l.upgrade(); }) {
     ops.upgrade = [](void* at) {
       return outcome_of(Outcome::kAcquired, Outcome::kUpgradeRefused,
                         [at] { return static_cast<L*>(at)->upgrade(); });
     };
   }
-  if constexpr (requires(L& l) { l.try_upgrade(); }) {
+  if constexpr (requires(L & l) { l.try_upgrade(); }) {
     ops.try_upgrade = [](void* at) {
       return outcome_of(Outcome::kAcquired, Outcome::kUpgradeRefused,
                         [at] { return static_cast<L*>(at)->try_upgrade(); });
     };
   }
-  if constexpr (requires(L& l) { l.downgrade(); }) {
+  if constexpr (requires(L & l) { l.downgrade(); }) {
     ops.downgrade = [](void* at) {
       return outcome_of(Outcome::kReleased, Outcome::kNotOwner,
                         [at] { return static_cast<L*>(at)->downgrade(); });
@@ -146,8 +156,12 @@ void fill_conversions(LockOps& ops) {
 
 template <class L>
 LockOps ops_of() {
-  static_assert(requires(L& l) { l.lock(); l.unlock(); },
-                "a lock needs at least lock() and unlock()");
+  static_assert(
+      requires(L & l) {
+        l.lock();
+        l.unlock();
+      },
+      "a lock needs at least lock() and unlock()");
   LockOps ops;
   ops.size = sizeof(L);
   ops.align = alignof(L);
@@ -168,7 +182,9 @@ Claims claims_of_kind(std::string_view kind, std::uint32_t capacity);
 
 template <class L>
 Claims claims_of() {
-  if constexpr (requires { { L::claims } -> std::convertible_to<Claims>; }) {
+  if constexpr (requires {
+                  { L::claims } -> std::convertible_to<Claims>;
+                }) {
     return L::claims;
   } else {
     Claims claims;

@@ -55,6 +55,7 @@ std::uint64_t ModelState::hash() const {
   mix(sharers);
   mix(dead);
   mix(damaged);
+  mix(kept);
   const auto words = std::bit_cast<std::array<std::uint64_t, kMaxWorkers / 4>>(holds);
   for (const std::uint64_t word : words) mix(word);
   return value;
@@ -149,7 +150,7 @@ Expectation Model::expect_acquire(const ModelState& state, const Call& call) con
   if (!found.loose && !found.died) return when_obtainable(state, call, {Outcome::kAcquired});
   OutcomeSet got{Outcome::kAcquired};
   if (found.died) {
-    const bool must_tell = claims_.crash == CrashBehaviour::kOwnerDied && !found.loose &&
+    const bool must_tell = claims_.crash == CrashBehaviour::kOwnerDied &&
                            call.mode == Mode::kExclusive && state.owner != 0;
     got = must_tell ? OutcomeSet{Outcome::kOwnerDied}
                     : OutcomeSet{Outcome::kOwnerDied, Outcome::kAcquired};
@@ -184,7 +185,11 @@ Expectation Model::expect_mixed_reentry(const ModelState& state, const Call& cal
   const auto depth = static_cast<std::uint32_t>(state.holds[call.worker - 1]);
   const bool again = call.mode == Mode::kShared;
   if (again && depth >= limit) return undefined_call();
-  if (again && claims_.reentrant) return at_once({Outcome::kAcquired});
+  if (again && claims_.reentrant) {
+    Expectation e = at_once({Outcome::kAcquired});
+    if (call.verb == Verb::kTry && claims_.spurious_try_failure) e.outcomes.add(Outcome::kBusy);
+    return e;
+  }
   if (!claims_.reentrant && home_ == Home::kPath && !claims_.checks_misuse) return undefined_call();
   Expectation e = when_held(call);
   e.outcomes.add(Outcome::kDeadlock);
@@ -318,9 +323,11 @@ void Model::die(ModelState& state, std::uint32_t worker, bool inside_call, bool 
   const std::uint32_t process = process_of_[worker];
   const bool frees = claims_.crash == CrashBehaviour::kReleasedBySystem || unsaid;
   const bool stays = inherited && home_ == Home::kPath && !claims_.semaphore;
-  const bool held = state.owner == worker || (state.sharers & bit_of(worker)) != 0;
-  // A child may have kept open what tells that the holder lives.
-  if (!frees && stays && held) state.damaged = 1;
+  if (stays) {
+    for (std::uint32_t w = 1; w <= kMaxWorkers; ++w) {
+      if (process_of_[w] == process) state.kept |= bit_of(w);
+    }
+  }
   if (!frees || stays || !process_is_dead(state, process)) return;
   for (std::uint32_t w = 1; w <= kMaxWorkers; ++w) {
     if (process_of_[w] != process) continue;
@@ -382,9 +389,11 @@ void Model::look_at(const ModelState& state, std::uint32_t holder, Obstacle& fou
     case CrashBehaviour::kOwnerDied:
     case CrashBehaviour::kTakeover:
       (gone ? found.died : found.living) = true;
-      // A lock file knows its holder by the process, or as long as a descriptor is open: that a
-      // thread alone has ended it need not notice.
-      found.loose |= gone && home_ == Home::kPath && !process_is_dead(state, process_of_[holder]);
+      // A lock file knows its holder by the process, or for as long as a descriptor is open, which
+      // a child may have: that a thread alone has ended it need not notice.
+      found.loose |=
+          gone && home_ == Home::kPath &&
+          (!process_is_dead(state, process_of_[holder]) || (state.kept & bit_of(holder)) != 0);
       break;
   }
 }

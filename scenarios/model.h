@@ -89,6 +89,7 @@ struct ModelState {
   std::uint64_t dead = 0;     // Bit id-1: died.
   std::uint64_t damaged = 0;  // 1: a worker died, and the lock need not survive that: inside
                               // a call, or (on a path) holding it.
+  std::uint64_t kept = 0;     // Bit id-1: died, and a living child may have its descriptors.
   std::array<std::int16_t, kMaxWorkers> holds{};  // Shared holds of each worker; of a semaphore
                                                   // whose permits the system returns: its balance.
   bool operator==(const ModelState&) const = default;

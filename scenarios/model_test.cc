@@ -277,8 +277,14 @@ TEST(Model, ALockFileNeedNotNoticeThatAThreadHasEndedOrThatAChildIsNotItsParent)
       EXPECT_TRUE(model.expect(state, lock(3)).allows(Outcome::kOwnerDied));
       model.die(state, 2, false);
       EXPECT_FALSE(model.expect(state, lock(3)).may_wait);
-      for (const std::uint32_t worker : {1, 2}) model.die(inherited, worker, false, true);
+      // A child lives that was there when the holder's thread had ended, or not yet.
+      model.die(inherited, 1, false, false);
+      model.die(inherited, 2, false, true);
       EXPECT_EQ(model.expect(inherited, lock(3)).may_wait, home == Home::kPath);
+      EXPECT_TRUE(model.apply(inherited, lock(3), Outcome::kOwnerDied));
+      EXPECT_EQ(model.expect(inherited, unlock(3)).outcomes, OutcomeSet{kReleased});
+      EXPECT_TRUE(model.apply(inherited, unlock(3), kReleased));
+      EXPECT_FALSE(model.expect(inherited, lock(4)).may_wait);
     }
   }
 }

@@ -301,16 +301,35 @@ void Execution<kModel>::at_end() {
   probe();
 }
 
-/// Whether an execution of this program has ended with the same words before, and passed. (Bytes
-/// that are not atomic follow from the same words closely enough: each is written under the lock.)
 template <MemoryModel kModel>
-bool Execution<kModel>::known_good_end() {
-  if (on_path()) return false;
+std::uint64_t Execution<kModel>::words_hash() const {
   std::uint64_t hash = 0x9e3779b97f4a7c15ull;
   for (int word = 0; word < memory_.words(); ++word) {
     hash = (hash ^ memory_.newest(word)) * 0xff51afd7ed558ccdull;
     hash ^= hash >> 29;
   }
+  return hash;
+}
+
+template <MemoryModel kModel>
+std::uint64_t Execution<kModel>::memory_hash() const {
+  std::uint64_t hash = words_hash();
+  const std::size_t bytes = on_path() ? arena_bytes_ : stride_ * static_cast<std::size_t>(n_locks_);
+  for (std::size_t at = 0; at + sizeof hash <= bytes; at += sizeof hash) {
+    std::uint64_t part = 0;
+    std::memcpy(&part, arena_ + at, sizeof part);
+    hash = (hash ^ part) * 0xff51afd7ed558ccdull;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+/// Whether an execution of this program has ended with the same words before, and passed. (Bytes
+/// that are not atomic follow from the same words closely enough: each is written under the lock.)
+template <MemoryModel kModel>
+bool Execution<kModel>::known_good_end() {
+  if (on_path()) return false;
+  const std::uint64_t hash = words_hash();
   std::uint64_t& slot = good_ends_[hash % kProbeCache];
   if (slot == hash && !told()) return true;
   slot = hash;

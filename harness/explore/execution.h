@@ -89,6 +89,7 @@ class Execution final : public Machine, public Scheduler {
   void inform(int to, int from) override { memory_.inform(to, from); }
   void at_death(int w) override;
   void end_memory_block() override { memory_.end_block(); }
+  std::uint64_t memory_hash() const override;
   std::ptrdiff_t room() const override { return memory_.room(); }
   bool roomy() const override {
     return memory_.room() > 0 && memory_.latest() + static_cast<Lane>(kMostMoves) < kMaxLane - 1;
@@ -132,6 +133,7 @@ class Execution final : public Machine, public Scheduler {
   void learn_habits();
   bool prepare(const Program& program);
   void probe();
+  std::uint64_t words_hash() const;
   bool known_good_end();
   enum class Got : std::uint8_t { kYes, kNo, kWaits };
   Got take_as(std::uint32_t id);

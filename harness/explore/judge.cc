@@ -361,12 +361,15 @@ bool Judge::nothing_moves(std::uint32_t blocked, std::uint32_t meeting) {
       const char* const rule = (deaths_ & (deaths_ - 1)) != 0 ? "CR-8" : "CR-5";
       return fail(rule, stuck + " for ever after " + dead + " died: nobody recovers the lock");
     }
+    const ModelState& state = states_[me.step.lock];
+    if (lock_.claims.reentrant &&
+        (model_.holds(state, me.id, Mode::kExclusive) ||
+         (me.step.mode == Mode::kShared && model_.holds(state, me.id, Mode::kShared)))) {
+      return fail("RE-1", stuck + " although it holds the lock, which is re-entrant");
+    }
     if (me.step.mode == Mode::kShared && (meeting != 0 || behind_readers(w))) {
       return fail(timed_out_ ? "TO-7" : "RW-2",
                   stuck + " although only readers hold the lock (" + holders(me.step.lock) + ")");
-    }
-    if (lock_.claims.reentrant && model_.holds(states_[me.step.lock], me.id, Mode::kExclusive)) {
-      return fail("RE-1", stuck + " although it holds the lock, which is re-entrant");
     }
     return fail("LV-1", stuck +
                             " although the lock is free and nobody else moves: a wakeup was "

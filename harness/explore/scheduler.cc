@@ -409,24 +409,24 @@ bool Scheduler::go_on_alone() {
   for (int w = 0; w < n_workers_; ++w) {
     Worker& me = workers_[w];
     if (me.state != State::kPaused || me.in_call.hopeless) continue;
-    const std::uint64_t hash = fibres_.fingerprint(w);
-    if (me.in_call.fruitless != 0 && hash == me.in_call.pause_hash) {
-      me.in_call.hopeless = true;
-      continue;
-    }
-    if (++me.in_call.fruitless > kFruitlessLimit) {
-      me.in_call.hopeless = me.in_call.unproven = true;
+    Worker::InCall& spell = me.in_call;
+    if (spell.fruitless == 0) spell.reads = 0;
+    spell.reads |= me.look.reads;
+    const std::uint64_t hash = fibres_.fingerprint(w) ^ memory_hash();
+    const bool comes_back = spell.fruitless != 0 && hash == spell.pause_hash;
+    if (comes_back || ++spell.fruitless > kFruitlessLimit) {
+      spell.hopeless = true;
+      spell.unproven = !comes_back;
+      me.look.reads |= spell.reads;  // Any of it may end the spell, whichever look it was in.
       continue;
     }
     // Brent's way of finding a cycle, however many pauses long it is: the state to come back to is
     // taken anew each time that twice as many have passed.
-    if (std::has_single_bit(static_cast<unsigned>(me.in_call.fruitless))) {
-      me.in_call.pause_hash = hash;
-    }
-    // How often it looks is nobody's choice and does not count; and a number that only grows would
-    // make each state another one, for it may be left in a register that is saved on the stack.
-    if (me.in_call.fruitless == 1) me.alone_from = me.points;
-    me.points = me.alone_from;
+    if (std::has_single_bit(static_cast<unsigned>(spell.fruitless))) spell.pause_hash = hash;
+    // A number that only grows would make each state another one, for it may be left in a register
+    // that is saved on the stack.
+    if (spell.fruitless == kPausesCounted) me.alone_from = me.points;
+    if (spell.fruitless >= kPausesCounted) me.points = me.alone_from;
     alone_ = w;
     settle();
     steps_alone_ = 0;

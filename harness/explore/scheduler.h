@@ -89,7 +89,8 @@ class Scheduler : public Explorer {
     } look;
     /// Since its call began.
     struct InCall {
-      std::uint64_t pause_hash = 0;  // Going on alone: at one of its pauses,
+      std::uint64_t reads = 0;       // Going on alone: what it has looked at;
+      std::uint64_t pause_hash = 0;  // at one of its pauses,
       int fruitless = 0;             // how often that was of no use,
       bool hopeless = false;         // and that it will come back to the same pause for ever.
       bool wrote = false;            // Something: others can know of it.
@@ -116,6 +117,8 @@ class Scheduler : public Explorer {
   virtual void inform(int to, int from) = 0;  // Happens-before.
   virtual void at_death(int w) = 0;
   virtual void end_memory_block() = 0;
+  /// Of what is in memory, plain data of the locks included.
+  virtual std::uint64_t memory_hash() const = 0;
   /// For how many more steps there is memory; and whether there is enough of everything for as
   /// many as there can be, before one that is no move: in a block, or by who goes on alone.
   virtual std::ptrdiff_t room() const = 0;
@@ -354,6 +357,7 @@ class Scheduler : public Explorer {
   static constexpr std::uint64_t kImageCheckPeriod = 64;
   static constexpr int kMostStepsAlone = 1000;   // Then it is the strategy's and the step limit's.
   static constexpr int kFruitlessLimit = 5'000;  // Then nobody knows whether it ends.
+  static constexpr int kPausesCounted = 64;      // Alone in vain; then its points count no more.
   static constexpr int kStalledTimeMoves = 200;  // Deadlines that came and changed nothing.
   static constexpr int kTimeMovesPerCall = 2000;
 

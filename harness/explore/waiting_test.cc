@@ -155,6 +155,63 @@ using LooksAgain = Sleeper<P, true>;
 template <class P>
 using LooksOnce = Sleeper<P, false>;
 
+/// Looks at its two words in turn, with a pause after each: what ends its waiting may be in the
+/// look before the last.
+template <class P, bool kClears>
+class TwoLooks {
+ public:
+  void lock() {
+    while (word_.exchange(1, std::memory_order_acquire) != 0) {
+      P::pause();
+      if (hint_.load(std::memory_order_relaxed) != 0) P::pause();
+    }
+    hint_.store(1, std::memory_order_relaxed);
+  }
+  void unlock() {
+    if (kClears) word_.store(0, std::memory_order_release);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{}, hint_{};
+};
+template <class P>
+using FindsOut = TwoLooks<P, true>;
+template <class P>
+using FindsNothing = TwoLooks<P, false>;
+
+TEST(UnmarkedSpins, OfSeveralLooksAreEndedByAny) {
+  expect_healthy(spec_of<FindsOut>("finds_out"));
+  expect_caught(spec_of<FindsNothing>("finds_nothing"), "LV-1 LV-2 TR-2");
+}
+
+/// Counts its looks in memory of its own: what is the same on its stack is none the less not where
+/// it was.
+template <class P>
+class CountsInMemory {
+ public:
+  void lock() {
+    volatile std::uint32_t& looks = looks_[P::self()];
+    for (looks = 0; word_.exchange(1, std::memory_order_acquire) != 0;) {
+      looks = looks + 1;
+      if (looks > 300) {
+        while (second_.exchange(1, std::memory_order_acquire) != 0) P::pause();
+        return;
+      }
+      P::pause();
+    }
+    while (second_.exchange(1, std::memory_order_acquire) != 0) P::pause();
+  }
+  void unlock() { second_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{}, second_{};
+  std::uint32_t looks_[65]{};
+};
+
+TEST(BoundedSpins, ThatCountInMemoryHaveAnEnd) {
+  expect_healthy(spec_of<CountsInMemory>("counts_in_memory"));
+}
+
 /// Three words a look, and no mark that it waits: how often it has looked when it is first asked
 /// says nothing about where it stands then. Without `kClears` nobody clears one of the words.
 template <class P, bool kClears>

@@ -125,12 +125,14 @@ class ForeignDriver : public Driver {
       }
       if (!again.breakage) continue;
       if (again.breakage->rule != replay.rule) {
+        if (outcome.failed != 0) continue;
         outcome.result.reason = "it breaks " + again.breakage->rule + " instead of " + replay.rule +
                                 ": " + again.breakage->summary;
         outcome.result.verdict = Verdict::kInconclusive;
         continue;
       }
       ++outcome.failed;
+      outcome.result.reason.clear();
       outcome.result.verdict = Verdict::kFail;
       outcome.result.finding =
           finding_of(replay.program, schedule.schedule, *again.breakage, again.story);

@@ -165,7 +165,7 @@ bool Traced::take_stop(int status, Stop& stop) {
   held_ = Held::kStopped;
   const int signal = WSTOPSIG(status);
   if (status >> 16 != 0) {
-    take_child(process_, status >> 16);
+    if (!take_child(process_, status >> 16)) throw Lost(kStartsProcess);
   } else if (is_system_call_stop(status)) {
     __ptrace_syscall_info info{};
     if (::ptrace(PTRACE_GET_SYSCALL_INFO, process_, sizeof info, &info) < 0) {

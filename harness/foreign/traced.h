@@ -64,6 +64,7 @@ class Traced {
   void kill();
 
  private:
+  static const char* const kStartsProcess;
   enum class Held : std::uint8_t { kRunning, kStopped, kAtEntry, kAtExit, kAtFault, kGone };
   struct Event {
     enum class Kind : std::uint8_t { kStop, kAsleep, kReplied } kind = Kind::kStop;
@@ -79,7 +80,7 @@ class Traced {
   void let_go(pid_t thread);
   void serve_others();
   void serve_other(pid_t thread, int status);
-  void take_child(pid_t thread, int event);
+  bool take_child(pid_t thread, int event);
   void note_exit(int status);
   void stop_now();
   void classify_stop(int status);

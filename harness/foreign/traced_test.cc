@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -46,6 +47,7 @@ class TwoThreads {
 
  private:
   [[noreturn]] static void run(int tell) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::signal(SIGUSR1, [](int) { ::_exit(kStatus); });
     std::thread second([tell] {
       const pid_t me = ::gettid();
@@ -102,6 +104,7 @@ class StartsThreads {
     EXPECT_NE(at, MAP_FAILED);
     started_ = new (at) std::atomic<int>(0);
     pid_ = ::fork();
+    if (pid_ == 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (pid_ == 0) std::thread([this] { ++*started_; }).join();
   }
   ~StartsThreads() {
@@ -114,10 +117,13 @@ class StartsThreads {
   int started() const { return *started_; }
   /// Whether it lives and gets on.
   bool gets_on() const {
+    constexpr std::chrono::seconds kPatience{20};
+    const auto until = std::chrono::steady_clock::now() + kPatience;
     const int before = started();
     siginfo_t ended{};
     while (started() == before) {
-      if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+      if (std::chrono::steady_clock::now() > until ||
+          ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
           ended.si_pid == pid_) {
         return false;
       }

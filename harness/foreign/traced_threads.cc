@@ -13,6 +13,8 @@
 
 namespace hobbs::foreign {
 
+const char* const Traced::kStartsProcess = "a call started another process, which is not followed";
+
 void Traced::seize(pid_t thread, bool caller) {
   long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
   if (options_.memory) options |= PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
@@ -64,7 +66,7 @@ int Traced::interrupt(pid_t thread) {
     const bool asked = event == PTRACE_EVENT_STOP;
     if (event == 0 || (asked && !has_fault_to_tell(thread))) return status;
     if (!asked) {
-      take_child(thread, event);
+      take_child(thread, event);  // A process that was started between calls is nobody's affair.
       ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr);  // Any stop answers the one before.
     }
     if (::ptrace(PTRACE_CONT, thread, nullptr, nullptr) != 0) refuse_trace("cannot go on");
@@ -121,23 +123,21 @@ void Traced::serve_others() {
 }
 
 /// A new thread is one of the others. A new process is not ours, and has no rights to the memory
-/// that it shares.
-void Traced::take_child(pid_t thread, int event) {
+/// that it shares: false.
+bool Traced::take_child(pid_t thread, int event) {
   if (event != PTRACE_EVENT_CLONE && event != PTRACE_EVENT_FORK && event != PTRACE_EVENT_VFORK) {
-    return;
+    return true;
   }
   unsigned long message = 0;
   ::ptrace(PTRACE_GETEVENTMSG, thread, nullptr, &message);
   const auto child = static_cast<pid_t>(message);
   if (event == PTRACE_EVENT_CLONE) {
-    if (std::find(others_.begin(), others_.end(), child) == others_.end()) {
-      others_.push_back(child);
-    }
-    return;
+    if (std::ranges::find(others_, child) == others_.end()) others_.push_back(child);
+    return true;
   }
   wait_for_stop(child);
   ::ptrace(PTRACE_DETACH, child, nullptr, nullptr);
-  throw Lost("a call started another process, which is not followed");
+  return false;
 }
 
 /// Other threads of the process just run; what they do is not part of the call.
@@ -147,8 +147,9 @@ void Traced::serve_other(pid_t thread, int status) {
     return;
   }
   int deliver = 0;
+  bool ours = true;
   if (status >> 16 != 0) {
-    take_child(thread, status >> 16);
+    ours = take_child(thread, status >> 16);
   } else {
     siginfo_t info{};
     const bool faults =
@@ -163,6 +164,7 @@ void Traced::serve_other(pid_t thread, int status) {
     }
   }
   ::ptrace(PTRACE_CONT, thread, nullptr, deliver);
+  if (!ours) throw Lost(kStartsProcess);
 }
 
 }  // namespace hobbs::foreign

@@ -170,6 +170,10 @@ TEST_F(FreeDriverTest, CatchesWhoDoesNotLookAtThePathAgain) {
   expect_caught(path_spec_of<MindsItsPath<false>>("does_not_look"), {"FS-4"}, "files/removed");
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "files/removed");
 }
+TEST_F(FreeDriverTest, CatchesAReaderWhoWaitsBehindAWriterWhoWaitsForHim) {
+  expect_caught("forgetful_host", "burst/nested-readers");
+  expect_passed(by_name("shared_reentrant_lock"), "burst/nested-readers");
+}
 TEST_F(FreeDriverTest, CatchesWhoRemovesAnothersFile) {
   expect_caught(path_spec_of<CleansUp<false>>("removes_any"), {"FS-4"}, "files/removed");
   expect_passed(path_spec_of<CleansUp<true>>("removes_its_own"), "files/removed");

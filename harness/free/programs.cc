@@ -197,11 +197,15 @@ void add_nested(Families& f) {
          "repeat=2: lock try work unlock work unlock | lock work unlock",
          "lock try timed(1ms) unlock work unlock unlock | try work unlock | lock work unlock",
          "lock(300) work unlock | lock work unlock",
-         "lock lock unlock work unlock | try work unlock | try work unlock",
-         "lock_shared work(50us) lock_shared work unlock unlock | lock work unlock | lock work "
-         "unlock",
-         "lock_shared work(50us) try_shared work unlock unlock | lock work unlock",
-         "lock lock_shared work unlock work unlock | lock_shared work unlock | lock work unlock"});
+         "lock lock unlock work unlock | try work unlock | try work unlock"});
+  Family& readers = f.add(
+      "burst/nested-readers", "RE-1,RW-1,ME-2,LV-1",
+      "readers of a re-entrant lock nest beside writers",
+      {"lock_shared work(50us) lock_shared work unlock unlock | lock work unlock | lock work "
+       "unlock",
+       "lock_shared work(50us) try_shared work unlock unlock | lock work unlock",
+       "lock lock_shared work unlock work unlock | lock_shared work unlock | lock work unlock"});
+  readers.means = {{"LV-1", "RE-1"}, {"LV-2", "RE-1"}};
 }
 
 void add_permits(Families& f, std::uint32_t permits) {

@@ -253,7 +253,9 @@ void Worker::judge_success(const Step& step, Outcome outcome) {
 void Worker::judge_failure(const Step& step, Outcome outcome, std::int64_t deadline_ns) {
   slot_->refused.fetch_add(1, std::memory_order_relaxed);
   const bool mine = depth_[step.lock] > 0;
-  if (mine && lock_.claims.reentrant) {
+  const bool by_chance = step.verb == Verb::kTry && step.mode == Mode::kShared &&
+                         outcome == Outcome::kBusy && lock_.claims.spurious_try_failure;
+  if (mine && lock_.claims.reentrant && !by_chance) {
     accuse("RE-1", 0,
            fmt::format("{} by worker {}, which holds the re-entrant lock, ended with "
                        "\"{}\"",

@@ -1,7 +1,7 @@
 // Broken: a reader who is inside already waits behind a writer who waits for him to leave.
 //
 // Lesson: to prefer writers and to let readers nest are two promises that meet in one place: there
-// the lock must know who is inside. Breaks RW-2 and LV-1.
+// the lock must know who is inside. Breaks RE-1.
 #pragma once
 
 #include <atomic>

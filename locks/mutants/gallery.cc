@@ -55,7 +55,7 @@ std::vector<Mutant> gallery() {
       {spec_of<EarlyWake>("early_wake"), {"LV-1"}},
       {spec_of<EndlessTurnstile>("endless_turnstile"), {"TO-3"}},
       {spec_of<EternalWriters>("eternal_writers"), {"FA-2"}},
-      {spec_of<ForgetfulHost>("forgetful_host"), {"RW-2", "LV-1"}},
+      {spec_of<ForgetfulHost>("forgetful_host"), {"RE-1"}},
       {spec_of<ForgottenSleepers>("forgotten_sleepers"), {"LV-1"}},
       {spec_of<GenerousUpgrade>("generous_upgrade"), {"RW-4", "RW-1"}},
       {spec_of<HastyReader>("hasty_reader"), {"RW-1", "MM-1", "MM-2"}},

@@ -180,8 +180,7 @@ void add_path_programs(Collection& c) {
 
 void add_nested(Collection& c) {
   c.add_all("nested", kNested,
-            {"lock lock work unlock work unlock",
-             "lock try work unlock work unlock",
+            {"lock lock work unlock work unlock", "lock try work unlock work unlock",
              "lock lock work unlock work unlock | lock work unlock",
              "lock try work unlock work unlock | lock work unlock",
              "lock lock work unlock work unlock | try work unlock",
@@ -192,12 +191,11 @@ void add_nested(Collection& c) {
              "repeat=2: lock try unlock work unlock | lock try unlock work unlock",
              "lock lock unlock work unlock | lock work unlock | lock lock work unlock unlock",
              "lock lock lock unlock unlock work unlock | try work unlock | lock work unlock",
-             "lock(255) work unlock | try work unlock",
-             "lock(256) work unlock | try work unlock",
-             "lock(257) work unlock | try work unlock",
-             "lock(65536) work unlock | try work unlock",
-             "lock(65537) work unlock | try work unlock",
-             "lock_shared lock_shared work unlock work unlock | lock work unlock",
+             "lock(255) work unlock | try work unlock", "lock(256) work unlock | try work unlock",
+             "lock(257) work unlock | try work unlock", "lock(65536) work unlock | try work unlock",
+             "lock(65537) work unlock | try work unlock"});
+  c.add_all("nested-readers", "RE-1,RE-5,RW-1,ME-1,LV-1",
+            {"lock_shared lock_shared work unlock work unlock | lock work unlock",
              "lock_shared try_shared work unlock work unlock | lock work unlock",
              "lock lock_shared work unlock work unlock | lock_shared work unlock",
              "lock_shared lock_shared unlock work unlock | lock_shared lock_shared unlock unlock | "
