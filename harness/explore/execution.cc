@@ -312,12 +312,14 @@ std::uint64_t Execution<kModel>::words_hash() const {
 }
 
 template <MemoryModel kModel>
-std::uint64_t Execution<kModel>::memory_hash() const {
+std::uint64_t Execution<kModel>::memory_hash(int w) const {
   std::uint64_t hash = words_hash();
-  const std::size_t bytes = on_path() ? arena_bytes_ : stride_ * static_cast<std::size_t>(n_locks_);
-  for (std::size_t at = 0; at + sizeof hash <= bytes; at += sizeof hash) {
+  const std::byte* at = arena_;
+  if (on_path()) at += stride_ * kMaxLocksPerProgram * static_cast<std::size_t>(w);
+  const std::byte* const end = at + stride_ * static_cast<std::size_t>(n_locks_);
+  for (; at != end; at += sizeof hash) {
     std::uint64_t part = 0;
-    std::memcpy(&part, arena_ + at, sizeof part);
+    std::memcpy(&part, at, sizeof part);
     hash = (hash ^ part) * 0xff51afd7ed558ccdull;
     hash ^= hash >> 29;
   }

@@ -89,7 +89,7 @@ class Execution final : public Machine, public Scheduler {
   void inform(int to, int from) override { memory_.inform(to, from); }
   void at_death(int w) override;
   void end_memory_block() override { memory_.end_block(); }
-  std::uint64_t memory_hash() const override;
+  std::uint64_t memory_hash(int w) const override;
   std::ptrdiff_t room() const override { return memory_.room(); }
   bool roomy() const override {
     return memory_.room() > 0 && memory_.latest() + static_cast<Lane>(kMostMoves) < kMaxLane - 1;

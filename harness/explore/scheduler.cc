@@ -412,7 +412,7 @@ bool Scheduler::go_on_alone() {
     Worker::InCall& spell = me.in_call;
     if (spell.fruitless == 0) spell.reads = 0;
     spell.reads |= me.look.reads;
-    const std::uint64_t hash = fibres_.fingerprint(w) ^ memory_hash();
+    const std::uint64_t hash = fibres_.fingerprint(w) ^ memory_hash(w);
     const bool comes_back = spell.fruitless != 0 && hash == spell.pause_hash;
     if (comes_back || ++spell.fruitless > kFruitlessLimit) {
       spell.hopeless = true;

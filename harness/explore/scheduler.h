@@ -117,8 +117,8 @@ class Scheduler : public Explorer {
   virtual void inform(int to, int from) = 0;  // Happens-before.
   virtual void at_death(int w) = 0;
   virtual void end_memory_block() = 0;
-  /// Of what is in memory, plain data of the locks included.
-  virtual std::uint64_t memory_hash() const = 0;
+  /// Of what is in the memory that w uses, plain data of the locks included.
+  virtual std::uint64_t memory_hash(int w) const = 0;
   /// For how many more steps there is memory; and whether there is enough of everything for as
   /// many as there can be, before one that is no move: in a block, or by who goes on alone.
   virtual std::ptrdiff_t room() const = 0;
