@@ -141,7 +141,7 @@ constexpr Rule kRules[] = {
     {"SG-7", kMore, "leaving a section by an exception releases, where a guard promises that"},
     {"SG-8", kMore, "a signal or a death between taking and registering is recovered from"},
     {"FS-1", kCore, "closing another descriptor of the file does not free the lock, or that is declared"},
-    {"FS-2", kCore, "closing another descriptor of its file frees no lock that does not declare it (closing_frees)"},
+    {"FS-2", kCore, "no lock is freed by closing another descriptor, unless declared (closing_frees)"},
     {"FS-3", kCore, "a passed or copied descriptor shares the lock until the last is closed"},
     {"FS-4", kCore, "no two hold the same path although the file was removed or replaced"},
     {"FS-5", kCore, "a file number that is used again is not taken for the old file"},
