@@ -388,8 +388,13 @@ void add_attacks(Families& f) {
     garbled.means = {{"ME-1", "FS-9"}, {"ME-2", "FS-9"}, {"LV-1", "FS-9"}, {"LV-2", "FS-9"}};
   }
   if (f.lock().claims.path_replaceable) {
-    Family& removed = f.add("files/removed", "FS-4,ME-1,LV-1",
-                            "holders that leave remove the file, or put another one there", texts);
+    // Inside for long, so that whoever came in by a new file is still there when the last leaver
+    // releases.
+    std::vector<std::string> long_too = texts;
+    long_too.push_back("lock work(3ms) unlock | lock work(3ms) unlock | lock work(3ms) unlock");
+    Family& removed =
+        f.add("files/removed", "FS-4,ME-1,LV-1",
+              "holders that leave remove the file, or put another one there", long_too);
     alone(removed, Nemesis::kRemovals);
     removed.must_strike = true;
     removed.means = {{"ME-1", "FS-4"}, {"ME-2", "FS-4"}, {"LV-1", "FS-4"}, {"LV-2", "FS-4"}};

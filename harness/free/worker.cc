@@ -21,7 +21,7 @@ namespace {
 constexpr std::int64_t kClockSlackNs = 50'000;
 constexpr std::uint32_t kIdledTooOften = 10;
 constexpr std::uint32_t kLevelsBetweenDwells = 16;
-constexpr std::int64_t kAfterRemovalNs = 2'000'000;
+constexpr std::int64_t kAfterRemovalNs = 1'000'000;
 
 timespec to_timespec(std::int64_t ns) {
   return {ns / 1'000'000'000, static_cast<long>(ns % 1'000'000'000)};
