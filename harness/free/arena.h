@@ -33,11 +33,12 @@ enum Inside : std::uint8_t { kOutside, kInsideExclusive, kInsideShared };
 
 /// One call, written in two steps: before the lock is called, and after it has returned.
 struct Record {
-  std::atomic<std::uint64_t> invoked;   // Stamps.
-  std::atomic<std::uint64_t> returned;  // 0 while the call has not returned.
+  std::atomic<std::uint64_t> invoked;  // Stamps.
+  // While the call has not returned, long before `invoked`: of a call that was here before, or 0.
+  std::atomic<std::uint64_t> returned;
   // Round, verb, mode, lock and outcome: see recorder.h.
   std::atomic<std::uint64_t> what;
-  std::atomic<std::int64_t> patience_ns;  // From the call to its deadline; INT64_MAX without one.
+  std::atomic<std::int64_t> patience_ns;  // Of a timed call: from its begin to its deadline.
 };
 static_assert(sizeof(Record) == 32);
 

@@ -31,6 +31,7 @@ std::uint32_t oldest_record(const Slot& slot) {
 Operation operation_of(const Record& record, std::uint32_t worker, const StampClock& clock,
                        std::uint64_t end) {
   const RecordedCall call = unpack(record.what.load());
+  const std::uint64_t invoked = record.invoked.load();
   const std::uint64_t returned = record.returned.load();
   Operation operation;
   operation.worker = worker;
@@ -38,14 +39,15 @@ Operation operation_of(const Record& record, std::uint32_t worker, const StampCl
   operation.mode = call.mode;
   operation.lock = call.lock;
   operation.outcome = call.outcome;
-  operation.pending = returned == 0 || returned > end;
-  operation.invoked_ns = clock.to_ns(record.invoked.load()) - clock.error_ns;
-  if (!operation.pending) operation.returned_ns = clock.to_ns(returned) + clock.error_ns;
-  const std::int64_t patience_ns = record.patience_ns.load();
-  if (patience_ns != INT64_MAX) {
+  operation.invoked_ns = clock.to_ns(invoked) - clock.error_ns;
+  const std::int64_t returned_ns = clock.to_ns(returned) + clock.error_ns;
+  operation.pending = returned_ns < operation.invoked_ns || returned > end;
+  if (!operation.pending) operation.returned_ns = returned_ns;
+  if (call.verb == Verb::kTimed) {
+    const std::int64_t patience_ns = record.patience_ns.load();
     const std::int64_t slack_ns =
         std::max<std::int64_t>(patience_ns, 0) / kRateSlack + kDeadlineSlackNs;
-    operation.deadline_ns = clock.to_ns(record.invoked.load()) + patience_ns - slack_ns;
+    operation.deadline_ns = clock.to_ns(invoked) + patience_ns - slack_ns;
   }
   return operation;
 }

@@ -48,7 +48,7 @@ class Recorder {
   }
 
   /// To be called right before the lock is, with the lock's address: see stamp_before().
-  /// `deadline_ns`: of a timed call, on CLOCK_MONOTONIC; INT64_MAX without one.
+  /// `deadline_ns`: of a timed call, on CLOCK_MONOTONIC; not looked at otherwise.
   template <class Object>
   void begin(const RecordedCall& call, std::int64_t deadline_ns, Object*& object) {
     begin_at(call, deadline_ns, stamp_before(clock_, object));
@@ -64,26 +64,24 @@ class Recorder {
   /// To be called right after the lock has returned.
   void end(const RecordedCall& call) {
     const bool gave_back = call.verb != Verb::kAcquire && call.verb != Verb::kTry;
-    if (gave_back) {
-      // A full fence, too: a release's store may still wait in this core's store buffer.
-      open_->what.exchange(pack(call));
-    } else {
-      open_->what.store(pack(call), std::memory_order_relaxed);
-    }
+    open_->what.store(pack(call), std::memory_order_relaxed);
+    // A release's store may still wait in this core's store buffer.
+    if (gave_back) std::atomic_thread_fence(std::memory_order_seq_cst);
     ended_ = stamp_after(clock_);
     open_->returned.store(ended_, std::memory_order_release);
   }
 
  private:
+  /// As few stores as can be, as the lock's first fence waits for them all.
   void begin_at(const RecordedCall& call, std::int64_t deadline_ns, std::uint64_t stamp) {
     const std::uint32_t at = slot_->written.load(std::memory_order_relaxed);
     Record& record = ring_[at % kRecordsKept];
     open_ = &record;
-    record.returned.store(0, std::memory_order_relaxed);
     record.what.store(pack(call), std::memory_order_relaxed);
     // The clock is read after the stamp: what passes between makes the deadline seem nearer.
-    record.patience_ns.store(deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns(),
-                             std::memory_order_relaxed);
+    if (call.verb == Verb::kTimed) {
+      record.patience_ns.store(deadline_ns - now_ns(), std::memory_order_relaxed);
+    }
     record.invoked.store(stamp, std::memory_order_relaxed);
     slot_->written.store(at + 1, std::memory_order_release);
   }

@@ -57,7 +57,9 @@ inline std::uint64_t monotonic_ns() {
 template <class T>
 void go_after(std::uint64_t stamp, T*& object) {
 #if defined(__x86_64__)
-  asm volatile("and $0, %1\n\tadd %1, %0" : "+r"(object), "+r"(stamp) : : "cc", "memory");
+  // Through its lower half, which the processor hands over first.
+  auto low = static_cast<std::uint32_t>(stamp);
+  asm volatile("and $0, %1\n\tadd %q1, %0" : "+r"(object), "+r"(low) : : "cc", "memory");
 #endif
 }
 
@@ -66,9 +68,10 @@ template <class T>
 std::uint64_t stamp_before(const StampClock& clock, T*& object) {
 #if defined(__x86_64__)
   if (clock.counter) {
-    const std::uint64_t stamp = __rdtsc();
-    go_after(stamp, object);
-    return stamp;
+    std::uint32_t low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    go_after(low, object);
+    return std::uint64_t{high} << 32 | low;
   }
 #endif
   static_cast<void>(object);
@@ -80,8 +83,10 @@ std::uint64_t stamp_before(const StampClock& clock, T*& object) {
 inline std::uint64_t stamp_after(const StampClock& clock) {
 #if defined(__x86_64__)
   if (clock.counter) {
-    unsigned core;
-    return __rdtscp(&core);
+    // Not __rdtscp(), which stores the core's number: one store more for the next fence.
+    std::uint32_t low, high;
+    asm volatile("rdtscp" : "=a"(low), "=d"(high) : : "ecx", "memory");
+    return std::uint64_t{high} << 32 | low;
   }
 #endif
   return internal::monotonic_ns();

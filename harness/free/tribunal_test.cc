@@ -171,7 +171,9 @@ TEST_F(RecorderTest, TellsCallsInOrderAndWhatIsPending) {
   Recorder first = recorder(0), second = recorder(1);
   first.begin(kCall, INT64_MAX, object_);
   first.end(kCall);
-  second.begin(kCall, now_ns() + 1'000'000, object_);
+  RecordedCall timed = kCall;
+  timed.verb = Verb::kTimed;
+  second.begin(timed, now_ns() + 1'000'000, object_);
   const History history = history_of(*arena_, UINT64_MAX).history;
   ASSERT_EQ(history.operations.size(), 2u);
   const Operation& returned = history.operations[0];
@@ -182,6 +184,37 @@ TEST_F(RecorderTest, TellsCallsInOrderAndWhatIsPending) {
   EXPECT_LE(returned.invoked_ns, returned.returned_ns);
   EXPECT_LE(returned.returned_ns, pending.invoked_ns + 2 * history.clock_error_ns);
   EXPECT_NEAR(static_cast<double>(pending.deadline_ns - pending.invoked_ns), 1e6, 9e5);
+}
+
+TEST_F(RecorderTest, WritesOverWhatWasThere) {
+  Recorder first = recorder(0);
+  RecordedCall timed = kCall;
+  timed.verb = Verb::kTimed;
+  for (std::uint32_t i = 0; i < kRecordsKept; ++i) {
+    first.begin(timed, now_ns(), object_);
+    first.end(timed);
+  }
+  first.begin(kCall, INT64_MAX, object_);
+  const Record& record = arena_->records_of(0)[0];
+  const Operation under_way = operation_of(record, 1, arena_->clock);
+  EXPECT_TRUE(under_way.pending);  // What was there had returned.
+  EXPECT_EQ(under_way.deadline_ns, INT64_MAX);
+  first.end(kCall);
+  EXPECT_FALSE(operation_of(record, 1, arena_->clock).pending);
+}
+
+TEST_F(RecorderTest, LetsACallBeginWhereTheLastOneEnded) {
+  Recorder first = recorder(0);
+  first.begin(kCall, INT64_MAX, object_);
+  first.end(kCall);
+  void* object = &arena_;
+  first.begin_at_once(kCall, object);
+  EXPECT_EQ(object, &arena_);
+  const Record* const records = arena_->records_of(0);
+  EXPECT_EQ(records[1].invoked.load(), records[0].returned.load());
+  EXPECT_TRUE(operation_of(records[1], 1, arena_->clock).pending);
+  first.end(kCall);
+  EXPECT_FALSE(operation_of(records[1], 1, arena_->clock).pending);
 }
 
 TEST_F(RecorderTest, LeavesOutWhatCameAfterTheEnd) {
