@@ -27,7 +27,7 @@
 #include <system_error>
 
 #include "harness/conform/agent_command.h"
-#include "harness/free/refusals.h"
+#include "harness/free/caught_calls.h"
 #include "harness/janitor.h"
 
 namespace hobbs {
@@ -110,11 +110,12 @@ Ability user_namespaces() {
           "sysctl kernel.unprivileged_userns_clone=1, or run as root"};
 }
 
-Ability refused_calls() {
-  const std::string& why_not = gang::why_no_refusals();
-  return {"refused system calls", why_not.empty(),
+Ability caught_calls() {
+  const std::string& why_not = gang::why_no_caught_calls();
+  return {"caught system calls", why_not.empty(),
           why_not.empty() ? "seccomp filters can be set" : why_not,
-          "files/refused is skipped; in a container use a seccomp profile that allows seccomp(2)"};
+          "files/refused is skipped, and locks that are no templates are not struck between their "
+          "system calls; in a container use a seccomp profile that allows seccomp(2)"};
 }
 
 Ability robust_futexes() {
@@ -208,7 +209,7 @@ std::vector<Ability> abilities() {
       time_stamp_counter(),
       ptrace_ability(),
       user_namespaces(),
-      refused_calls(),
+      caught_calls(),
       shared_memory(),
       writable_directory(),
       file_locks(),

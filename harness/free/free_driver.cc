@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <map>
 
+#include "harness/free/caught_calls.h"
 #include "harness/free/gang.h"
 #include "harness/free/kill_points.h"
 #include "harness/free/programs.h"
-#include "harness/free/refusals.h"
 #include "harness/free/scenes.h"
 #include "harness/free/shrink.h"
 #include "harness/free/spawn.h"
@@ -85,9 +85,7 @@ void judge_deaths(const Covered& covered, Result& result) {
 /// Why this machine does not let the family's nemesis work; empty if it does.
 std::string refusal_of(const Family& family) {
   const auto& nemeses = family.nemeses;
-  const bool refuses =
-      std::find(nemeses.begin(), nemeses.end(), Nemesis::kRefusals) != nemeses.end();
-  return refuses ? gang::why_no_refusals() : "";
+  return std::ranges::any_of(nemeses, gang::falsifies_calls) ? gang::why_no_caught_calls() : "";
 }
 
 std::uint64_t contended_floor(const LockSpec& lock) {
@@ -407,9 +405,9 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
   if (nemesis != replay.options.end() && !gang::parse_nemesis(nemesis->second, job.nemesis)) {
     return "there is no nemesis '" + nemesis->second + "'";
   }
-  if (job.nemesis == Nemesis::kRefusals && !gang::why_no_refusals().empty()) {
-    return gang::why_no_refusals();
-  }
+  const bool by_calls =
+      job.nemesis == Nemesis::kRefusals || (needs_hooks(job.nemesis) && !lock.hooked.available());
+  if (by_calls && !gang::why_no_caught_calls().empty()) return gang::why_no_caught_calls();
   if (job.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
   for (const Family& family : gang::families_of(lock)) {
     if (family.name == replay.scenario) job.means = family.means;

@@ -11,8 +11,8 @@
 #include <iterator>
 #include <string>
 
+#include "harness/free/caught_calls.h"
 #include "harness/free/mutants_for_test.h"
-#include "harness/free/refusals.h"
 #include "harness/free/scene_mutants_for_test.h"
 #include "harness/free/spawn.h"
 #include "locks/adapters/adapters.h"
@@ -189,9 +189,25 @@ TEST_F(FreeDriverTest, CatchesWhoWaitsForAFifo) {
   expect_passed(path_spec_of<OpensToWrite<O_NONBLOCK>>("refuses"), "files/hostile");
 }
 TEST_F(FreeDriverTest, CatchesWhoGoesOnWithoutALock) {
-  if (!gang::why_no_refusals().empty()) GTEST_SKIP() << gang::why_no_refusals();
+  if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();
   expect_caught(path_spec_of<WithoutLocks<true>>("goes_on"), {"FS-10"}, "files/refused");
   expect_passed(path_spec_of<WithoutLocks<false>>("gives_up"), "files/refused");
+}
+// Locks that are no templates have no hook points: they are struck where they call the system.
+TEST_F(FreeDriverTest, CatchesADeathBetweenSystemCalls) {
+  if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();
+  expect_caught(path_spec_of<WritesDown<false>>("waits_for_more"), {"CR-5"}, "crash/exclusion");
+  expect_passed(path_spec_of<WritesDown<true>>("takes_empty"), "crash/exclusion");
+}
+TEST_F(FreeDriverTest, ForksBetweenSystemCalls) {
+  if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();
+  expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "fork/within");
+}
+TEST_F(FreeDriverTest, CatchesWhoWaitsByTheWallClock) {
+  if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();
+  expect_caught(spec_of<WaitsByWallClock<false>>("gives_up"), {"TO-8"}, "burst/clock");
+  expect_passed(spec_of<WaitsByWallClock<true>>("looks_again"), "burst/clock");
+  expect_skipped(by_name("pthread.mutex"), "burst/clock");
 }
 TEST_F(FreeDriverTest, CatchesWhoTakesGarbageForFree) {
   expect_caught(path_spec_of<ReadsItsFile>("reads_its_file"), {"FS-9"}, "files/garbled");

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "harness/free/arena.h"
+#include "harness/free/caught_calls.h"
 #include "harness/free/disturber.h"
 #include "harness/free/file_nemesis.h"
 #include "harness/free/spawn.h"
@@ -302,9 +303,9 @@ class Gang {
   /// A worker died unplanned. Inside the lock's code that is the lock's doing, unless the signal is
   /// one that comes from somebody else: a user's kill, the kernel short of memory.
   void tell_death(pid_t pid, int signal) {
-    // With that signal blocked, a call that kRefusals has a say in ends the process.
-    const bool by_refusals = job_.nemesis == Nemesis::kRefusals && signal == SIGSYS;
-    if (!is_own_doing(signal) || by_refusals) {
+    // With that signal blocked, a call that is caught ends the process.
+    const bool caught = catches_calls(*job_.lock, job_.program, job_.nemesis);
+    if (!is_own_doing(signal) || (caught && signal == SIGSYS)) {
       disturbed_ = true;
       end_.unsure =
           fmt::format("a worker's process was ended from outside ({})", strsignal(signal));

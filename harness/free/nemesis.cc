@@ -29,6 +29,7 @@ constexpr std::pair<Nemesis, std::string_view> kNames[] = {
     {Nemesis::kExecs, "execs"},       {Nemesis::kGarbled, "garbled"},
     {Nemesis::kRemovals, "removals"}, {Nemesis::kReplaced, "replaced"},
     {Nemesis::kHostile, "hostile"},   {Nemesis::kRefusals, "refusals"},
+    {Nemesis::kClockSet, "clock"},
 };
 
 constexpr std::int64_t kLateNs = 200'000;  // A signal so long past the deadline finds an idler.
@@ -148,7 +149,7 @@ void on_hook(HookPoint point, bool before) {
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
                       armed.nemesis == Nemesis::kFresh;
-  if (armed.nemesis == Nemesis::kForks && armed.slot->stage.load() == Stage::kCalling &&
+  if (armed.nemesis == Nemesis::kForks && in_call() &&
       strikes(point, point == HookPoint::kFile ? 3 : 16)) {
     fork_here();
   }
@@ -235,13 +236,21 @@ void disarm() {
   armed = {};
 }
 
+bool in_call() { return armed.slot != nullptr && armed.slot->stage.load() == Stage::kCalling; }
+
 bool refuse_here() {
-  if (armed.nemesis != Nemesis::kRefusals || armed.slot->stage.load() != Stage::kCalling) {
-    return false;
-  }
+  if (armed.nemesis != Nemesis::kRefusals || !in_call()) return false;
   const auto verb = static_cast<Verb>(armed.slot->verb.load());
   const bool acquires = verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
   if (!acquires || armed.dice->below(4) != 0) return false;
+  armed.slot->strikes.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool set_clock_here() {
+  if (armed.nemesis != Nemesis::kClockSet || !in_call()) return false;
+  const bool timed = static_cast<Verb>(armed.slot->verb.load()) == Verb::kTimed;
+  if (!timed || armed.dice->below(2) != 0) return false;
   armed.slot->strikes.fetch_add(1, std::memory_order_relaxed);
   return true;
 }

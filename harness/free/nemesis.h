@@ -34,6 +34,7 @@ enum class Nemesis : std::uint8_t {
   kHostile,   // Every other round finds a FIFO or a folder in the file's place.
   kRefusals,  // In acquires, the kernel is short of memory or of records for locks.
   kForks,     // At hook points inside calls: a child is forked, which ends at once or soon.
+  kClockSet,  // As if the wall clock were set forward, for those in timed calls who wait by it.
   kExecs,     // Whoever is to die becomes another program instead, which goes on.
 };
 
@@ -41,7 +42,8 @@ std::string_view to_string(Nemesis nemesis);
 /// False if there is no such nemesis.
 bool parse_nemesis(std::string_view text, Nemesis& nemesis);
 
-/// Whether it strikes inside the lock's calls, which needs a template over Platform.
+/// Whether it strikes at points inside the lock's calls: see has_call_points() for those of a lock
+/// that is no template over Platform.
 bool needs_hooks(Nemesis nemesis);
 /// Whether workers close the lock between rounds, so that the file can be struck at rest.
 bool strikes_at_rest(Nemesis nemesis);
@@ -83,8 +85,12 @@ void disarm();
 int nemesis_signal();
 void handle_nemesis_signal(bool restarts);
 
+/// Whether the calling thread is in a call of the lock.
+bool in_call();
 /// Whether the system call that the calling thread is about to make is to be refused.
 bool refuse_here();
+/// Whether the wall clock is to be set while the calling thread waits until a time of that.
+bool set_clock_here();
 
 /// What a worker under kExecs becomes, as the kernel calls it.
 inline constexpr std::string_view kOtherProgram = "sleep";

@@ -12,9 +12,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "harness/free/caught_calls.h"
 #include "harness/free/file_nemesis.h"
 #include "harness/free/patience.h"
-#include "harness/free/refusals.h"
 #include "harness/free/story.h"
 #include "harness/free/worker.h"
 #include "harness/lock_file.h"
@@ -127,7 +127,7 @@ void Worker::run() {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
   if (assignment_.nemesis == Nemesis::kScarce) signal(SIGXFSZ, SIG_IGN);
-  if (assignment_.nemesis == Nemesis::kRefusals && !install_refusals()) _exit(1);
+  if (catches_calls(lock_, assignment_.program, assignment_.nemesis) && !catch_calls()) _exit(1);
   attach();
   construct_locks();
   if (index_ == 0 && assignment_.program.preset != 0) preset();
