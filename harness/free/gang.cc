@@ -66,8 +66,15 @@ class Gang {
         locks_(locks_of(job.program)),
         slots_(slots_of(job)),
         arena_(ops_, locks_, slots_),
-        assignment_{job.lock, &ops_,           job.program, job.nemesis,
-                    job.seed, fresh_path(job), job.witness, job.topology == Topology::kThreads},
+        assignment_{job.lock,
+                    &ops_,
+                    job.program,
+                    job.nemesis,
+                    job.seed,
+                    fresh_path(job),
+                    job.witness,
+                    job.topology == Topology::kThreads,
+                    catches_calls(*job.lock, job.program, job.nemesis)},
         stall_(*arena_, *job.lock),
         disturber_(job, *arena_, assignment_.path + ".0") {
     arena_.share_registry();
@@ -304,8 +311,7 @@ class Gang {
   /// one that comes from somebody else: a user's kill, the kernel short of memory.
   void tell_death(pid_t pid, int signal) {
     // With that signal blocked, a call that is caught ends the process.
-    const bool caught = catches_calls(*job_.lock, job_.program, job_.nemesis);
-    if (!is_own_doing(signal) || (caught && signal == SIGSYS)) {
+    if (!is_own_doing(signal) || (assignment_.caught && signal == SIGSYS)) {
       disturbed_ = true;
       end_.unsure =
           fmt::format("a worker's process was ended from outside ({})", strsignal(signal));

@@ -124,7 +124,6 @@ bool may_fork() {
 /// A child in the midst of its parent's call: it never returns to it. Half of them stay for a
 /// while, with everything that they have inherited. Until then nobody is said to wait for ever.
 void fork_here() {
-  const int error = errno;  // The call's.
   const pid_t parent = getpid();
   const bool stays = armed.dice->below(2) == 0;
   Slot* const slot = armed.slot;
@@ -132,7 +131,6 @@ void fork_here() {
   const pid_t child = may_fork() ? fork() : -1;
   if (child > 0) forked.push_back(child);
   if (child < 0) slot->strikes.fetch_sub(1);
-  errno = error;
   if (child > 0) return;
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -144,7 +142,9 @@ void fork_here() {
   if (child == 0) _exit(0);
 }
 
+/// Whatever a strike calls, the lock's own errno is not to change.
 void on_hook(HookPoint point, bool before) {
+  const int error = errno;
   count_down(before && point == HookPoint::kFutexWait);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
@@ -154,6 +154,7 @@ void on_hook(HookPoint point, bool before) {
     fork_here();
   }
   if (delays && strikes(point, point == HookPoint::kFile ? 2 : 12)) delay(point);
+  errno = error;
 }
 
 void on_nemesis_signal(int) {

@@ -38,6 +38,7 @@ int serve(int fd, std::size_t index, const Catalog& catalog) {
   parse_nemesis(asked.options.at("nemesis"), assignment.nemesis);
   assignment.seed = asked.seed;
   assignment.path = asked.options.at("path");
+  assignment.caught = asked.options.contains("caught");
   Worker(assignment, *arena, index).run();
   arena->done.fetch_add(1);
   RealPlatform::futex_wake(arena->done, 1);
@@ -64,6 +65,7 @@ bool write_order(const Assignment& assignment, Arena& arena) {
   order.options["nemesis"] = to_string(assignment.nemesis);
   order.options["path"] = assignment.path;
   if (assignment.ops == &assignment.lock->hooked) order.options["hooked"] = "1";
+  if (assignment.caught) order.options["caught"] = "1";
   const std::string text = to_json(order);
   if (text.size() >= sizeof arena.order) return false;
   arena.order[text.copy(arena.order, text.size())] = 0;

@@ -27,6 +27,7 @@ struct Assignment {
   std::string path;  // Of a lock on a path; lock i has ".i" appended.
   bool witness = true;
   bool one_process = false;  // All workers are threads of one process.
+  bool caught = false;       // The workers' system calls are: see caught_calls.h.
 
   /// Workers die by the program's faults: then there is one round, and no gate behind it.
   bool with_deaths() const { return !program.faults.empty(); }

@@ -127,7 +127,7 @@ void Worker::run() {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
   if (assignment_.nemesis == Nemesis::kScarce) signal(SIGXFSZ, SIG_IGN);
-  if (catches_calls(lock_, assignment_.program, assignment_.nemesis) && !catch_calls()) _exit(1);
+  if (assignment_.caught && !catch_calls()) _exit(1);
   attach();
   construct_locks();
   if (index_ == 0 && assignment_.program.preset != 0) preset();
