@@ -96,6 +96,7 @@ CallResult KernelCall::perform_known(unsigned woken, unsigned first) {
     case SYS_set_robust_list:
       if (argument(kRdi) != image_.robust_head()) return unknown("a robust list of its own");
       return returns(0);
+    case SYS_get_robust_list: return give_robust_list();
     case SYS_futex: return futex(woken, first);
     case SYS_fcntl: return record_lock();
     case SYS_flock: return file_lock();
@@ -103,6 +104,18 @@ CallResult KernelCall::perform_known(unsigned woken, unsigned first) {
     case SYS_semtimedop: return semaphore(first);
     default: return unknown("system call " + std::to_string(argument(kRax)));
   }
+}
+
+CallResult KernelCall::give_robust_list() {
+  const std::uint64_t head = argument(kRsi), bytes = argument(kRdx);
+  if (argument(kRdi) != 0) return unknown("the robust list of another thread");
+  if (image_.shared_offset(local_.worker, head) != kNotShared ||
+      image_.shared_offset(local_.worker, bytes) != kNotShared) {
+    return unknown("a robust list's address given to everybody");
+  }
+  memory_.write(bytes, 8, sizeof(robust_list_head));
+  memory_.write(head, 8, image_.robust_head());
+  return returns(0);
 }
 
 CallResult KernelCall::futex(unsigned woken, unsigned first) {

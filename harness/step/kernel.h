@@ -1,7 +1,7 @@
 // The modelled kernel: what a system call of one worker does, and what becomes of a dying one.
 //
 // Sources: futex(2) and the kernel's documentation of robust and priority-inheriting futexes,
-// fcntl(2), flock(2), semop(2). Checked against the kernel by kernel_test.cc.
+// fcntl(2), flock(2), semop(2). Checked against the kernel by lockstep_test.cc.
 #pragma once
 
 #include <cstdint>
@@ -90,6 +90,7 @@ class KernelCall {
  private:
   std::uint32_t futex_channel(std::uint64_t address, std::uint32_t kind) const;
   CallResult perform_known(unsigned woken, unsigned first);
+  CallResult give_robust_list();
   CallResult futex(unsigned woken, unsigned first);
   CallResult lock_priority(std::uint64_t address, bool may_wait);
   CallResult unlock_priority(std::uint64_t address, unsigned first);

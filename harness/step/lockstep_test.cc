@@ -185,13 +185,10 @@ struct RobustCalls {
   robust_list entry{nullptr};  // 32 bytes behind its word, as the C library's head says.
 
   static robust_list_head& head() {
-    static robust_list_head* const found = [] {
-      robust_list_head* mine = nullptr;
-      std::size_t bytes = 0;
-      ::syscall(SYS_get_robust_list, 0, &mine, &bytes);
-      return mine;
-    }();
-    return *found;
+    robust_list_head* mine = nullptr;
+    std::size_t bytes = 0;
+    ::syscall(SYS_get_robust_list, 0, &mine, &bytes);
+    return *mine;
   }
   static std::uint32_t self() { return static_cast<std::uint32_t>(::syscall(SYS_gettid)); }
 
