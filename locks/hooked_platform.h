@@ -11,6 +11,7 @@ namespace hobbs {
 /// What the lock is about to do, or has just done, at a hook point.
 enum class HookPoint : std::uint8_t {
   kLoad, kStore, kReadModifyWrite, kFutexWait, kFutexWake, kPause, kYield, kFile,
+  kFileWait,  // A system call that waits for a file or a semaphore.
 };
 
 /// Called in the worker's thread; `before` tells the two sides of the operation apart. It must be

@@ -183,7 +183,7 @@ void add_wall_clock(Families& f) {
   family.nemeses = {Nemesis::kClockSet};
   family.must_contend = false;
   family.must_strike = true;
-  family.unstruck = "its timed calls do not wait by the wall clock";
+  family.unstruck = "no wait of its timed calls until a time of CLOCK_REALTIME was seen";
   family.means = {{"TO-1", "TO-8"}, {"TO-3", "TO-8"}, {"TO-10", "TO-8"}, {"ME-4", "TO-8"}};
 }
 

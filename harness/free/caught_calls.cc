@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -62,29 +63,48 @@ bool can_be_refused(long number) {
          number == SYS_semop || number == SYS_semtimedop;
 }
 
+bool waits_for_file(long number, const greg_t* registers) {
+  const auto how = static_cast<int>(registers[REG_RSI]);
+  if (number == SYS_flock) return (how & (LOCK_NB | LOCK_UN)) == 0;
+  if (number == SYS_fcntl) return how == F_SETLKW || how == F_OFD_SETLKW;
+  return number == SYS_semop || number == SYS_semtimedop;
+}
+
 HookPoint point_of(long number, const greg_t* registers) {
-  if (number != SYS_futex) return HookPoint::kFile;
-  const auto operation = registers[REG_RSI] & FUTEX_CMD_MASK;
+  if (number != SYS_futex) {
+    return waits_for_file(number, registers) ? HookPoint::kFileWait : HookPoint::kFile;
+  }
+  const int operation = static_cast<int>(registers[REG_RSI]) & FUTEX_CMD_MASK;
   const bool wakes = operation == FUTEX_WAKE || operation == FUTEX_WAKE_OP ||
                      operation == FUTEX_WAKE_BITSET || operation == FUTEX_REQUEUE ||
                      operation == FUTEX_CMP_REQUEUE || operation == FUTEX_UNLOCK_PI;
   return wakes ? HookPoint::kFutexWake : HookPoint::kFutexWait;
 }
 
-/// A wait until a time of CLOCK_REALTIME; the kernel takes no other for a lock with inheritance of
-/// priorities.
+/// A wait until a time of CLOCK_REALTIME, which FUTEX_LOCK_PI always takes its time for.
 bool waits_by_wall_clock(long number, const greg_t* registers) {
   if (number != SYS_futex || registers[REG_R10] == 0) return false;
-  const auto operation = registers[REG_RSI] & FUTEX_CMD_MASK;
-  const bool waits = operation == FUTEX_WAIT_BITSET || operation == FUTEX_WAIT_REQUEUE_PI;
-  return operation == FUTEX_LOCK_PI || (waits && (registers[REG_RSI] & FUTEX_CLOCK_REALTIME) != 0);
+  const auto operation = static_cast<int>(registers[REG_RSI]);
+  const int command = operation & FUTEX_CMD_MASK;
+  const bool chooses =
+      command == FUTEX_WAIT_BITSET || command == FUTEX_WAIT_REQUEUE_PI || command == FUTEX_LOCK_PI2;
+  return command == FUTEX_LOCK_PI || (chooses && (operation & FUTEX_CLOCK_REALTIME) != 0);
+}
+
+/// Signals, SIGSYS too, are blocked between the first two of these and what follows.
+bool starts_program(long number) {
+  return number == SYS_clone || number == SYS_vfork || number == SYS_execve ||
+         number == SYS_execveat;
 }
 
 /// What the nemesis lets the call end with instead of being made; 0: it is made.
 int false_answer(long number, const greg_t* registers) {
+  // The handler cannot make these: the child would return into it, on a stack of its own.
+  if (number == SYS_clone || number == SYS_vfork) return EAGAIN;
   if (waits_by_wall_clock(number, registers) && set_clock_here()) return ETIMEDOUT;
   // To give up a whole file's lock needs nothing that may be short.
-  if (!can_be_refused(number) || is_release(number, registers) || !refuse_here()) return 0;
+  if (!can_be_refused(number) || !refuses() || is_release(number, registers)) return 0;
+  if (!refuse_here()) return 0;
   return takes_a_lock(number) ? ENOLCK : ENOMEM;
 }
 
@@ -101,6 +121,7 @@ void on_caught(int, siginfo_t* info, void* context) {
   greg_t* const r = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   const long number = info->si_syscall;
   const HookPoint point = point_of(number, r);
+  if (starts_program(number)) note_program();
   pass(point, true);
   const int error = false_answer(number, r);
   r[REG_RAX] = error != 0 ? -error
@@ -108,6 +129,8 @@ void on_caught(int, siginfo_t* info, void* context) {
                                                r[REG_R10], r[REG_R8], r[REG_R9]);
   pass(point, false);
 }
+
+constexpr std::uint8_t kToTrap = 255;  // A leap to the filter's last instruction.
 
 sock_filter load(std::size_t offset) {
   return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
@@ -119,17 +142,21 @@ sock_filter unless(std::uint32_t value, std::uint8_t leap) {
 sock_filter when(std::uint32_t value, std::uint8_t leap) {
   return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, leap, 0);
 }
+sock_filter when_any_of(std::uint32_t bits, std::uint8_t leap) {
+  return BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, leap, 0);
+}
 sock_filter answer(std::uint32_t what) { return BPF_STMT(BPF_RET | BPF_K, what); }
 
-/// Between two of these nothing that a lock does can be seen by others, but in memory.
+/// By which locks work; and what starts a program, which the filter would end.
 constexpr long kCaught[] = {
-    SYS_futex,  SYS_semop,  SYS_semtimedop, SYS_flock,     SYS_open,      SYS_openat,
-    SYS_creat,  SYS_close,  SYS_read,       SYS_pread64,   SYS_write,     SYS_pwrite64,
-    SYS_unlink, SYS_rename, SYS_renameat,   SYS_renameat2, SYS_link,      SYS_linkat,
-    SYS_mkdir,  SYS_rmdir,  SYS_unlinkat,   SYS_symlink,   SYS_ftruncate,
+    SYS_futex,   SYS_semop,     SYS_semtimedop, SYS_semctl,   SYS_flock,     SYS_open,
+    SYS_openat,  SYS_creat,     SYS_close,      SYS_read,     SYS_pread64,   SYS_write,
+    SYS_writev,  SYS_pwrite64,  SYS_unlink,     SYS_unlinkat, SYS_rename,    SYS_renameat,
+    SYS_link,    SYS_renameat2, SYS_linkat,     SYS_symlink,  SYS_symlinkat, SYS_mkdir,
+    SYS_mkdirat, SYS_rmdir,     SYS_mknod,      SYS_mknodat,  SYS_truncate,  SYS_ftruncate,
+    SYS_bind,    SYS_connect,   SYS_sendto,     SYS_recvfrom, SYS_utimensat, SYS_msgsnd,
+    SYS_msgrcv,  SYS_execve,    SYS_execveat,   SYS_vfork,
 };
-constexpr int kCaughtOfFcntl[] = {F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW};
-
 std::vector<sock_filter> filter() {
   const auto place = reinterpret_cast<std::uintptr_t>(hobbs_called_through);
   constexpr std::size_t kPlace = offsetof(seccomp_data, instruction_pointer);
@@ -144,18 +171,32 @@ std::vector<sock_filter> filter() {
       answer(SECCOMP_RET_ALLOW),
       load(offsetof(seccomp_data, nr)),
   };
-  // The answers are the last two: let through, and hand over.
-  auto left = static_cast<std::uint8_t>(std::size(kCaught) + 2 + std::size(kCaughtOfFcntl));
-  for (const long number : kCaught)
-    filter.push_back(when(static_cast<std::uint32_t>(number), left--));
-  filter.push_back(unless(SYS_fcntl, static_cast<std::uint8_t>(--left)));
-  filter.push_back(load(offsetof(seccomp_data, args[1])));
-  --left;
-  for (const int command : kCaughtOfFcntl) {
-    filter.push_back(when(static_cast<std::uint32_t>(command), left--));
+  for (const long number : kCaught) {
+    filter.push_back(when(static_cast<std::uint32_t>(number), kToTrap));
   }
-  filter.push_back(answer(SECCOMP_RET_ALLOW));
-  filter.push_back(answer(SECCOMP_RET_TRAP));
+  const sock_filter rest[] = {
+      unless(SYS_fcntl, 6),
+      load(offsetof(seccomp_data, args[1])),
+      when(F_SETLK, kToTrap),
+      when(F_SETLKW, kToTrap),
+      when(F_OFD_SETLK, kToTrap),
+      when(F_OFD_SETLKW, kToTrap),
+      answer(SECCOMP_RET_ALLOW),
+      // How posix_spawn() and system() begin. With clone3 a filter cannot see the flags, and the C
+      // library does without.
+      unless(SYS_clone, 3),
+      load(offsetof(seccomp_data, args[0])),
+      when_any_of(CLONE_VFORK, kToTrap),
+      answer(SECCOMP_RET_ALLOW),
+      unless(SYS_clone3, 1),
+      answer(SECCOMP_RET_ERRNO | ENOSYS),
+      answer(SECCOMP_RET_ALLOW),
+      answer(SECCOMP_RET_TRAP),
+  };
+  filter.insert(filter.end(), std::begin(rest), std::end(rest));
+  for (std::size_t i = 0; i < filter.size(); ++i) {
+    if (filter[i].jt == kToTrap) filter[i].jt = static_cast<std::uint8_t>(filter.size() - i - 2);
+  }
   return filter;
 }
 

@@ -303,6 +303,7 @@ class Campaigner {
     job.until = until;
     job.latest = request_.until + kOverdraw;
     job.directory = request_.work_directory;
+    job.catches = catches_;
     if (duty.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
     if (!family.kills) return job;
     job.rounds = 1;
@@ -338,7 +339,10 @@ class Campaigner {
     covered.stats += end.stats;
     covered.spent_ms += took.count();
     ++covered.runs;
-    if (!end.unsure.empty()) covered.unsure = end.unsure;
+    catches_ &= !end.uncatchable;
+    // The rest is run without, and as well as can be.
+    const bool goes_on = end.uncatchable && !gang::falsifies_calls(job.nemesis);
+    if (!end.unsure.empty() && !goes_on) covered.unsure = end.unsure;
     covered.cut |= end.cut && end.stats.rounds == 0 && !family.kills;
     if (!end.undecided.empty()) covered.undecided = end.undecided;
     if (family.kills && !end.cut) duty.kill_points.tried(end.stats.deaths > 0);
@@ -375,6 +379,7 @@ class Campaigner {
   std::vector<Duty> duties_;
   Clock::time_point hunt_until_;
   std::uint64_t seed_;
+  bool catches_ = true;
   std::optional<Result> found_;
   const Family* found_family_ = nullptr;
 };
@@ -405,9 +410,8 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
   if (nemesis != replay.options.end() && !gang::parse_nemesis(nemesis->second, job.nemesis)) {
     return "there is no nemesis '" + nemesis->second + "'";
   }
-  const bool by_calls =
-      job.nemesis == Nemesis::kRefusals || (needs_hooks(job.nemesis) && !lock.hooked.available());
-  if (by_calls && !gang::why_no_caught_calls().empty()) return gang::why_no_caught_calls();
+  job.catches = replay.options.contains("caught");
+  if (job.catches && !gang::why_no_caught_calls().empty()) return gang::why_no_caught_calls();
   if (job.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
   for (const Family& family : gang::families_of(lock)) {
     if (family.name == replay.scenario) job.means = family.means;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "harness/free/caught_calls.h"
+#include "harness/free/class_mutants_for_test.h"
 #include "harness/free/mutants_for_test.h"
 #include "harness/free/scene_mutants_for_test.h"
 #include "harness/free/spawn.h"
@@ -202,6 +203,9 @@ TEST_F(FreeDriverTest, CatchesADeathBetweenSystemCalls) {
 TEST_F(FreeDriverTest, ForksBetweenSystemCalls) {
   if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "fork/within");
+}
+TEST_F(FreeDriverTest, LeavesAloneWhoStartsPrograms) {
+  expect_passed(path_spec_of<StartsPrograms>("starts_programs"), "burst/several+delays");
 }
 TEST_F(FreeDriverTest, CatchesWhoWaitsByTheWallClock) {
   if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();

@@ -74,7 +74,7 @@ class Gang {
                     fresh_path(job),
                     job.witness,
                     job.topology == Topology::kThreads,
-                    catches_calls(*job.lock, job.program, job.nemesis)},
+                    job.catches && catches_calls(*job.lock, job.program, job.nemesis)},
         stall_(*arena_, *job.lock),
         disturber_(job, *arena_, assignment_.path + ".0") {
     arena_.share_registry();
@@ -110,6 +110,9 @@ class Gang {
     end_all();
     take_violation();
     count();
+    if (somebody_started_a_program()) {
+      find_uncatchable("it starts a program, over which the filter would lie");
+    }
     if (!end_.breach && !disturbed_) judge(end);
     if (disturbed_) end_.breach.reset();  // What followed may follow from that.
     if (end_.breach) complete(*end_.breach);
@@ -136,10 +139,20 @@ class Gang {
     return arena_->violation.claimed.load() == 0 && !end_.breach && end_.unsure.empty();
   }
 
+  bool somebody_started_a_program() const {
+    if (!assignment_.caught) return false;
+    std::size_t i = 0;
+    while (i < slots_ && arena_->slots[i].starts_programs.load() == 0) ++i;
+    return i < slots_;
+  }
+
   /// A lock that its dead holder keeps is stuck by contract; but if others get in, then one by one.
   bool excused(const Breach& breach) const {
     if (breach.rule.empty()) return true;
-    return job_.nemesis == Nemesis::kStale && breach.rule != "ME-1" && breach.rule != "ME-2";
+    if (job_.nemesis != Nemesis::kStale) return false;
+    const bool stuck = breach.rule == "LV-1" || breach.rule == "LV-2";
+    if (stuck) return job_.lock->claims.crash == CrashBehaviour::kStuck;
+    return breach.rule != "ME-1" && breach.rule != "ME-2";
   }
 
   void watch() {
@@ -307,11 +320,19 @@ class Gang {
     return i;
   }
 
+  void find_uncatchable(const char* why) {
+    disturbed_ = true;
+    end_.uncatchable = true;
+    end_.unsure = fmt::format("its system calls could not be caught: {}", why);
+  }
+
   /// A worker died unplanned. Inside the lock's code that is the lock's doing, unless the signal is
   /// one that comes from somebody else: a user's kill, the kernel short of memory.
   void tell_death(pid_t pid, int signal) {
-    // With that signal blocked, a call that is caught ends the process.
-    if (!is_own_doing(signal) || (assignment_.caught && signal == SIGSYS)) {
+    if (assignment_.caught && signal == SIGSYS) {
+      return find_uncatchable("a call of the lock blocks all signals, SIGSYS too");
+    }
+    if (!is_own_doing(signal)) {
       disturbed_ = true;
       end_.unsure =
           fmt::format("a worker's process was ended from outside ({})", strsignal(signal));

@@ -29,6 +29,7 @@ struct Job {
   std::chrono::steady_clock::time_point latest = std::chrono::steady_clock::time_point::max();
   std::string directory;  // For locks on a path.
   bool witness = true;    // Workers accuse by what they see in place, too.
+  bool catches = true;    // Where that is of use, the workers' system calls are caught.
   Meanings means;         // Under which rule a breach is told.
 };
 
@@ -57,10 +58,11 @@ struct Breach {
 
 struct JobEnd {
   std::optional<Breach> breach;
-  bool excused = false;   // It got stuck where the contract lets it.
-  bool cut = false;       // Its time was up before the last round had ended, which was going on.
-  std::string unsure;     // Why the run says nothing; empty if it ended as it should.
-  std::string undecided;  // Why the recorded history says nothing; or empty.
+  bool excused = false;      // It got stuck where the contract lets it.
+  bool cut = false;          // Its time was up before the last round had ended, which was going on.
+  std::string unsure;        // Why the run says nothing; empty if it ended as it should.
+  bool uncatchable = false;  // The lock does not bear that its system calls are caught.
+  std::string undecided;     // Why the recorded history says nothing; or empty.
   Stats stats;
 };
 

@@ -12,7 +12,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -180,77 +179,6 @@ class KeepsItOpen {
 
  private:
   static inline int kept_ = -1;
-};
-
-/// Its timed calls wait until a time of the wall clock, which can be set. Who does not look at the
-/// steady clock when that time has come gives up early (TO-8).
-template <bool looks>
-class WaitsByWallClock {
- public:
-  WaitsByWallClock() {
-    pthread_mutexattr_t shared;
-    ::pthread_mutexattr_init(&shared);
-    ::pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
-    ::pthread_mutex_init(&mutex_, &shared);
-  }
-  void lock() { ::pthread_mutex_lock(&mutex_); }
-  void unlock() { ::pthread_mutex_unlock(&mutex_); }
-  bool try_lock() { return ::pthread_mutex_trylock(&mutex_) == 0; }
-  bool try_lock_until(std::chrono::steady_clock::time_point deadline) {
-    using Steady = std::chrono::steady_clock;
-    do {
-      const auto until = std::chrono::system_clock::now() + (deadline - Steady::now());
-      const std::int64_t ns = std::chrono::nanoseconds(until.time_since_epoch()).count();
-      const timespec at{ns / 1'000'000'000, ns % 1'000'000'000};
-      if (::pthread_mutex_timedlock(&mutex_, &at) == 0) return true;
-    } while (looks && Steady::now() < deadline);
-    return false;
-  }
-
- private:
-  pthread_mutex_t mutex_;
-};
-
-/// Writes its owner's process number into its file, while nobody else may: another file is locked
-/// for that. Who dies between making the file and writing leaves it empty; whoever then waits for
-/// the rest waits for ever (CR-5).
-template <bool empty_is_free>
-class WritesDown {
- public:
-  static constexpr Claims claims{
-      .thread_shared = false, .releaser = Releaser::kProcess, .crash = CrashBehaviour::kTakeover};
-  explicit WritesDown(const char* path) : path_(path) {}
-
-  void lock() {
-    while (!taken()) ::usleep(200);
-  }
-  void unlock() { ::unlink(path_.c_str()); }
-
- private:
-  bool taken() const {
-    const int guard = ::open((path_ + ".guard").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    while (::flock(guard, LOCK_EX) != 0) {
-    }
-    const bool free = is_free();
-    if (free) {
-      const pid_t self = ::getpid();
-      const int file = ::open(path_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-      if (::write(file, &self, sizeof self) != sizeof self) std::abort();
-      ::close(file);
-    }
-    ::close(guard);
-    return free;
-  }
-  bool is_free() const {
-    const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return true;
-    pid_t owner = 0;
-    const bool whole = ::read(file, &owner, sizeof owner) == sizeof owner;
-    ::close(file);
-    return whole ? ::kill(owner, 0) != 0 : empty_is_free;
-  }
-
-  const std::string path_;
 };
 
 /// What waits for a FIFO's other end (FS-8), and what does not.

@@ -92,6 +92,10 @@ void count_down(bool before_wait) {
   die_soon();
 }
 
+bool is_of_file(HookPoint point) {
+  return point == HookPoint::kFile || point == HookPoint::kFileWait;
+}
+
 // A spin loop passes hook points without end; striking at each would only make the run slow.
 bool strikes(HookPoint point, std::uint32_t one_in) {
   const bool idle = point == HookPoint::kPause || point == HookPoint::kYield;
@@ -102,7 +106,7 @@ bool strikes(HookPoint point, std::uint32_t one_in) {
 
 void delay(HookPoint point) {
   // Between system calls others need long to get through their own.
-  if (point == HookPoint::kFile) return spin_for_ns(armed.dice->below(400'000));
+  if (is_of_file(point)) return spin_for_ns(armed.dice->below(400'000));
   const std::uint32_t draw = armed.dice->below(100);
   if (draw < 60) {
     spin_for_ns(200 + armed.dice->below(20'000));
@@ -145,15 +149,15 @@ void fork_here() {
 /// Whatever a strike calls, the lock's own errno is not to change.
 void on_hook(HookPoint point, bool before) {
   const int error = errno;
-  count_down(before && point == HookPoint::kFutexWait);
+  const bool waits = point == HookPoint::kFutexWait || point == HookPoint::kFileWait;
+  count_down(before && waits);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
                       armed.nemesis == Nemesis::kFresh;
-  if (armed.nemesis == Nemesis::kForks && in_call() &&
-      strikes(point, point == HookPoint::kFile ? 3 : 16)) {
+  if (armed.nemesis == Nemesis::kForks && in_call() && strikes(point, is_of_file(point) ? 3 : 16)) {
     fork_here();
   }
-  if (delays && strikes(point, point == HookPoint::kFile ? 2 : 12)) delay(point);
+  if (delays && strikes(point, is_of_file(point) ? 2 : 12)) delay(point);
   errno = error;
 }
 
@@ -239,8 +243,14 @@ void disarm() {
 
 bool in_call() { return armed.slot != nullptr && armed.slot->stage.load() == Stage::kCalling; }
 
+void note_program() {
+  if (armed.slot != nullptr) armed.slot->starts_programs.store(1);
+}
+
+bool refuses() { return armed.nemesis == Nemesis::kRefusals && in_call(); }
+
 bool refuse_here() {
-  if (armed.nemesis != Nemesis::kRefusals || !in_call()) return false;
+  if (!refuses()) return false;
   const auto verb = static_cast<Verb>(armed.slot->verb.load());
   const bool acquires = verb == Verb::kAcquire || verb == Verb::kTry || verb == Verb::kTimed;
   if (!acquires || armed.dice->below(4) != 0) return false;

@@ -42,7 +42,7 @@ std::string_view to_string(Nemesis nemesis);
 /// False if there is no such nemesis.
 bool parse_nemesis(std::string_view text, Nemesis& nemesis);
 
-/// Whether it strikes at points inside the lock's calls: see has_call_points() for those of a lock
+/// Whether it strikes at points inside the lock's calls: see catches_calls() for those of a lock
 /// that is no template over Platform.
 bool needs_hooks(Nemesis nemesis);
 /// Whether workers close the lock between rounds, so that the file can be struck at rest.
@@ -87,8 +87,11 @@ void handle_nemesis_signal(bool restarts);
 
 /// Whether the calling thread is in a call of the lock.
 bool in_call();
+/// The lock starts a program, in a call of the calling thread.
+void note_program();
 /// Whether the system call that the calling thread is about to make is to be refused.
 bool refuse_here();
+bool refuses();  // Whether some may be, in this call.
 /// Whether the wall clock is to be set while the calling thread waits until a time of that.
 bool set_clock_here();
 

@@ -115,10 +115,14 @@ void add_placement(Families& f) {
   exec.nemeses = {Nemesis::kNone};
   exec.must_contend = false;
   if (claims.crash == CrashBehaviour::kReleasedBySystem || !claims.process_shared) return;
-  Family& stale = f.add("burst/stale", "ME-1,ME-2,ST-3", "its holder died before the workers came",
-                        {"lock work(1ms) unlock | lock work(1ms) unlock | lock work(1ms) unlock",
-                         "lock work unlock | lock work unlock | lock work unlock",
-                         "lock work unlock | try work unlock | try work unlock | try work unlock"});
+  Family& stale =
+      f.add("burst/stale",
+            claims.crash == CrashBehaviour::kStuck ? "ME-1,ME-2,ST-3" : "ME-1,ME-2,ST-3,CR-5",
+            "its holder died before the workers came",
+            {"lock work(1ms) unlock | lock work(1ms) unlock | lock work(1ms) unlock",
+             "lock work unlock | lock work unlock | lock work unlock",
+             "lock work unlock | try work unlock | try work unlock | try work unlock"});
+  if (claims.crash != CrashBehaviour::kStuck) stale.means = {{"LV-1", "CR-5"}, {"LV-2", "CR-5"}};
   stale.nemeses = {Nemesis::kStale};
   stale.must_contend = false;
   stale.weight = 10;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "harness/free/asleep.h"
+#include "harness/free/caught_calls.h"
 #include "harness/free/deadlock.h"
 #include "harness/free/reused_number.h"
 #include "harness/free/twin_numbers.h"
@@ -142,6 +143,8 @@ ReplayCase replay_case(const LockSpec& lock, const std::string& scenario, const 
   replay.topology = to_string(job.topology);
   replay.seed = job.seed;
   replay.options["nemesis"] = to_string(job.nemesis);
+  // Which points it counts depends on that.
+  if (job.catches && catches_calls(lock, job.program, job.nemesis)) replay.options["caught"] = "1";
   return replay;
 }
 

@@ -66,6 +66,7 @@ class Worker {
   void attach();
   void construct_locks();
   bool construct_or_be_refused();
+  void construct_as_call();
   void destroy_locks();
   void open_anew();
   void make_anew();

@@ -71,12 +71,9 @@ void Worker::construct_locks() {
 /// False if the lock refuses what is in its file's place. Whoever waits there waits in the lock.
 bool Worker::construct_or_be_refused() {
   if (arena_.hostile.load() == 0) return construct_locks(), true;
-  slot_->verb.store(static_cast<std::uint8_t>(Verb::kAcquire));
-  slot_->deadline_ns.store(INT64_MAX);
-  set_stage(Stage::kCalling);
   bool made = true;
   try {
-    construct_locks();
+    construct_as_call();
   } catch (...) {
     std::free(own_memory_);
     own_memory_ = nullptr;
@@ -84,6 +81,14 @@ bool Worker::construct_or_be_refused() {
   }
   set_stage(Stage::kMoving);
   return made;
+}
+
+/// What the lock does when it is constructed is struck, and judged, as an acquire is.
+void Worker::construct_as_call() {
+  slot_->verb.store(static_cast<std::uint8_t>(Verb::kAcquire));
+  slot_->deadline_ns.store(INT64_MAX);
+  set_stage(Stage::kCalling);
+  construct_locks();
 }
 
 std::string Worker::path_of(std::size_t lock) const {
@@ -102,7 +107,8 @@ void Worker::open_anew() {
       remove_like(fmt::format("{}.{}.{}", assignment_.path, i, paths_before - 2));
     }
   }
-  construct_locks();
+  construct_as_call();
+  set_stage(Stage::kMoving);
 }
 
 /// All are outside, and every worker's calls have returned.
