@@ -182,7 +182,7 @@ std::vector<sock_filter> filter() {
       when(F_OFD_SETLK, kToTrap),
       when(F_OFD_SETLKW, kToTrap),
       answer(SECCOMP_RET_ALLOW),
-      // How posix_spawn() and system() begin. With clone3 a filter cannot see the flags, and the C
+      // How posix_spawn() begins. With clone3 a filter cannot see the flags, and the C
       // library does without.
       unless(SYS_clone, 3),
       load(offsetof(seccomp_data, args[0])),

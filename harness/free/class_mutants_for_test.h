@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,13 +27,22 @@ class StartsPrograms {
   explicit StartsPrograms(const char* path)
       : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
   void lock() {
-    if (::system("true") != 0) return;  // Whose program is ended by us goes on without a lock.
+    if (!runs_true()) return;  // Whose program is ended by us goes on without a lock.
     while (::flock(descriptor_, LOCK_EX) != 0) {
     }
   }
   void unlock() { ::flock(descriptor_, LOCK_UN); }
 
  private:
+  static bool runs_true() {
+    char name[] = "true";
+    char* const arguments[] = {name, nullptr};
+    pid_t program = 0;
+    int status = 0;
+    return ::posix_spawnp(&program, name, nullptr, nullptr, arguments, ::environ) == 0 &&
+           ::waitpid(program, &status, 0) == program && status == 0;
+  }
+
   int descriptor_;
 };
 

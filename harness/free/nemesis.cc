@@ -150,7 +150,8 @@ void fork_here() {
 void on_hook(HookPoint point, bool before) {
   const int error = errno;
   const bool waits = point == HookPoint::kFutexWait || point == HookPoint::kFileWait;
-  count_down(before && waits);
+  // Of a file nothing is different between the end of one call and the begin of the next.
+  if (!before || point != HookPoint::kFile) count_down(before && waits);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
                       armed.nemesis == Nemesis::kFresh;
