@@ -65,8 +65,8 @@ struct alignas(128) Slot {
   std::atomic<std::uint32_t> idled;      // Signals in this call, well after its deadline.
   std::atomic<std::int32_t> child;       // A process it has started, or 0.
   std::atomic<std::uint32_t> becoming;   // 1: it is on its way to being another program, or is it.
-  std::atomic<std::uint32_t> starts_programs;  // 1: its lock does, in a call.
-  std::atomic<std::uint32_t> forked;           // Children of kForks that may still keep something.
+  std::atomic<std::uint32_t> uncatchable;  // An Uncatchable: see caught_calls.h.
+  std::atomic<std::uint32_t> forked;       // Children of kForks that may still keep something.
   std::atomic<std::uint64_t> object[kMaxLocksPerProgram];  // Where the locks are, to it.
   std::atomic<std::uint32_t> written;                      // Records so far.
   std::atomic<std::uint64_t> died;  // Stamp of the moment before its planned death.

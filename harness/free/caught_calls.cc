@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -108,7 +109,17 @@ int false_answer(long number, const greg_t* registers) {
   return takes_a_lock(number) ? ENOLCK : ENOMEM;
 }
 
-thread_local bool striking = false;  // What a strike itself calls is no point.
+thread_local bool striking = false;          // What a strike itself calls is no point.
+std::atomic<std::uint32_t>* told = nullptr;  // Where it is told that the lock is uncatchable.
+
+void note_fork() {
+  if (told != nullptr) told->store(static_cast<std::uint32_t>(Uncatchable::kForks));
+}
+
+/// Before every fork(). Of the harness's own, one is a strike, and others come between calls.
+void before_fork() {
+  if (!striking && (in_call() || !is_armed())) note_fork();
+}
 
 void pass(HookPoint point, bool before) {
   if (current_hook == nullptr || striking || !in_call()) return;
@@ -121,7 +132,7 @@ void on_caught(int, siginfo_t* info, void* context) {
   greg_t* const r = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   const long number = info->si_syscall;
   const HookPoint point = point_of(number, r);
-  if (starts_program(number)) note_program();
+  if (starts_program(number)) note_fork();
   pass(point, true);
   const int error = false_answer(number, r);
   r[REG_RAX] = error != 0 ? -error
@@ -209,14 +220,18 @@ bool install_filter() {
 
 /// The exit status tells what came of it.
 [[noreturn]] void try_out() {
-  if (!catch_calls()) _exit(kRefused);
+  static std::atomic<std::uint32_t> uncatchable{0};
+  if (!catch_calls(uncatchable)) _exit(kRefused);
   const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
   _exit(file >= 0 && flock(file, LOCK_UN) == 0 ? kHandled : kRefused);
 }
 
 }  // namespace
 
-bool catch_calls() {
+bool catch_calls(std::atomic<std::uint32_t>& uncatchable) {
+  told = &uncatchable;
+  static const bool watched = pthread_atfork(before_fork, nullptr, nullptr) == 0;
+  if (!watched) return false;
   struct sigaction action {};
   action.sa_sigaction = on_caught;
   // What comes on top of it, another signal's handler, makes calls as well.
@@ -243,7 +258,7 @@ const std::string& why_no_caught_calls() {
 
 namespace hobbs::gang {
 
-bool catch_calls() { return false; }
+bool catch_calls(std::atomic<std::uint32_t>&) { return false; }
 
 const std::string& why_no_caught_calls() {
   static const std::string why = "catching system calls is written for x86-64 only";
@@ -264,6 +279,11 @@ bool execs(const Program& program) {
 }
 
 }  // namespace
+
+std::string_view to_string(Uncatchable why) {
+  return why == Uncatchable::kForks ? "it forks or starts programs in its calls"
+                                    : "it blocks all signals in its calls";
+}
 
 bool falsifies_calls(Nemesis nemesis) {
   return nemesis == Nemesis::kRefusals || nemesis == Nemesis::kClockSet;

@@ -12,7 +12,10 @@
 // A filter cannot be taken off again, so it lies over the workers of such a run alone.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "harness/free/nemesis.h"
 #include "locks/lock.h"
@@ -23,8 +26,18 @@ namespace hobbs::gang {
 /// Why that cannot be done on this machine; empty if it can. Tried out once, in a child.
 const std::string& why_no_caught_calls();
 
-/// For the calling thread and its children, from now on. False if the system refuses.
-bool catch_calls();
+/// Why a lock does not bear it, so far as a run has shown.
+enum class Uncatchable : std::uint32_t {
+  kNot,
+  kForks,          // In its calls, perhaps to start a program: over that the filter would lie, too.
+  kBlocksSignals,  // SIGSYS among them, so that a caught call ends the process.
+};
+/// In words, of a lock.
+std::string_view to_string(Uncatchable why);
+
+/// For the calling thread and its children, from now on. False if the system refuses. In
+/// `uncatchable`, which must outlive the process, is told if the lock turns out to be that.
+bool catch_calls(std::atomic<std::uint32_t>& uncatchable);
 
 /// Whether the nemesis strikes by what calls answer.
 bool falsifies_calls(Nemesis nemesis);

@@ -78,7 +78,7 @@ class WaitsByWallClock {
 /// Writes its owner's process number into its file, while nobody else may: another file is locked
 /// for that. Who dies between making the file and writing leaves it empty; whoever then waits for
 /// the rest waits for ever (CR-5).
-template <bool empty_is_free>
+template <bool empty_is_free, bool dead_is_free = true>
 class WritesDown {
  public:
   static constexpr Claims claims{
@@ -111,7 +111,7 @@ class WritesDown {
     pid_t owner = 0;
     const bool whole = ::read(file, &owner, sizeof owner) == sizeof owner;
     ::close(file);
-    return whole ? ::kill(owner, 0) != 0 : empty_is_free;
+    return whole ? dead_is_free && ::kill(owner, 0) != 0 : empty_is_free;
   }
 
   const std::string path_;

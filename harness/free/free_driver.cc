@@ -51,8 +51,9 @@ struct Covered {
   std::int64_t spent_ms = 0;
   std::string unsure;
   std::string undecided;
-  std::string refused;  // Why this machine does not let its nemesis work.
-  bool cut = false;     // A run was, before its first round had ended.
+  std::string refused;   // Why this machine does not let its nemesis work.
+  std::string uncaught;  // Why the lock does not let its system calls be caught.
+  bool cut = false;      // A run was, before its first round had ended.
   // Of the kill points of its programs, each under one nemesis: tried, and there as far as is
   // known (a program of which nothing is known counts as the others do).
   std::uint32_t points_tried = 0;
@@ -107,6 +108,7 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
           : 100.0 * static_cast<double>(stats.contended) / static_cast<double>(stats.acquired),
       stats.refused, stats.strikes, stats.judged,
       covered.undecided.empty() ? "" : fmt::format(" (in part: {})", covered.undecided));
+  if (!covered.uncaught.empty()) result.reason += "; " + covered.uncaught;
   if (!covered.refused.empty()) {
     result.verdict = Verdict::kSkipped;
     result.reason = covered.refused;
@@ -122,7 +124,9 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
   } else if (family.must_strike && stats.strikes == 0) {
     const bool in_vain = stats.rounds >= kRoundsInVain && !family.unstruck.empty();
     result.verdict = in_vain ? Verdict::kSkipped : Verdict::kInconclusive;
-    result.reason = in_vain ? family.unstruck : "its nemesis never struck: " + result.reason;
+    result.reason = !in_vain                   ? "its nemesis never struck: " + result.reason
+                    : covered.uncaught.empty() ? family.unstruck
+                                               : covered.uncaught;
   } else if (stats.rounds == 0 && covered.cut) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "no round came to its end in time: " + result.reason;
@@ -186,8 +190,11 @@ class Campaigner {
     std::erase_if(families_, [&](const Family& family) {
       return family.nemeses.empty() || !glob_match_any(request.rules, family.rules);
     });
-    for (const Family& family : families_)
-      covered_.push_back({&family, {}, 0, 0, {}, {}, refusal_of(family), false, 0, 0});
+    for (const Family& family : families_) {
+      Covered& covered = covered_.emplace_back();
+      covered.family = &family;
+      covered.refused = refusal_of(family);
+    }
     plan();
   }
 
@@ -335,14 +342,12 @@ class Campaigner {
     const Job job = job_of(duty, until);
     const auto begin = Clock::now();
     JobEnd end = gang::run_job(job);
+    if (!end.uncatchable.empty()) return stop_catching(end.uncatchable), false;
     const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
     covered.stats += end.stats;
     covered.spent_ms += took.count();
     ++covered.runs;
-    catches_ &= !end.uncatchable;
-    // The rest is run without, and as well as can be.
-    const bool goes_on = end.uncatchable && !gang::falsifies_calls(job.nemesis);
-    if (!end.unsure.empty() && !goes_on) covered.unsure = end.unsure;
+    if (!end.unsure.empty()) covered.unsure = end.unsure;
     covered.cut |= end.cut && end.stats.rounds == 0 && !family.kills;
     if (!end.undecided.empty()) covered.undecided = end.undecided;
     if (family.kills && !end.cut) duty.kill_points.tried(end.stats.deaths > 0);
@@ -350,6 +355,16 @@ class Campaigner {
     duty.excuses += end.excused ? 1 : 0;
     duty.spent = duty.excuses >= (duty.nemesis == Nemesis::kStale ? 1u : kExcusesMax);
     return end.breach && take(job, *end.breach, took, duty.family);
+  }
+
+  /// From now on all is run without, as well as can be, and said to be so.
+  void stop_catching(const std::string& why) {
+    catches_ = false;
+    for (Duty& duty : duties_) duty.kill_points = {};
+    for (Covered& covered : covered_) {
+      covered.uncaught = why;
+      if (covered.family->kills) covered.stats = {};
+    }
   }
 
   /// Shrinks, repeats and tells a breach; false if it comes to nothing.
@@ -410,7 +425,7 @@ std::string read_job(const LockSpec& lock, std::string_view json, Job& job, Repl
   if (nemesis != replay.options.end() && !gang::parse_nemesis(nemesis->second, job.nemesis)) {
     return "there is no nemesis '" + nemesis->second + "'";
   }
-  job.catches = replay.options.contains("caught");
+  job.catches = replay.options.contains("caught") || gang::falsifies_calls(job.nemesis);
   if (job.catches && !gang::why_no_caught_calls().empty()) return gang::why_no_caught_calls();
   if (job.nemesis == Nemesis::kStale) job.rounds = kStaleRounds;
   for (const Family& family : gang::families_of(lock)) {

@@ -203,6 +203,10 @@ TEST_F(FreeDriverTest, CatchesADeathBetweenSystemCalls) {
   expect_caught(path_spec_of<WritesDown<false>>("waits_for_more"), {"CR-5"}, "crash/exclusion");
   expect_passed(path_spec_of<WritesDown<true>>("takes_empty"), "crash/exclusion", kDeathsBudget);
 }
+TEST_F(FreeDriverTest, CatchesWhoLeavesTheDeadTheirFile) {
+  expect_caught(path_spec_of<WritesDown<true, false>>("waits_for_dead"), {"CR-5"}, "burst/stale");
+  expect_passed(path_spec_of<WritesDown<true>>("takes_over"), "burst/stale");
+}
 TEST_F(FreeDriverTest, ForksBetweenSystemCalls) {
   if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "fork/within");

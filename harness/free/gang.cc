@@ -110,8 +110,9 @@ class Gang {
     end_all();
     take_violation();
     count();
-    if (somebody_started_a_program()) {
-      find_uncatchable("it starts a program, over which the filter would lie");
+    for (std::size_t i = 0; i < slots_ && assignment_.caught; ++i) {
+      const auto why = static_cast<Uncatchable>(arena_->slots[i].uncatchable.load());
+      if (why != Uncatchable::kNot) find_uncatchable(why);
     }
     if (!end_.breach && !disturbed_) judge(end);
     if (disturbed_) end_.breach.reset();  // What followed may follow from that.
@@ -139,19 +140,11 @@ class Gang {
     return arena_->violation.claimed.load() == 0 && !end_.breach && end_.unsure.empty();
   }
 
-  bool somebody_started_a_program() const {
-    if (!assignment_.caught) return false;
-    std::size_t i = 0;
-    while (i < slots_ && arena_->slots[i].starts_programs.load() == 0) ++i;
-    return i < slots_;
-  }
-
   /// A lock that its dead holder keeps is stuck by contract; but if others get in, then one by one.
   bool excused(const Breach& breach) const {
     if (breach.rule.empty()) return true;
     if (job_.nemesis != Nemesis::kStale) return false;
-    const bool stuck = breach.rule == "LV-1" || breach.rule == "LV-2";
-    if (stuck) return job_.lock->claims.crash == CrashBehaviour::kStuck;
+    if (breach.rule == "CR-5") return job_.lock->claims.crash == CrashBehaviour::kStuck;
     return breach.rule != "ME-1" && breach.rule != "ME-2";
   }
 
@@ -231,8 +224,11 @@ class Gang {
 
   void end_all_after_exit() {
     for (const pid_t pid : running_) {
-      while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+      int status = 0;
+      while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
       }
+      const bool caught = assignment_.caught && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+      if (caught) find_uncatchable(Uncatchable::kBlocksSignals);
     }
     running_.clear();
     // What they have left behind has come to this process, where it was made to.
@@ -320,17 +316,17 @@ class Gang {
     return i;
   }
 
-  void find_uncatchable(const char* why) {
+  void find_uncatchable(Uncatchable why) {
     disturbed_ = true;
-    end_.uncatchable = true;
-    end_.unsure = fmt::format("its system calls could not be caught: {}", why);
+    end_.uncatchable = fmt::format("its system calls cannot be caught, as {}", to_string(why));
+    end_.unsure = end_.uncatchable;
   }
 
   /// A worker died unplanned. Inside the lock's code that is the lock's doing, unless the signal is
   /// one that comes from somebody else: a user's kill, the kernel short of memory.
   void tell_death(pid_t pid, int signal) {
     if (assignment_.caught && signal == SIGSYS) {
-      return find_uncatchable("a call of the lock blocks all signals, SIGSYS too");
+      return find_uncatchable(Uncatchable::kBlocksSignals);
     }
     if (!is_own_doing(signal)) {
       disturbed_ = true;

@@ -58,11 +58,12 @@ struct Breach {
 
 struct JobEnd {
   std::optional<Breach> breach;
-  bool excused = false;      // It got stuck where the contract lets it.
-  bool cut = false;          // Its time was up before the last round had ended, which was going on.
-  std::string unsure;        // Why the run says nothing; empty if it ended as it should.
-  bool uncatchable = false;  // The lock does not bear that its system calls are caught.
-  std::string undecided;     // Why the recorded history says nothing; or empty.
+  bool excused = false;  // It got stuck where the contract lets it.
+  bool cut = false;      // Its time was up before the last round had ended, which was going on.
+  std::string unsure;    // Why the run says nothing; empty if it ended as it should.
+  std::string
+      uncatchable;  // Why the lock's system calls cannot be caught: then the run says nothing.
+  std::string undecided;  // Why the recorded history says nothing; or empty.
   Stats stats;
 };
 

@@ -44,6 +44,7 @@ struct Armed {
   const StampClock* clock = nullptr;
   std::uint32_t points_left = 0;  // Until death; 0: it lives.
   bool asleep = false;            // May die in its sleep.
+  bool on_path = false;           // Nothing changes between calls for files.
   bool alone = false;             // Only its thread dies.
   volatile sig_atomic_t due = 0;  // The moment of death has come, at the next exact point.
 };
@@ -150,8 +151,8 @@ void fork_here() {
 void on_hook(HookPoint point, bool before) {
   const int error = errno;
   const bool waits = point == HookPoint::kFutexWait || point == HookPoint::kFileWait;
-  // Of a file nothing is different between the end of one call and the begin of the next.
-  if (!before || point != HookPoint::kFile) count_down(before && waits);
+  const bool same_as_last = before && point == HookPoint::kFile && armed.on_path;
+  if (!same_as_last) count_down(before && waits);
   if (armed.nemesis == Nemesis::kYields && strikes(point, 4)) sched_yield();
   const bool delays = armed.nemesis == Nemesis::kDelays || armed.nemesis == Nemesis::kStale ||
                       armed.nemesis == Nemesis::kFresh;
@@ -225,9 +226,10 @@ void arm(Nemesis nemesis, Dice* dice, Slot* slot, const StampClock* clock) {
   current_hook = on_hook;
 }
 
-void die_at(std::uint32_t point, bool asleep) {
+void die_at(std::uint32_t point, bool asleep, bool on_path) {
   armed.points_left = point;
   armed.asleep = asleep;
+  armed.on_path = on_path;
 }
 
 void end_thread_at(std::uint32_t point) {
@@ -242,11 +244,9 @@ void disarm() {
   armed = {};
 }
 
-bool in_call() { return armed.slot != nullptr && armed.slot->stage.load() == Stage::kCalling; }
+bool is_armed() { return armed.slot != nullptr; }
 
-void note_program() {
-  if (armed.slot != nullptr) armed.slot->starts_programs.store(1);
-}
+bool in_call() { return armed.slot != nullptr && armed.slot->stage.load() == Stage::kCalling; }
 
 bool refuses() { return armed.nemesis == Nemesis::kRefusals && in_call(); }
 

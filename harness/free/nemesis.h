@@ -73,8 +73,9 @@ class Dice {
 /// outlive the thread's calls to the lock.
 void arm(Nemesis nemesis, Dice* dice, Slot* slot, const StampClock* clock);
 /// Its process is to end at the k-th point from now: hook points and the two sides of each call.
-/// With `asleep`, at a point before a futex wait it dies a little later, in its sleep.
-void die_at(std::uint32_t point, bool asleep);
+/// With `asleep`, at a point before a wait it dies a little later, in its sleep. With `on_path`,
+/// the end of one call for a file is the begin of the next.
+void die_at(std::uint32_t point, bool asleep, bool on_path);
 /// The same for the calling thread alone; its process goes on.
 void end_thread_at(std::uint32_t point);
 /// To be called on both sides of every call to the lock.
@@ -87,8 +88,8 @@ void handle_nemesis_signal(bool restarts);
 
 /// Whether the calling thread is in a call of the lock.
 bool in_call();
-/// The lock starts a program, in a call of the calling thread.
-void note_program();
+/// Whether it is between arm() and disarm().
+bool is_armed();
 /// Whether the system call that the calling thread is about to make is to be refused.
 bool refuse_here();
 bool refuses();  // Whether some may be, in this call.

@@ -122,7 +122,6 @@ void add_placement(Families& f) {
             {"lock work(1ms) unlock | lock work(1ms) unlock | lock work(1ms) unlock",
              "lock work unlock | lock work unlock | lock work unlock",
              "lock work unlock | try work unlock | try work unlock | try work unlock"});
-  if (claims.crash != CrashBehaviour::kStuck) stale.means = {{"LV-1", "CR-5"}, {"LV-2", "CR-5"}};
   stale.nemeses = {Nemesis::kStale};
   stale.must_contend = false;
   stale.weight = 10;

@@ -101,7 +101,8 @@ void repeat(Confirmed& confirmed, std::uint64_t times, milliseconds each, Clock:
     do {
       job.seed += 0x1000;
       JobEnd end = run_job(job);
-      cut = end.cut && !end.breach;
+      cut = (end.cut && !end.breach) || !end.uncatchable.empty();
+      if (!end.uncatchable.empty()) confirmed.job.catches = job.catches = false;
       if (!end.breach ||
           told_rule(job, end.breach->rule) != told_rule(job, confirmed.breach.rule)) {
         continue;

@@ -86,6 +86,8 @@ bool Worker::construct_or_be_refused() {
 /// What the lock does when it is constructed is struck, and judged, as an acquire is.
 void Worker::construct_as_call() {
   slot_->verb.store(static_cast<std::uint8_t>(Verb::kAcquire));
+  slot_->mode.store(static_cast<std::uint8_t>(Mode::kExclusive));
+  slot_->lock.store(0);
   slot_->deadline_ns.store(INT64_MAX);
   set_stage(Stage::kCalling);
   construct_locks();
@@ -133,7 +135,7 @@ void Worker::run() {
     handle_nemesis_signal(assignment_.nemesis == Nemesis::kRestarts);
   }
   if (assignment_.nemesis == Nemesis::kScarce) signal(SIGXFSZ, SIG_IGN);
-  if (assignment_.caught && !catch_calls()) _exit(1);
+  if (assignment_.caught && !catch_calls(slot_->uncatchable)) _exit(1);
   attach();
   construct_locks();
   if (index_ == 0 && assignment_.program.preset != 0) preset();
@@ -175,7 +177,7 @@ void Worker::arm_death() {
     if (fault.kind == Fault::Kind::kKillThread) {
       end_thread_at(fault.point);
     } else {
-      die_at(fault.point, dice_.below(2) == 0);
+      die_at(fault.point, dice_.below(2) == 0, lock_.home == Home::kPath);
     }
   }
 }
@@ -321,6 +323,9 @@ void Worker::wait_for_worker(pid_t pid) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   set_stage(Stage::kMoving);
+  if (assignment_.caught && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+    return slot_->uncatchable.store(static_cast<std::uint32_t>(Uncatchable::kBlocksSignals));
+  }
   if (!WIFSIGNALED(status) || !is_own_doing(WTERMSIG(status)) || over()) return;
   accuse("FK-1", 0,
          fmt::format("a forked child of worker {} died of {} in the lock", id_,
