@@ -115,8 +115,8 @@ Ability caught_calls() {
   return {"caught system calls", why_not.empty(),
           why_not.empty() ? "seccomp filters can be set" : why_not,
           "files/refused and burst/clock are skipped, and locks that are no templates are not "
-          "struck between their "
-          "system calls; in a container use a seccomp profile that allows seccomp(2)"};
+          "struck between their system calls; in a container use a seccomp profile that allows "
+          "seccomp(2)"};
 }
 
 Ability robust_futexes() {

@@ -168,6 +168,7 @@ constexpr long kCaught[] = {
     SYS_bind,    SYS_connect,   SYS_sendto,     SYS_recvfrom, SYS_utimensat, SYS_msgsnd,
     SYS_msgrcv,  SYS_execve,    SYS_execveat,   SYS_vfork,
 };
+
 std::vector<sock_filter> filter() {
   const auto place = reinterpret_cast<std::uintptr_t>(hobbs_called_through);
   constexpr std::size_t kPlace = offsetof(seccomp_data, instruction_pointer);
@@ -193,8 +194,8 @@ std::vector<sock_filter> filter() {
       when(F_OFD_SETLK, kToTrap),
       when(F_OFD_SETLKW, kToTrap),
       answer(SECCOMP_RET_ALLOW),
-      // How posix_spawn() begins. With clone3 a filter cannot see the flags, and the C
-      // library does without.
+      // How posix_spawn() begins. With clone3 a filter cannot see the flags, and the C library does
+      // without.
       unless(SYS_clone, 3),
       load(offsetof(seccomp_data, args[0])),
       when_any_of(CLONE_VFORK, kToTrap),

@@ -2,15 +2,17 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -20,10 +22,11 @@
 
 namespace hobbs {
 
-/// Starts a program in its calls, as a lock of scripts may: it does not bear a filter.
+/// Starts a program in its calls, as a lock of scripts may: it does not bear a filter. With
+/// `forks`, from a child that handles no signal of its parent's.
+template <bool forks>
 class StartsPrograms {
  public:
-  static constexpr Claims claims{};
   explicit StartsPrograms(const char* path)
       : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {}
   void lock() {
@@ -38,12 +41,43 @@ class StartsPrograms {
     char name[] = "true";
     char* const arguments[] = {name, nullptr};
     pid_t program = 0;
+    if (!forks) {
+      if (::posix_spawnp(&program, name, nullptr, nullptr, arguments, ::environ) != 0) return false;
+    } else if (program = ::fork(); program == 0) {
+      ::signal(SIGSYS, SIG_DFL);
+      ::execvp(name, arguments);
+      ::_exit(1);
+    }
     int status = 0;
-    return ::posix_spawnp(&program, name, nullptr, nullptr, arguments, ::environ) == 0 &&
-           ::waitpid(program, &status, 0) == program && status == 0;
+    return ::waitpid(program, &status, 0) == program && status == 0;
   }
 
   int descriptor_;
+};
+
+/// Waits for its futex with all signals blocked, SIGSYS too: a caught call ends its process. With
+/// `in_children`, only in processes that were forked by one that has had the lock.
+template <bool in_children>
+class BlocksSignals {
+ public:
+  void lock() {
+    static const pid_t first = ::getpid();
+    sigset_t all, before;
+    ::sigfillset(&all);
+    if (in_children && first == ::getpid()) ::sigemptyset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, &before);
+    while (word_.exchange(2, std::memory_order_acquire) != 0) futex(FUTEX_WAIT, 2);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  }
+  void unlock() {
+    if (word_.exchange(0, std::memory_order_release) == 2) futex(FUTEX_WAKE, 1);
+  }
+
+ private:
+  void futex(int operation, std::uint32_t value) {
+    ::syscall(SYS_futex, &word_, operation, value, nullptr, nullptr, 0);
+  }
+  std::atomic<std::uint32_t> word_{0};
 };
 
 /// Its timed calls wait until a time of the wall clock, which can be set. Who does not look at the

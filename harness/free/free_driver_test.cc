@@ -212,7 +212,13 @@ TEST_F(FreeDriverTest, ForksBetweenSystemCalls) {
   expect_passed(path_spec_of<MindsItsPath<true>>("looks"), "fork/within");
 }
 TEST_F(FreeDriverTest, LeavesAloneWhoStartsPrograms) {
-  expect_passed(path_spec_of<StartsPrograms>("starts_programs"), "burst/several+delays");
+  expect_passed(path_spec_of<StartsPrograms<false>>("spawns"), "burst/several+delays");
+  expect_passed(path_spec_of<StartsPrograms<true>>("forks"), "burst/several+delays");
+}
+TEST_F(FreeDriverTest, LeavesAloneWhoBlocksSignals) {
+  expect_passed(spec_of<BlocksSignals<false>>("blocks_signals"), "burst/several+delays");
+  // Where a parent sees its child end.
+  expect_passed(spec_of<BlocksSignals<true>>("children_block"), "fork/inside+delays");
 }
 TEST_F(FreeDriverTest, CatchesWhoWaitsByTheWallClock) {
   if (!gang::why_no_caught_calls().empty()) GTEST_SKIP() << gang::why_no_caught_calls();

@@ -33,14 +33,14 @@ void bare_pair(benchmark::State& state) {
 
 void stamped_pair(benchmark::State& state, const StampClock& clock) {
   Lock lock{};
-  std::atomic<std::uint64_t> fence{0};
   for (auto _ : state) {
     Lock* at = &lock;
     acquire(at);
     benchmark::DoNotOptimize(stamp_after(clock));
     benchmark::DoNotOptimize(stamp_before(clock, at));
     release(at);
-    fence.exchange(1);  // A stamp after a release must not come before its store is seen.
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // A stamp after a release must not come
+                                                          // before its store is seen.
     benchmark::DoNotOptimize(stamp_after(clock));
   }
 }
