@@ -286,6 +286,16 @@ TEST_F(FreeDriverTest, CatchesWhoGivesUpItsLocksForADeadlock) {
   expect_mistaken(path_spec_of<GivesUpAll>("gives_up_all"), by_name("fcntl"), "deadlock/kept",
                   "DL-5");
 }
+TEST_F(FreeDriverTest, CatchesWhoTakesAnotherNameForAnotherLock) {
+  expect_mistaken(path_spec_of<HeldInProcess<false>>("by_letters"),
+                  path_spec_of<HeldInProcess<true>>("by_file"), "place/other-names", "FS-7");
+  expect_mistaken(path_spec_of<FolderFirst>("folder_first"), by_name("flock"), "place/other-names",
+                  "FS-7");
+  LockSpec not_by_threads = by_name("fcntl");  // By no name, so that names are not to blame.
+  not_by_threads.claims.thread_shared = true;
+  not_by_threads.claims.closing_frees = false;
+  expect_skipped(not_by_threads, "place/other-names");
+}
 TEST_F(FreeDriverTest, CatchesTheDeathOfAThread) {
   LockSpec lock = spec_of<AliveWhileUnreaped>("thread");
   expect_caught(lock, {"CR-2"}, "crash/threads");

@@ -3,11 +3,16 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <mutex>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "locks/lock.h"
@@ -108,6 +113,85 @@ class GivesUpAll {
   }
 
   int descriptor_;
+};
+
+/// fcntl locks, which know no threads, and a set of what this process's threads hold: by the
+/// letters of the path (FS-7), or by the file.
+template <bool kByFile>
+class HeldInProcess {
+ public:
+  static constexpr Claims claims{.crash = CrashBehaviour::kReleasedBySystem};
+
+  explicit HeldInProcess(const char* path)
+      : descriptor_(::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600)), key_(path) {
+    struct stat file {};
+    if (kByFile && ::fstat(descriptor_, &file) == 0) key_ = std::to_string(file.st_ino);
+  }
+  bool try_lock() {
+    const std::lock_guard guard(mutex());
+    if (!held().insert(key_).second) return false;
+    if (set(F_WRLCK)) return true;
+    held().erase(key_);
+    return false;
+  }
+  void lock() {
+    while (!try_lock()) ::sched_yield();
+  }
+  void unlock() {
+    const std::lock_guard guard(mutex());
+    set(F_UNLCK);
+    held().erase(key_);
+  }
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static std::set<std::string>& held() {
+    static std::set<std::string> held;
+    return held;
+  }
+  bool set(short type) {
+    struct flock whole {};
+    whole.l_type = type;
+    return ::fcntl(descriptor_, F_SETLK, &whole) == 0;
+  }
+
+  int descriptor_;  // Never closed: that would give up what other objects hold.
+  std::string key_;
+};
+
+/// Sees to the folder of its file first, and finds none in a bare name (FS-7).
+class FolderFirst {
+ public:
+  static constexpr Claims claims{.crash = CrashBehaviour::kReleasedBySystem};
+
+  explicit FolderFirst(const char* path) : path_(path) {}
+  Outcome try_lock() { return lock_by(LOCK_EX | LOCK_NB); }
+  Outcome lock() { return lock_by(LOCK_EX); }
+  Outcome unlock() {
+    ::close(descriptor_);
+    return Outcome::kReleased;
+  }
+
+ private:
+  Outcome lock_by(int how) {
+    const std::string folder = path_.substr(0, path_.rfind('/') + 1);  // BUG: or ".".
+    if (::access(folder.c_str(), X_OK) != 0) return Outcome::kSystemError;
+    const int descriptor = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (descriptor < 0) return Outcome::kSystemError;
+    while (::flock(descriptor, how) != 0) {
+      if (errno == EINTR) continue;
+      ::close(descriptor);
+      return Outcome::kBusy;
+    }
+    descriptor_ = descriptor;
+    return Outcome::kAcquired;
+  }
+
+  std::string path_;
+  int descriptor_ = -1;
 };
 
 }  // namespace hobbs

@@ -10,6 +10,7 @@
 #include "harness/free/asleep.h"
 #include "harness/free/caught_calls.h"
 #include "harness/free/deadlock.h"
+#include "harness/free/other_names.h"
 #include "harness/free/reused_number.h"
 #include "harness/free/twin_numbers.h"
 #include "harness/free/zeroed.h"
@@ -52,6 +53,10 @@ constexpr Scene kScenes[] = {
     {"place/zeroed", "AB-1", "two processes use zeroed memory that nobody has constructed",
      is_free_when_zero, try_zeroed, "lock work unlock | lock work unlock",
      "zeroed memory served as a new lock", "zeroed memory is no free lock"},
+    {"place/other-names", "FS-7", "one name is held, a newcomer uses another name of the same file",
+     can_be_named_otherwise, try_other_names, "lock(whole path) unlock | try(other name) try",
+     "by each other name it was held and free together with its whole path",
+     "another name of the same file is another lock"},
     {"wait/asleep", "RS-3", "waiters wait while the lock is held for a quarter of a second",
      waits_asleep, try_asleep, "lock work(250ms) unlock | lock | lock",
      "the waiters used next to no processor time", "waiters burn processor time"},

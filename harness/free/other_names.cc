@@ -1,0 +1,166 @@
+#include "harness/free/other_names.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <thread>
+
+#include "locks/real_platform.h"
+
+namespace hobbs::gang {
+namespace {
+
+namespace fs = std::filesystem;
+using End = Played::End;
+
+struct Scene {
+  std::atomic<std::uint32_t> holds, tried, leave, left, retried;
+  std::atomic<Outcome> beside, after;  // What the newcomer's tries were told.
+  StageLock holders, newcomers;
+};
+
+/// A name of the lock's file for who is in its folder.
+struct Name {
+  std::string whole, other;
+};
+
+class Play {
+ public:
+  Play(const LockSpec& lock, Name name, const fs::path& folder, Scene& scene)
+      : lock_(lock), name_(std::move(name)), folder_(folder), scene_(scene) {}
+
+  Played from_thread() {
+    Cast cast;
+    const bool entered =
+        cast.enter([this] { hold([this] { return std::thread([this] { come(); }); }); });
+    return entered ? judge(cast) : Played{End::kUnsure, "cannot fork"};
+  }
+
+  Played from_process() {
+    Cast cast;
+    const auto alone = [] { return std::thread(); };
+    if (!cast.enter([&] { hold(alone); }) || !cast.enter([this] { come(); })) {
+      return {End::kUnsure, "cannot fork"};
+    }
+    return judge(cast);
+  }
+
+ private:
+  template <class Start>
+  void hold(Start&& start) {
+    RealPlatform::attach(1);
+    void* const lock = object_of(lock_, scene_.holders.bytes, name_.whole);
+    if (!holds(lock_.real.acquire(lock))) return;
+    const std::thread newcomer = start();
+    tell(scene_.holds);
+    wait_until_told(scene_.leave);
+    lock_.real.release(lock);
+    tell(scene_.left);
+    for (;;) ::pause();  // Locks on a path last as long as the process; so does the thread.
+  }
+
+  void come() {
+    RealPlatform::attach(2);
+    wait_until_told(scene_.holds);
+    if (::chdir(folder_.c_str()) != 0) return;
+    void* const lock = object_of(lock_, scene_.newcomers.bytes, name_.other);
+    scene_.beside.store(lock_.real.try_acquire(lock));
+    tell(scene_.tried);
+    wait_until_told(scene_.left);
+    scene_.after.store(lock_.real.try_acquire(lock));
+    tell(scene_.retried);
+    for (;;) ::pause();
+  }
+
+  Played judge(const Cast& cast) {
+    const auto told = [&](const std::atomic<std::uint32_t>& word) {
+      return await(cast, kPatience, [&word] { return word.load() != 0; });
+    };
+    if (told(scene_.holds) != Awaited::kCame) return {End::kUnsure, "nobody got the free lock"};
+    std::error_code error;
+    if (!fs::is_regular_file(name_.whole, error)) {
+      return {End::kRefused, "while it is held there is no file at its path"};
+    }
+    if (const Awaited tried = told(scene_.tried); tried != Awaited::kCame) {
+      if (tried == Awaited::kStarved) return {End::kUnsure, "the processes had no processor"};
+      return {End::kRefused, fmt::format("a try of \"{}\" did not come back", name_.other)};
+    }
+    if (holds(scene_.beside.load())) {
+      return {End::kBroken, fmt::format("\"{}\" was held, and by the name \"{}\" another got it",
+                                        name_.whole, name_.other)};
+    }
+    tell(scene_.leave);
+    if (told(scene_.retried) != Awaited::kCame) return {End::kUnsure, "a try did not come back"};
+    if (holds(scene_.after.load()) || lock_.claims.spurious_try_failure) return {End::kKept, ""};
+    return {End::kBroken,
+            fmt::format("nobody held \"{}\" any more, and a try by the name \"{}\" was told \"{}\"",
+                        name_.whole, name_.other, to_string(scene_.after.load()))};
+  }
+
+  static constexpr std::chrono::milliseconds kPatience{1000};
+
+  const LockSpec& lock_;
+  const Name name_;
+  const fs::path& folder_;
+  Scene& scene_;
+};
+
+/// A folder and a link to it, for as long as this lives.
+struct Folder {
+  explicit Folder(const std::string& path) : folder(path), link(path + "-link") {
+    fs::create_directories(folder, error);
+    if (!error) fs::create_directory_symlink(folder, link, error);
+  }
+  ~Folder() {
+    fs::remove(link, error);
+    fs::remove_all(folder, error);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  const fs::path folder, link;
+  std::error_code error;
+};
+
+/// Whether threads of a process exclude each other, each with an object of its own.
+bool threads_apart(const Claims& claims) {
+  const bool by_process = claims.reentrant && claims.releaser == Releaser::kProcess;
+  return claims.thread_shared && !claims.closing_frees && !by_process;
+}
+
+}  // namespace
+
+bool can_be_named_otherwise(const LockSpec& lock) {
+  return lock.home == Home::kPath && fits_stage(lock) && lock.real.try_acquire != nullptr &&
+         !lock.claims.semaphore;
+}
+
+Played try_other_names(const LockSpec& lock, const std::string& path, int /*attempt*/) {
+  RealPlatform::registry();  // Before the processes are forked, so that they share it.
+  const Folder made(path);
+  if (made.error) {
+    return {End::kRefused, fmt::format("no folder can be made: {}", made.error.message())};
+  }
+  const std::string whole = made.folder.string() + "/",
+                    up = "../" + made.folder.filename().string() + "/";
+  int number = 0;
+  for (const std::string& before : {whole, std::string(), up, made.link.string() + "/"}) {
+    for (const bool threads : {false, true}) {
+      if (threads && !threads_apart(lock.claims)) continue;
+      SharedStage<Scene> scene;
+      if (!scene) return {End::kRefused, "no memory"};
+      const std::string file = fmt::format("lock{}", number++);
+      Play play(lock, {whole + file, before + file}, made.folder, *scene);
+      const Played played = threads ? play.from_thread() : play.from_process();
+      if (played.end == End::kBroken && before == whole) {
+        return {End::kRefused, "two do not exclude each other by one name either"};
+      }
+      if (played.end != End::kKept) return played;
+    }
+  }
+  return {End::kKept, ""};
+}
+
+}  // namespace hobbs::gang
