@@ -14,9 +14,14 @@ constexpr const char* kUnsettledProbe =
     "when all was over somebody looked again and again in vain, each time in another state: "
     "whether it would have got the lock is not known";
 constexpr std::size_t kProbers = 2;
-constexpr std::size_t kArenaAlignment = 4096;
 
 std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
+
+/// The memory of all locks that a program may have, and of each worker's objects.
+std::size_t arena_bytes(const LockSpec& lock, std::size_t stride) {
+  const std::size_t objects = lock.home == Home::kPath ? kMaxFibres + kProbers : 1;
+  return stride * kMaxLocksPerProgram * objects;
+}
 
 bool offers(const LockOps& ops, const Step& step) {
   const bool shared = step.mode == Mode::kShared;
@@ -36,14 +41,13 @@ bool offers(const LockOps& ops, const Step& step) {
 
 template <MemoryModel kModel>
 Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
-    : Scheduler(lock, topology, &Execution::run_worker), direct_(fibres_, kMaxFibres, files_) {
+    : Scheduler(lock, topology, &Execution::run_worker),
+      direct_(fibres_, kMaxFibres, files_),
+      stride_(round_up(ops().size, std::max<std::size_t>(ops().align, 64))),
+      bytes_(arena_bytes(lock, stride_)),
+      arena_(bytes_.begin()),
+      arena_bytes_(bytes_.size()) {
   exact_ = kModel == MemoryModel::kSc;
-  stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
-  const std::size_t objects = on_path() ? kMaxFibres + kProbers : 1;
-  arena_bytes_ = stride_ * kMaxLocksPerProgram * objects;
-  bytes_.resize(arena_bytes_ + kArenaAlignment);
-  const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
-  arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
   memory_.attach(arena_, arena_bytes_);
   learn_habits();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "harness/explore/direct.h"
+#include "harness/explore/guarded_bytes.h"
 #include "harness/explore/machine.h"
 #include "harness/explore/memory.h"
 #include "harness/explore/scheduler.h"
@@ -110,6 +111,7 @@ class Execution final : public Machine, public Scheduler {
   Turn announce_new(Pending::Kind kind, const void* cell, unsigned size);
   int announced(int w) const { return scene_.pending[w].word; }
   int find_futex(const void* cell);
+  [[noreturn]] void found_none(const void* cell);
   void drain_all(int w);
   /// Whether an operation has more to do than what it is for.
   bool is_odd(int w, int word) const {
@@ -146,10 +148,10 @@ class Execution final : public Machine, public Scheduler {
   FileSystem files_;
   DirectMachine direct_;
   int prober_ = 0;
-  std::vector<std::byte> bytes_;  // Owns the arena.
-  std::byte* arena_ = nullptr;
-  std::size_t stride_ = 0;
-  std::size_t arena_bytes_ = 0;
+  const std::size_t stride_;
+  const GuardedBytes bytes_;  // Owns the arena.
+  std::byte* const arena_;
+  const std::size_t arena_bytes_;
   int n_locks_ = 1;
   std::vector<std::byte> snapshot_;  // Before the workers start, after the preset.
   std::vector<std::byte> pristine_;  // A new lock.

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kClockEvery = 64;           // Executions between looks at the clock ...
 constexpr std::uint64_t kOperationsEvery = 10'000;  // ... but no more operations than these.
 
+constexpr std::uint64_t kPatience = 2'000;         // Executions of a smaller program, at first.
 constexpr std::uint64_t kStraightenings = 20'000;  // Executions with so many preemptions.
 constexpr std::size_t kShortestHorizon = 16;
 
@@ -155,10 +156,11 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
              Clock::time_point until) {
   Catch best = found;
   if (best.schedule.empty()) return best;  // The preset alone broke it.
-  const std::uint64_t patience = std::max<std::uint64_t>(2'000, 20 * found.executions);
+  // What was found by luck in one program of many shows soon in most of the smaller ones.
+  const std::uint64_t most = std::max<std::uint64_t>(kPatience, 20 * found.executions);
   const Clock::time_point half = Clock::now() + (until - Clock::now()) / 2;
-  for (bool smaller_found = true; smaller_found && Clock::now() < half;) {
-    smaller_found = false;
+  for (std::uint64_t patience = kPatience; patience <= most && Clock::now() < half;) {
+    bool smaller_found = false;
     for (const Program& program : smaller_programs(best.program)) {
       if (Clock::now() >= half) break;
       std::optional<Catch> caught = try_program(lock, best, program, ++seed, patience, half);
@@ -168,6 +170,7 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
       smaller_found = true;
       break;
     }
+    if (!smaller_found) patience *= 8;
   }
   simplify(lock, best, until);
   straighten(lock, best, seed, until);

@@ -14,7 +14,7 @@ template <MemoryModel kModel>
 [[gnu::always_inline]] inline int Execution<kModel>::find(const void* cell, unsigned size) {
   const int word = memory_.locate(cell, size);
   if (word < 0) [[unlikely]]
-    refuse(memory_.refusal());
+    found_none(cell);
   return word;
 }
 
@@ -22,8 +22,18 @@ template <MemoryModel kModel>
 int Execution<kModel>::find_futex(const void* cell) {
   const int word = memory_.locate_futex(cell);
   if (word < 0) [[unlikely]]
-    refuse(memory_.refusal());
+    found_none(cell);
   return word;
+}
+
+/// There is no such word: the lock cannot be modelled, unless nothing can be there at all.
+template <MemoryModel kModel>
+[[gnu::cold]] void Execution<kModel>::found_none(const void* cell) {
+  if (!bytes_.is_nobodys(cell)) refuse(memory_.refusal());
+  const auto from = reinterpret_cast<std::intptr_t>(arena_);
+  fail("LV-2", "worker " + std::to_string(me() + 1) + " accesses a word " +
+                   std::to_string(reinterpret_cast<std::intptr_t>(cell) - from) +
+                   " bytes from the lock's first, where nothing is");
 }
 
 template <MemoryModel kModel>

@@ -6,9 +6,7 @@
 #include "harness/explore/bounded_search.h"
 #include "harness/explore/random_walk.h"
 #include "harness/explore/strategies.h"
-#include "harness/glob.h"
 #include "scenarios/suites/drawn_programs.h"
-#include "scenarios/suites/small_programs.h"
 
 namespace hobbs::explore {
 namespace {
@@ -20,17 +18,19 @@ constexpr std::uint64_t kExecutionsPerKillPoint = 12;
 constexpr std::uint64_t kFewKills = 32;
 constexpr std::uint64_t kFirstFew = 32;
 constexpr std::chrono::milliseconds kShrinkTime{1500};
-constexpr std::chrono::milliseconds kFirstExhaustion{20};  // A program, at first.
-constexpr std::uint32_t kRoundOfExhaustion = 1;  // The random rounds before find most bugs.
+constexpr std::chrono::milliseconds kFirstSearch{20};  // Of a program, to its end or a bound.
+constexpr int kNextSearch = 4;                         // Times as long as the one before.
+constexpr int kHighestBound = 3;                       // Where none was asked for.
 
-constexpr const char* kEnumerated = "enumerated";
-constexpr const char* kDrawn = "drawn";
 constexpr std::uint64_t kSmallExecutions = 16;  // Of each small program in the first pass.
 constexpr std::uint64_t kSmallPasses = 6;       // Are enough if nothing else is left to do.
-constexpr int kSmallShare = 4;                  // Of the time of all others, one part in so many.
-constexpr std::chrono::milliseconds kSmallShareMin{20};
 constexpr std::uint64_t kDrawnExecutions = 64;  // Of each drawn program.
 constexpr std::uint64_t kDrawnEnough = 400;     // Programs if nothing else is left to do.
+
+// The parts of the time. Random rounds find most, and what they miss is found by any of the others.
+constexpr int kRounds = 6, kEnumerating = 3, kDrawing = 2, kExhausting = 2, kBounding = 2;
+constexpr std::chrono::milliseconds kTurn{20};  // Or, if that is more, ...
+constexpr int kTurnPart = 16;                   // ... one part in so many of the time up to now.
 
 constexpr std::chrono::milliseconds kFirstRound{250};  // Of the processor's time.
 constexpr std::chrono::milliseconds kOverstay{1000};
@@ -68,7 +68,12 @@ std::vector<MemoryModel> models_of(const std::string& memory) {
 }
 
 Plan::Plan(const LockSpec& lock, const Request& request)
-    : lock_(lock), request_(request), seed_(request.seed * 0x9e3779b97f4a7c15ull) {
+    : lock_(lock),
+      request_(request),
+      executions_(kFirstSlice),
+      exhaustion_(kFirstSearch),
+      bounding_(kFirstSearch),
+      seed_(request.seed * 0x9e3779b97f4a7c15ull) {
   // The order of system calls is one for all: there is nothing weak about files.
   models_ = lock.home == Home::kPath ? std::vector{MemoryModel::kSc} : models_of(request.memory);
   const auto left = request.until - Clock::now();
@@ -83,177 +88,45 @@ bool Plan::is_bounded() const {
          request_.strategy == "delay";
 }
 
-/// Why what was asked for by name cannot be run as it was named; empty if it can.
-std::string Plan::refusal() const {
-  if (request_.kills == 0) return "";
-  if (lock_.claims.crash == CrashBehaviour::kStuck) {
-    return "the lock promises nothing for the case that a worker dies";
-  }
-  if (is_bounded()) {
-    return "a bounded search kills nobody";
-  }
-  const bool named = request_.workers != 0 || request_.acquisitions != 0;
-  if (named && request_.kills > (request_.workers == 0 ? 2 : request_.workers)) {
-    return "more deaths than workers";
-  }
-  return "";
-}
-
-void Plan::make_jobs() {
-  outcome_.refused = refusal();
-  if (!outcome_.refused.empty()) {
-    coverage("named");
-    return;
-  }
-  if (request_.workers != 0 || request_.acquisitions != 0) {
-    ControlledProgram named;
-    named.family = "named";
-    named.topology = usual_topology(lock_);
-    named.rules = "ME-1,ME-2,MM-1,LV-1,LV-2";
-    named.program = plain_program(request_.workers == 0 ? 2 : request_.workers,
-                                  std::max(1u, request_.acquisitions));
-    for (std::uint32_t k = 0; k < request_.kills; ++k) {
-      named.program.faults.push_back({Fault::Kind::kKillProcess, static_cast<std::uint8_t>(k), 1});
-    }
-    named.kills = request_.kills > 0;
-    if (named.kills) named.rules += ",CR-1,CR-3,CR-5,CR-6,CR-7,CR-8";
-    outcome_.refused = explorer(MemoryModel::kSc, named.topology).load(named.program);
-    if (!outcome_.refused.empty()) {
-      coverage(named.family).rules = named.rules;
-      return;
-    }
-    programs_.push_back(std::move(named));
-  } else {
-    programs_ = controlled_programs(lock_);
-  }
-  if (request_.kills > 0) {
-    std::erase_if(programs_, [](const ControlledProgram& program) { return !program.kills; });
-  }
-  std::erase_if(programs_, [this](const ControlledProgram& program) {
-    return !glob_match(request_.scenarios, "controlled/" + program.family) ||
-           !glob_match_any(request_.rules, program.rules) ||
-           (program.relocks && !waits_for_itself(program));
-  });
-  for (const ControlledProgram& program : programs_) {
-    Coverage& covered = coverage(program.family);
-    covered.rules = program.rules;
-    covered.exhaustive = request_.strategy == "exhaustive";
-    ++covered.programs;
-  }
-  for (const MemoryModel model : models_) {
-    for (const ControlledProgram& program : programs_) {
-      Job& job = jobs_.emplace_back();
-      job.program = &program;
-      job.model = model;
-      Coverage& covered = coverage(program.family);
-      ++covered.pairs;
-      // A search of what each read reads takes executions for one that differ in who came first.
-      if (model == MemoryModel::kSc && glob_match_any("FA-*", program.rules)) {
-        job.exhaustible = false;
-        covered.not_exhausted = "who is passed by whom is judged by walks alone";
-      }
-    }
-  }
-  add_walked_programs();
-  if (programs_.empty()) outcome_.refused = why_no_program();
-  if (!outcome_.refused.empty()) coverage("named");
-}
-
-/// If it is for what was asked for besides scenarios that none of their programs can be run: why.
-std::string Plan::why_no_program() const {
-  if (!small_.empty() || draws_) return "";
-  if (request_.workers != 0 || request_.acquisitions != 0) {
-    return "the program that --workers and --acquisitions name is the scenario controlled/named, "
-           "which --scenarios or --rules leaves out";
-  }
-  const bool walked = glob_match(request_.scenarios, std::string("controlled/") + kEnumerated) ||
-                      glob_match(request_.scenarios, std::string("controlled/") + kDrawn);
-  if (walked && (is_bounded() || request_.strategy == "exhaustive")) {
-    return "the programs of controlled/enumerated and controlled/drawn are for strategies that "
-           "draw; no search that has an end is made of them";
-  }
-  if (walked && request_.kills != 0) return "nobody dies in the programs of these scenarios";
-  return "";
-}
-
-/// All small programs, and drawn ones, unless other ones were asked for.
-void Plan::add_walked_programs() {
-  const bool named = request_.workers != 0 || request_.acquisitions != 0 || request_.kills != 0;
-  const bool ends = is_bounded() || request_.strategy == "exhaustive";
-  if (named || ends || !glob_match_any(request_.rules, small_program_rules(lock_))) return;
-  const auto wanted = [this](const char* family) {
-    return glob_match(request_.scenarios, std::string("controlled/") + family);
-  };
-  if (wanted(kEnumerated)) small_ = small_programs(lock_);
-  if (!small_.empty()) {
-    Coverage& covered = coverage(kEnumerated);
-    covered.rules = small_program_rules(lock_);
-    covered.programs = static_cast<std::uint32_t>(small_.size());
-    covered.pairs = covered.programs * static_cast<std::uint32_t>(models_.size());
-  }
-  draws_ = wanted(kDrawn) && !drawn_program(lock_, 0).workers.empty();
-  if (draws_) coverage(kDrawn).rules = small_program_rules(lock_);
-}
-
 /// Some executions of one program; true if the plan is over.
 bool Plan::walk_one(const char* family, const Program& program, MemoryModel model,
                     std::uint64_t executions, Clock::time_point until) {
+  const auto start = Clock::now();
   const Topology topology = usual_topology(lock_);
   Explorer& explorer = this->explorer(model, topology);
   if (!explorer.load(program).empty()) return false;
   const auto strategy = strategy_for(++walked_);
-  return note(family, hunt(explorer, program, model, topology, *strategy, executions, until),
-              program);
-}
-
-/// walk() again and again for so long, at least once; true if the plan is over.
-template <class Walk>
-bool Plan::keep_walking(const char* family, Clock::duration share, Walk walk) {
-  const auto start = Clock::now();
-  const auto until =
-      std::min(hunt_until_, start + std::max<Clock::duration>(share, kSmallShareMin));
-  bool over = false;
-  do over = walk(until);
-  while (!over && Clock::now() < until);
+  Stretch stretch =
+      hunt(explorer, program, model, topology, *strategy, executions, std::min(until, hunt_until_));
   coverage(family).duration_ns += (Clock::now() - start).count();
-  return over;
+  return note(family, std::move(stretch), program);
 }
 
 /// One small program after the other under each memory model.
-bool Plan::run_enumerated(Clock::duration share) {
-  if (small_.empty()) return false;
-  return keep_walking(kEnumerated, share, [this](Clock::time_point until) {
+bool Plan::go_on_with_enumerated(Clock::time_point until) {
+  do {
     const Program& program = small_[small_next_ / models_.size()];
     const MemoryModel model = models_[small_next_ % models_.size()];
     if (++small_next_ == small_.size() * models_.size()) {
       small_next_ = 0;
       ++small_passes_;
     }
-    return walk_one(kEnumerated, program, model,
-                    kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16), until);
-  });
+    const std::uint64_t executions = kSmallExecutions << std::min<std::uint64_t>(small_passes_, 16);
+    if (walk_one(kEnumerated, program, model, executions, until)) return true;
+  } while (Clock::now() < until);
+  return false;
 }
 
 /// Programs each drawn anew, under each memory model in turn.
-bool Plan::run_drawn(Clock::duration share) {
-  if (!draws_) return false;
-  return keep_walking(kDrawn, share, [this](Clock::time_point until) {
+bool Plan::go_on_with_drawn(Clock::time_point until) {
+  do {
     const MemoryModel model = models_[drawn_++ % models_.size()];
     ++coverage(kDrawn).programs;
     ++coverage(kDrawn).pairs;
-    return walk_one(kDrawn, drawn_program(lock_, ++seed_), model, kDrawnExecutions, until);
-  });
-}
-
-/// Whether the first worker alone sleeps for ever, in every execution in which nothing wakes it.
-bool Plan::waits_for_itself(const ControlledProgram& program) {
-  Program alone = program.program;
-  alone.workers.resize(1);
-  Explorer& explorer = this->explorer(MemoryModel::kSc, program.topology);
-  if (!explorer.load(alone).empty()) return false;
-  const graph::Exhausted all = graph::exhaust(lock_, alone, MemoryModel::kSc, program.topology,
-                                              explorer, Clock::now() + kFirstExhaustion);
-  return all.complete && all.sleeps && !all.caught;
+    if (walk_one(kDrawn, drawn_program(lock_, ++seed_), model, kDrawnExecutions, until))
+      return true;
+  } while (Clock::now() < until);
+  return false;
 }
 
 Coverage& Plan::coverage(const std::string& family) {
@@ -286,7 +159,7 @@ bool Plan::note(const std::string& family, Stretch&& stretch, const Program& pro
     outcome_.caught = std::move(stretch.caught);
     outcome_.caught_family = family;
   }
-  return outcome_.caught || !outcome_.refused.empty();
+  return over();
 }
 
 /// The one that was asked for, or all in turn.
@@ -295,7 +168,7 @@ std::unique_ptr<Strategy> Plan::strategy_for(std::uint32_t round) {
   return named != nullptr ? named->make(++seed_, round) : strategy_in_turn(++seed_, round);
 }
 
-bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
+bool Plan::run_job(Job& job, std::uint64_t executions) {
   const auto start = Clock::now();
   // Programs with long executions must not eat the others' time.
   const auto until = start + std::max(hunt_until_ - start, Clock::duration::zero()) /
@@ -303,18 +176,17 @@ bool Plan::run_job(Job& job, std::uint32_t number, std::uint64_t executions) {
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   if (!explorer.load(job.program->program).empty()) return false;
   Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
-                         *strategy_for(number), executions, until);
+                         *strategy_for(round_), executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
   return note(job.program->family, std::move(stretch), job.program->program);
 }
 
 /// Kills the workers of the program's faults at point after point, until they survive their steps.
-bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
+bool Plan::run_kills(Job& job, std::uint64_t executions, std::uint64_t at_least) {
   const auto start = Clock::now();
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   Random random(++seed_);
   bool over = false;
-  const std::uint64_t at_least = number == 0 ? kFewKills : 0;  // As out_of_time().
   for (std::uint64_t done = 0;
        done < executions && !over && (done < at_least || Clock::now() < hunt_until_);) {
     Program program = job.program->program;
@@ -325,7 +197,7 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
     if (!explorer.load(program).empty()) return false;
     std::vector<Event> events;
     explorer.listen(&events);
-    RandomWalk walk(++seed_ + number);
+    RandomWalk walk(++seed_ + round_);
     Stretch first = hunt(explorer, program, job.model, job.program->topology, walk, 1, hunt_until_);
     explorer.listen(nullptr);
     const bool died = std::any_of(events.begin(), events.end(), [](const Event& event) {
@@ -345,70 +217,124 @@ bool Plan::run_kills(Job& job, std::uint32_t number, std::uint64_t executions) {
   return over;
 }
 
+/// `at_least`: so many deaths, even if the time is up.
+bool Plan::run_any(Job& job, std::uint64_t executions, std::uint64_t at_least) {
+  return job.program->kills ? run_kills(job, executions, at_least) : run_job(job, executions);
+}
+
 /// The first round may end late: a little of every program is worth more than punctuality, and on
 /// a loaded machine it is due to others that it took so long. Hence it is limited by the
 /// processor's time, and by what a slice may overstay without being ended.
-bool Plan::out_of_time(std::uint32_t round) const {
-  const bool first = round == 0 && processor_time() < first_round_until_;
-  return Clock::now() >= (first ? request_.until + kOverstay : hunt_until_);
+bool Plan::first_round_over_time() const {
+  const bool late = processor_time() >= first_round_until_;
+  return Clock::now() >= (late ? hunt_until_ : request_.until + kOverstay);
 }
 
-bool Plan::round(std::uint32_t number, std::uint64_t executions) {
-  // First of all a few executions of every family; two deaths only after one was tried in earnest,
-  // which explains more.
+/// First of all a few executions of every family; two deaths only after one was tried in earnest,
+/// which explains more.
+bool Plan::run_first_round() {
   for (Job& job : jobs_) {
     const ControlledProgram& program = *job.program;
-    if (number != 0 || program.program.faults.size() > 1) continue;
-    if (coverage(program.family).executions != 0) continue;
-    if (out_of_time(number)) return true;
-    if (program.kills ? run_kills(job, number, kFirstFew) : run_job(job, number, kFirstFew)) {
-      return true;
-    }
+    if (program.program.faults.size() > 1 || coverage(program.family).executions != 0) continue;
+    if (first_round_over_time() || run_any(job, kFirstFew, kFewKills)) return true;
   }
   for (Job& job : jobs_) {
-    if (out_of_time(number)) return true;
-    const bool over =
-        job.program->kills ? run_kills(job, number, executions) : run_job(job, number, executions);
-    if (over) return true;
+    if (first_round_over_time() || run_any(job, kFirstSlice, kFewKills)) return true;
   }
+  ++round_;
+  executions_ *= 2;
   return false;
 }
 
-/// All executions of the programs with 0, then 1, then 2 preemptions (or delays, if those were
-/// asked for), within a slice of time each.
-bool Plan::search_systematically() {
+bool Plan::rounds_wanted() const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return !job.done(); });
+}
+
+bool Plan::go_on_with_rounds(Clock::time_point until) {
+  do {
+    if (round_next_ == jobs_.size()) {
+      if (!rounds_wanted()) return false;
+      round_next_ = 0;
+      ++round_;
+      executions_ = std::min(2 * executions_, kSliceMax);
+    }
+    Job& job = jobs_[round_next_++];
+    if (job.done()) continue;
+    if (Clock::now() >= hunt_until_ || run_any(job, executions_)) return true;
+  } while (Clock::now() < until);
+  return false;
+}
+
+Bounds Plan::bounds() const {
   const bool by_delays = request_.delays >= 0 || request_.strategy == "delay";
-  const Bounds bounds = by_delays ? Bounds::kDelays : Bounds::kPreemptions;
-  const int only = by_delays ? request_.delays : request_.preemptions;
-  const int highest = only >= 0 ? only : 2;
-  for (int bound = only >= 0 ? only : 0; bound <= highest; ++bound) {
+  return by_delays ? Bounds::kDelays : Bounds::kPreemptions;
+}
+
+/// All executions of one program up to a bound; true if the plan is over.
+bool Plan::search_job(Job& job, int bound, Clock::time_point until) {
+  const auto start = Clock::now();
+  Explorer& explorer = this->explorer(job.model, job.program->topology);
+  if (!explorer.load(job.program->program).empty()) {
+    job.searched = bound;
+    return false;
+  }
+  BoundedSearch search(bound, bounds());
+  Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology, search,
+                         UINT64_MAX, std::min(until, hunt_until_));
+  coverage(job.program->family).duration_ns += (Clock::now() - start).count();
+  if (stretch.exhausted) job.searched = bound;
+  return note(job.program->family, std::move(stretch), job.program->program);
+}
+
+/// What was asked for: all programs up to one bound, or with 0, then 1, then 2 preemptions (or
+/// delays), within a slice of time each.
+void Plan::search_within_bounds() {
+  const int only = bounds() == Bounds::kDelays ? request_.delays : request_.preemptions;
+  for (int bound = std::max(only, 0); bound <= std::max(only, kHighestBound - 1); ++bound) {
     bool all = true;
-    std::map<std::string, std::uint32_t> searched;
     for (Job& job : jobs_) {
       if (job.program->kills) continue;
-      const auto start = Clock::now();
-      if (start >= hunt_until_) return false;
-      Explorer& explorer = this->explorer(job.model, job.program->topology);
-      if (!explorer.load(job.program->program).empty()) continue;
-      BoundedSearch search(bound, bounds);
-      const auto slice = only >= 0 ? Clock::duration::max() : (hunt_until_ - start) / 16;
-      const auto until = only >= 0 ? hunt_until_ : std::min(hunt_until_, start + slice);
-      Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
-                             search, UINT64_MAX, until);
-      coverage(job.program->family).duration_ns += (Clock::now() - start).count();
-      all = all && stretch.exhausted;
-      if (stretch.exhausted) ++searched[job.program->family];
-      if (note(job.program->family, std::move(stretch), job.program->program)) return true;
+      const auto now = Clock::now();
+      if (now >= hunt_until_) return;
+      const auto until = only >= 0 ? hunt_until_ : now + (hunt_until_ - now) / 16;
+      if (search_job(job, bound, until)) return;
+      all = all && job.searched == bound;
     }
-    for (const auto& [family, count] : searched) {
-      Coverage& covered = coverage(family);
-      covered.bound = bound;
-      covered.bounds = bounds;
-      covered.searched = count;
-    }
-    if (!all) return false;
+    if (!all || only >= 0) return;
   }
+}
+
+bool Plan::bounds_wanted() const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) {
+    return !job.done() && !job.program->kills && job.searched < kHighestBound;
+  });
+}
+
+/// Each program up to its next bound, as far as that takes no longer than a slice of time.
+bool Plan::go_on_with_bounds(Clock::time_point until) {
+  do {
+    if (bound_next_ == jobs_.size()) {
+      if (!bounds_wanted()) return false;
+      bound_next_ = 0;
+      bounding_ *= kNextSearch;
+    }
+    Job& job = jobs_[bound_next_++];
+    if (job.done() || job.program->kills || job.searched >= kHighestBound) continue;
+    const auto now = Clock::now();
+    if (now >= hunt_until_ || search_job(job, job.searched + 1, now + bounding_)) return true;
+  } while (Clock::now() < until);
   return false;
+}
+
+/// Of how many programs of each family all executions up to the highest bound were judged.
+void Plan::tell_bounds() {
+  for (const Job& job : jobs_) {
+    Coverage& covered = coverage(job.program->family);
+    covered.bounds = bounds();
+    if (job.searched > covered.bound) covered.searched = 0;
+    covered.bound = std::max(covered.bound, job.searched);
+    if (job.searched >= 0 && job.searched == covered.bound) ++covered.searched;
+  }
 }
 
 /// All executions of one program under one model; true if the plan is over.
@@ -439,57 +365,79 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
   return note(job.program->family, std::move(stretch), job.program->program);
 }
 
-/// All executions of every program, as far as that takes no longer than `slice` for one.
-bool Plan::exhaust(Clock::duration slice) {
-  for (Job& job : jobs_) {
+bool Plan::exhaustion_wanted() const {
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [](const Job& job) { return !job.exhausted && job.exhaustible; });
+}
+
+/// All executions of every program, as far as that takes no longer than a slice of time.
+bool Plan::go_on_exhausting(Clock::time_point until) {
+  do {
+    if (exhaust_next_ == jobs_.size()) {
+      if (!exhaustion_wanted()) return false;
+      exhaust_next_ = 0;
+      exhaustion_ *= kNextSearch;
+    }
+    Job& job = jobs_[exhaust_next_++];
     if (job.exhausted || !job.exhaustible) continue;
     const auto now = Clock::now();
     if (now >= hunt_until_) return true;
-    if (exhaust_job(job, std::min(hunt_until_, now + slice))) return true;
-  }
+    if (exhaust_job(job, std::min(hunt_until_, now + exhaustion_))) return true;
+  } while (Clock::now() < until);
   return false;
 }
 
 /// Whether all executions of the programs were judged, and enough of those that are only walked.
-/// (A futex wait that ends for no reason is not among all executions.)
 bool Plan::nothing_left() const {
   if (!small_.empty() && small_passes_ < kSmallPasses) return false;
   if (draws_ && drawn_ < kDrawnEnough) return false;
-  return std::all_of(jobs_.begin(), jobs_.end(),
-                     [](const Job& job) { return job.exhausted && !job.sleeps; });
+  return !rounds_wanted();
+}
+
+/// Always goes on with the kind of search that has had the least of its part.
+void Plan::run_by_shares() {
+  std::vector<Work> works = {{kRounds, &Plan::rounds_wanted, &Plan::go_on_with_rounds}};
+  if (request_.strategy.empty()) {
+    works.push_back({kExhausting, &Plan::exhaustion_wanted, &Plan::go_on_exhausting});
+    works.push_back({kBounding, &Plan::bounds_wanted, &Plan::go_on_with_bounds});
+  }
+  works.push_back({kEnumerating, &Plan::enumerated_wanted, &Plan::go_on_with_enumerated});
+  works.push_back({kDrawing, &Plan::drawn_wanted, &Plan::go_on_with_drawn});
+  const auto begun = Clock::now();
+  for (auto now = begun; now < hunt_until_ && !nothing_left(); now = Clock::now()) {
+    Work* next = nullptr;
+    for (Work& work : works) {
+      if (!(this->*work.wanted)()) continue;
+      if (next == nullptr || work.spent * next->weight < next->spent * work.weight) next = &work;
+    }
+    if (next == nullptr) return;
+    request_.progress("explore " + lock_.name + ", round " + std::to_string(round_ + 1));
+    if ((this->*next->go_on)(now + std::max<Clock::duration>(kTurn, (now - begun) / kTurnPart))) {
+      return;
+    }
+    next->spent += Clock::now() - now;
+  }
 }
 
 PlanOutcome Plan::run() {
   if (jobs_.empty() && small_.empty() && !draws_) return std::move(outcome_);
   if (is_bounded()) {
-    search_systematically();
-    return std::move(outcome_);
-  }
-  Clock::duration exhaustion = kFirstExhaustion;
-  if (request_.strategy == "exhaustive") {
-    const auto tries = [](const Job& job) { return !job.exhausted && job.exhaustible; };
-    while (std::any_of(jobs_.begin(), jobs_.end(), tries) && !exhaust(exhaustion)) exhaustion *= 8;
-    return std::move(outcome_);
-  }
-  const auto start = Clock::now();
-  std::uint64_t slice = kFirstSlice;
-  for (std::uint32_t number = 0;; ++number) {
-    request_.progress("explore " + lock_.name + ", round " + std::to_string(number + 1));
-    if (round(number, slice)) break;
-    const auto share = (Clock::now() - start) / kSmallShare;
-    if (number > 0 && (run_enumerated(share) || run_drawn(share))) break;
-    if (Clock::now() >= hunt_until_) break;
-    if (request_.strategy.empty() && number % 2 == kRoundOfExhaustion) {
-      if (exhaust(exhaustion)) break;
-      if (nothing_left()) break;
-      exhaustion *= 2;
+    search_within_bounds();
+  } else if (request_.strategy == "exhaustive") {
+    while (exhaustion_wanted() && !go_on_exhausting(hunt_until_)) {
     }
-    if (number == 2 && search_systematically()) break;
-    slice = std::min(2 * slice, kSliceMax);
+  } else {
+    request_.progress("explore " + lock_.name + ", round 1");
+    if (!run_first_round()) run_by_shares();
+    // At least a little of each, however late it is.
+    if (!over() && enumerated_wanted() && coverage(kEnumerated).executions == 0) {
+      go_on_with_enumerated(Clock::now() + kTurn);
+    }
+    if (!over() && drawn_wanted() && coverage(kDrawn).executions == 0) {
+      go_on_with_drawn(Clock::now() + kTurn);
+    }
   }
-  const bool found = outcome_.caught || !outcome_.refused.empty();
-  if (!found && !small_.empty() && coverage(kEnumerated).executions == 0) run_enumerated({});
-  if (!found && draws_ && coverage(kDrawn).executions == 0) run_drawn({});
+  tell_bounds();
   return std::move(outcome_);
 }
 

@@ -1,4 +1,5 @@
-// How explore spends its budget: rounds over jobs (a program under a memory model).
+// How explore spends its budget: several kinds of search, each with its part of the time, over jobs
+// (a program under a memory model).
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,10 @@
 #include "scenarios/suites/controlled_programs.h"
 
 namespace hobbs::explore {
+
+/// The families of programs that are walked only: all small ones, and those drawn at random.
+inline constexpr const char* kEnumerated = "enumerated";
+inline constexpr const char* kDrawn = "drawn";
 
 /// What was done for one family of programs.
 struct Coverage {
@@ -57,29 +62,51 @@ class Plan {
     bool exhausted = false;   // All its executions were judged ...
     bool exhaustible = true;  // ... or it is of no use to try again ...
     bool sleeps = false;      // ... and it waits on a futex.
+    int searched = -1;        // All its executions up to this bound were judged.
+    // Whether nothing is left to see. (A futex wait that ends for no reason is not among all
+    // executions.)
+    bool done() const { return exhausted && !sleeps; }
+  };
+  /// A kind of search that is one among others.
+  struct Work {
+    int weight;
+    bool (Plan::*wanted)() const;                  // Whether it has anything left to do.
+    bool (Plan::*go_on)(Clock::time_point until);  // At least a little; true if the plan is over.
+    Clock::duration spent{};
   };
   std::string refusal() const;
   void make_jobs();
   std::string why_no_program() const;
   bool waits_for_itself(const ControlledProgram& program);
-  bool out_of_time(std::uint32_t round) const;
-  bool round(std::uint32_t number, std::uint64_t executions);
-  bool run_job(Job& job, std::uint32_t number, std::uint64_t executions);
-  bool run_kills(Job& job, std::uint32_t number, std::uint64_t executions);
-  bool search_systematically();
-  bool exhaust(Clock::duration slice);
+  bool over() const { return outcome_.caught || !outcome_.refused.empty(); }
+  bool first_round_over_time() const;
+  bool run_first_round();
+  bool run_job(Job& job, std::uint64_t executions);
+  bool run_kills(Job& job, std::uint64_t executions, std::uint64_t at_least);
+  bool run_any(Job& job, std::uint64_t executions, std::uint64_t at_least = 0);
+  void run_by_shares();
+  bool rounds_wanted() const;
+  bool go_on_with_rounds(Clock::time_point until);
+  bool bounds_wanted() const;
+  bool go_on_with_bounds(Clock::time_point until);
+  bool search_job(Job& job, int bound, Clock::time_point until);
+  void search_within_bounds();
+  bool exhaustion_wanted() const;
+  bool go_on_exhausting(Clock::time_point until);
   bool exhaust_job(Job& job, Clock::time_point until);
+  bool enumerated_wanted() const { return !small_.empty(); }
+  bool go_on_with_enumerated(Clock::time_point until);
+  bool drawn_wanted() const { return draws_; }
+  bool go_on_with_drawn(Clock::time_point until);
+  bool walk_one(const char* family, const Program& program, MemoryModel model,
+                std::uint64_t executions, Clock::time_point until);
   bool nothing_left() const;
   bool note(const std::string& family, Stretch&& stretch, const Program& program);
+  void tell_bounds();
+  Bounds bounds() const;
   bool is_bounded() const;
   std::unique_ptr<Strategy> strategy_for(std::uint32_t round);
   void add_walked_programs();
-  bool walk_one(const char* family, const Program& program, MemoryModel model,
-                std::uint64_t executions, Clock::time_point until);
-  template <class Walk>
-  bool keep_walking(const char* family, Clock::duration share, Walk walk);
-  bool run_enumerated(Clock::duration share);
-  bool run_drawn(Clock::duration share);
   Explorer& explorer(MemoryModel model, Topology topology);
   Coverage& coverage(const std::string& family);
 
@@ -90,6 +117,13 @@ class Plan {
   std::vector<MemoryModel> models_;
   std::vector<ControlledProgram> programs_;
   std::vector<Job> jobs_;
+  std::uint32_t round_ = 0;     // Of strategies that draw: a slice of executions for each job, ...
+  std::size_t round_next_ = 0;  // ... the next of which this is.
+  std::uint64_t executions_;    // The slice.
+  std::size_t exhaust_next_ = 0;    // The next job to exhaust, ...
+  Clock::duration exhaustion_;      // ... within such a time.
+  std::size_t bound_next_ = 0;      // The next job to search up to its next bound, ...
+  Clock::duration bounding_;        // ... within such a time.
   std::vector<Program> small_;      // All small programs: each gets a few executions at a time ...
   std::size_t small_next_ = 0;      // ... from this one on, ...
   std::uint64_t small_passes_ = 0;  // ... so often before.

@@ -335,6 +335,59 @@ TEST(Refusal, NamesStaticVariables) {
   }
 }
 
+/// Whose waiter, if the lock is released right behind its look, goes by an index that may be wrong.
+template <class P, bool kWithin>
+struct Astray {
+  typename P::template atomic<std::uint32_t> word{0};
+  typename P::template atomic<std::uint32_t> seats[4]{};
+  void lock() {
+    while (word.exchange(1, std::memory_order_acquire) != 0) {
+      typename P::template atomic<std::uint32_t>* row = seats;
+      asm("" : "+r"(row));  // The compiler is not to know that there are but four.
+      if (word.load(std::memory_order_relaxed) == 0) {
+        row[kWithin ? 3 : 70'000].store(1, std::memory_order_relaxed);
+      }
+      P::pause();
+    }
+  }
+  void unlock() { word.store(0, std::memory_order_release); }
+};
+template <class P>
+using Strays = Astray<P, false>;
+template <class P>
+using StaysWithin = Astray<P, true>;
+
+/// Its word is no part of it, but somebody's: no bug, and nothing that can be modelled.
+template <class P>
+struct Elsewhere {
+  std::uint32_t unused = 0;
+  static typename P::template atomic<std::uint32_t>& word() {
+    static typename P::template atomic<std::uint32_t> word{0};
+    return word;
+  }
+  void lock() {
+    while (word().exchange(1, std::memory_order_acquire) != 0) P::pause();
+  }
+  void unlock() { word().store(0, std::memory_order_release); }
+};
+
+TEST(WildWords, AreToldFromThoseThatAreSomewhere) {
+  const auto first = [](const LockSpec& lock) {
+    Request asked = request(std::chrono::seconds(2));
+    asked.scenarios = "controlled/exclusion";
+    const std::vector<Result> results = ExploreDriver().run(lock, asked);
+    EXPECT_EQ(results.size(), 1u) << lock.name;
+    return results.empty() ? Result{} : results.front();
+  };
+  const Result strays = first(spec_of<Strays>("strays"));
+  EXPECT_EQ(strays.verdict, Verdict::kFail) << strays.reason;
+  EXPECT_EQ(strays.rule, "LV-2");
+  EXPECT_EQ(first(spec_of<StaysWithin>("stays_within")).verdict, Verdict::kPass);
+  const Result elsewhere = first(spec_of<Elsewhere>("elsewhere"));
+  EXPECT_EQ(elsewhere.verdict, Verdict::kSkipped) << elsewhere.reason;
+  EXPECT_NE(elsewhere.reason.find("outside its own memory"), std::string::npos);
+}
+
 /// With so many words that there is room for those of one lock only.
 template <class P>
 struct LongRow {

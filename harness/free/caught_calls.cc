@@ -110,10 +110,12 @@ int false_answer(long number, const greg_t* registers) {
 }
 
 thread_local bool striking = false;          // What a strike itself calls is no point.
-std::atomic<std::uint32_t>* told = nullptr;  // Where it is told that the lock is uncatchable.
+// Where it is told that the lock is uncatchable; the same for all threads of a process.
+std::atomic<std::atomic<std::uint32_t>*> told{nullptr};
 
 void note_fork() {
-  if (told != nullptr) told->store(static_cast<std::uint32_t>(Uncatchable::kForks));
+  std::atomic<std::uint32_t>* const where = told.load(std::memory_order_relaxed);
+  if (where != nullptr) where->store(static_cast<std::uint32_t>(Uncatchable::kForks));
 }
 
 /// Before every fork(). Of the harness's own, one is a strike, and others come between calls.
@@ -230,7 +232,7 @@ bool install_filter() {
 }  // namespace
 
 bool catch_calls(std::atomic<std::uint32_t>& uncatchable) {
-  told = &uncatchable;
+  told.store(&uncatchable, std::memory_order_relaxed);
   static const bool watched = pthread_atfork(before_fork, nullptr, nullptr) == 0;
   if (!watched) return false;
   struct sigaction action {};

@@ -150,7 +150,8 @@ void add_timed(Collection& c) {
        "lock work unlock | timed work unlock | lock work unlock",
        "lock work unlock | timed(2ms) work unlock | timed(2ms) work unlock | lock work unlock",
        "lock work(4ms) unlock | timed(2ms) unlock timed(1ms) unlock | timed(3ms) work unlock",
-       "lock meet(2) unlock | lock unlock | timed(2ms) meet(2) unlock"});
+       "lock meet(2) unlock | lock unlock | timed(2ms) meet(2) unlock",
+       "lock meet(3) unlock | timed(2ms) meet(3) unlock | timed(3ms) meet(3) unlock"});
 }
 
 /// The greatest deadline there is: what adds to it, or converts it, may meet its limits.
