@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
@@ -63,12 +64,13 @@ std::uint64_t ModelState::hash() const {
 
 Model::Model(const Claims& claims, Home home) : claims_(claims), home_(home) {
   for (std::uint32_t worker = 0; worker <= kMaxWorkers; ++worker) {
-    process_of_[worker] = kMaxWorkers + 1 + worker;  // Out of the way of place()'s numbers.
+    process_of_[worker] = UINT32_MAX - worker;  // Out of the way of place()'s numbers.
   }
 }
 
 void Model::place(std::uint32_t worker, std::uint32_t process) {
   if (worker == 0 || worker > kMaxWorkers) abort_on("place() of a worker outside 1..64");
+  if (process >= UINT32_MAX - kMaxWorkers) abort_on("place() in a process of too great a number");
   process_of_[worker] = process;
 }
 

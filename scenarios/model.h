@@ -108,8 +108,8 @@ class Model {
   explicit Model(const Claims& claims, Home home = Home::kMemory);
   explicit Model(const LockSpec& spec) : Model(spec.claims, spec.home) {}
 
-  /// Says which process a worker is a thread of; any number but 0. By default each worker is a
-  /// process of its own. Matters where a process, not a thread, holds or dies.
+  /// Says which process a worker is a thread of; any number but 0 and the 65 greatest. By default
+  /// each worker is a process of its own. Matters where a process, not a thread, holds or dies.
   void place(std::uint32_t worker, std::uint32_t process);
 
   Expectation expect(const ModelState& state, const Call& call) const;

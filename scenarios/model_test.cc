@@ -229,6 +229,17 @@ TEST(Model, DeathOfAHolder) {
   EXPECT_EQ(robust.expect(state, lock(3)).outcomes, OutcomeSet{kAcquired});
 }
 
+TEST(Model, AProcessOfOneDiesWithItWhateverItsNumber) {
+  const Claims claims{.releaser = Releaser::kProcess, .crash = CrashBehaviour::kTakeover};
+  for (std::uint32_t process = 1; process < 5'000; ++process) {
+    Model model{claims};
+    model.place(1, process);
+    ModelState state = play(model, {{lock(1), kAcquired}});
+    model.die(state, 1, false);
+    ASSERT_TRUE(model.expect(state, lock(2)).allows(kAcquired)) << process;
+  }
+}
+
 TEST(Model, SystemReleasesWithTheProcess) {
   Model file{Claims{.releaser = Releaser::kProcess, .crash = CrashBehaviour::kReleasedBySystem}};
   file.place(1, 5);

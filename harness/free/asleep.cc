@@ -16,6 +16,7 @@ using End = Played::End;
 constexpr milliseconds kHeld{250};
 constexpr std::int64_t kSpentNs = 40'000'000;  // By all waiters; those who sleep use one of these.
 constexpr int kAsleepLooks = 3;                // Of all, one after the other.
+constexpr milliseconds kHandover{500};
 constexpr std::chrono::seconds kDeadline{60};
 
 /// One wait: in which mode the lock is held, and by which call others want it.
@@ -69,7 +70,7 @@ class Play {
     }
     Cast cast;
     if (!cast.enter([this] { hold(); })) return {End::kUnsure, "cannot fork"};
-    if (!wait_for(scene_.held, kStagePatience)) {
+    if (!comes(cast, scene_.held)) {
       return {End::kUnsure, "the first process did not get the free locks"};
     }
     for (std::size_t w = 0; w < count(); ++w) {
@@ -82,7 +83,7 @@ class Play {
     }
     const Played played = watch(cast);
     tell(scene_.let_go);
-    return played.end == End::kKept ? see_them_in() : played;
+    return played.end == End::kKept ? see_them_in(cast) : played;
   }
 
  private:
@@ -166,9 +167,14 @@ class Play {
                         kWaits[wait_of(who)].words)};
   }
 
-  Played see_them_in() {
+  /// What a healthy lock lets come at once.
+  static bool comes(const Cast& cast, const std::atomic<std::uint32_t>& word) {
+    return await(cast, kHandover, [&word] { return word.load() != 0; }) == Awaited::kCame;
+  }
+
+  Played see_them_in(const Cast& cast) {
     for (std::size_t w = 0; w < count(); ++w) {
-      if (!wait_for(scene_.waiters[w].ended, kStagePatience)) {
+      if (!comes(cast, scene_.waiters[w].ended)) {
         return {End::kUnsure, "a waiter did not get the released lock"};
       }
       if (!holds(scene_.waiters[w].outcome.load())) {

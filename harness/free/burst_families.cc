@@ -44,6 +44,7 @@ void add_timed(Families& f) {
          "repeat=2: timed(100us) work unlock | lock work(50us) unlock | timed(5ms) work unlock",
          "lock work(8ms) unlock | timed(1ms) work unlock",
          "timed(200us) unlock lock work unlock | lock work(200us) unlock | lock work unlock",
+         "lock meet(3) unlock | timed(1ms) unlock meet(3) | timed(1ms) unlock meet(3)",
          "lock meet(2) unlock | lock unlock | timed(1ms) unlock meet(2)"});
   // Later than what milliseconds in 32 bits can say.
   Family& far = f.add("burst/far-deadline", "TO-9,ME-1,LV-1", "deadlines a month away",

@@ -109,7 +109,7 @@ int false_answer(long number, const greg_t* registers) {
   return takes_a_lock(number) ? ENOLCK : ENOMEM;
 }
 
-thread_local bool striking = false;          // What a strike itself calls is no point.
+thread_local bool striking = false;  // What a strike itself calls is no point.
 // Where it is told that the lock is uncatchable; the same for all threads of a process.
 std::atomic<std::atomic<std::uint32_t>*> told{nullptr};
 

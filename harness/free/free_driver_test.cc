@@ -103,7 +103,9 @@ class FreeDriverTest : public testing::Test {
                      milliseconds budget = kPassBudget) {
     const std::vector<Result> results = run(lock, budget, scenario);
     ASSERT_EQ(results.size(), 1u) << lock.name;
-    EXPECT_EQ(results[0].verdict, Verdict::kPass) << lock.name << ": " << results[0].reason;
+    EXPECT_EQ(results[0].verdict, Verdict::kPass)
+        << lock.name << ": " << results[0].reason
+        << (results[0].finding ? results[0].rule + ": " + results[0].finding->summary : "");
   }
 
   /// There is nothing to strike at, which is said.

@@ -33,7 +33,8 @@ const Scene* find_scene(const std::string& name);
 
 /// Plays one until it is clear what it comes to.
 Result play_scene(const Scene& scene, const LockSpec& lock, const Request& request);
-/// Plays those that fit and are asked for, up to the first that fails.
+/// Plays those that fit and are asked for, up to the first that fails, each once at least, and
+/// again within a quarter of the time.
 std::vector<Result> play_scenes(const LockSpec& lock, const Request& request);
 
 /// What each result and each replay file of this driver says.

@@ -65,6 +65,25 @@ TEST(Judge, BlamesATryThatGotInByItsOwnRule) {
   EXPECT_EQ(accused(history).rule, "ME-3");
 }
 
+/// Workers of any life, in processes of any number.
+TEST(Judge, LetsTheDeadsHoldsBeTakenOverWhoeverTheyWere) {
+  const Claims claims{.releaser = Releaser::kProcess, .crash = CrashBehaviour::kTakeover};
+  for (std::uint32_t worker = 1; worker < 63; ++worker) {
+    std::vector<std::uint32_t> process(kMaxWorkers + 1);
+    for (std::uint32_t id = 0; id <= kMaxWorkers; ++id) process[id] = id + 1;
+    History history;
+    for (std::int64_t life = 0; life < 3; ++life) {
+      history.operations.push_back(
+          call(worker, Verb::kAcquire, 1'000 * life + 10, 1'000 * life + 20));
+      history.disturbances.push_back(kill(worker, 1'000 * life + 30, 1'000 * life + 40));
+    }
+    history.operations.push_back(call(worker + 1, Verb::kAcquire, 3'010, 3'020));
+    EXPECT_TRUE(judge_history(history, claims, {.process_of = process}).legal()) << worker;
+    history.disturbances.pop_back();  // The last one lives.
+    EXPECT_TRUE(judge_history(history, claims, {.process_of = process}).illegal()) << worker;
+  }
+}
+
 TEST(Judge, FindsAReaderBesideAWriter) {
   History history;
   history.operations = {call(1, Verb::kAcquire, 0, 10),
