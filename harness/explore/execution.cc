@@ -48,8 +48,19 @@ Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
       arena_(bytes_.begin()),
       arena_bytes_(bytes_.size()) {
   exact_ = kModel == MemoryModel::kSc;
-  memory_.attach(arena_, arena_bytes_);
+  lay_out();
   learn_habits();
+}
+
+/// Words are looked for within the locks that the program has.
+template <MemoryModel kModel>
+void Execution<kModel>::lay_out() {
+  memory_.attach(arena_, arena_bytes_);
+  for (std::size_t place = 0; place < arena_bytes_ / stride_; ++place) {
+    const bool used = place % kMaxLocksPerProgram < static_cast<std::size_t>(n_locks_);
+    const std::size_t bytes = used ? ops().size : 0;
+    memory_.exclude(place * stride_ + bytes, stride_ - bytes);
+  }
 }
 
 /// Lets one worker hold the lock and another wait for it, who is alone in the world.
@@ -106,7 +117,7 @@ std::string Execution<kModel>::load(const Program& program) {
     for (const Step& step : steps) n_locks_ = std::max(n_locks_, step.lock + 1);
   }
   // The words of locks that are there no more must leave their room to others.
-  if (n_locks_ < locks_before) memory_.attach(arena_, arena_bytes_);
+  if (n_locks_ != locks_before) lay_out();
   preset_broken_ = {};
   good_ends_.fill(0);
   return prepare(program) ? "" : "whether its preset pairs come to an end is not known";

@@ -112,6 +112,7 @@ class Execution final : public Machine, public Scheduler {
   int announced(int w) const { return scene_.pending[w].word; }
   int find_futex(const void* cell);
   [[noreturn]] void found_none(const void* cell);
+  void lay_out();
   void drain_all(int w);
   /// Whether an operation has more to do than what it is for.
   bool is_odd(int w, int word) const {

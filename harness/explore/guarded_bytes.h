@@ -6,7 +6,9 @@
 
 namespace hobbs::explore {
 
-/// Zeroed bytes that begin at a page, between two stretches of addresses that nobody can use.
+/// Zeroed bytes that begin at a page, between two stretches of addresses that nobody can use. What
+/// had them stays mapped, for the next of that size: a lock that still points there from a static
+/// variable does not stray.
 class GuardedBytes {
  public:
   /// Throws std::system_error if the system has no room for them.
@@ -22,9 +24,9 @@ class GuardedBytes {
   bool is_nobodys(const void* address) const;
 
  private:
-  std::byte* begin_ = nullptr;
   std::size_t bytes_;
   std::size_t mapped_;
+  std::byte* begin_;
 };
 
 }  // namespace hobbs::explore

@@ -30,6 +30,20 @@ TEST(GuardedBytesTest, KnowsWhatIsNobodys) {
   EXPECT_TRUE(bytes.is_nobodys(nullptr));
 }
 
+TEST(GuardedBytesTest, AreZerosAgainAndStayMapped) {
+  std::byte* before = nullptr;
+  {
+    const GuardedBytes bytes(5000);
+    before = bytes.begin();
+    std::memset(before, 1, bytes.size());
+  }
+  EXPECT_EQ(*before, std::byte{1});
+  const GuardedBytes bytes(6000);  // As many pages.
+  EXPECT_EQ(bytes.begin(), before);
+  EXPECT_EQ(bytes.begin()[0], std::byte{0});
+  EXPECT_EQ(bytes.begin()[4999], std::byte{0});
+}
+
 TEST(GuardedBytesTest, CanBeUsedToTheLast) {
   const GuardedBytes bytes(4096 * 3 + 1);
   std::memset(bytes.begin(), 1, bytes.size());

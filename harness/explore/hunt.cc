@@ -170,7 +170,7 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
       smaller_found = true;
       break;
     }
-    if (!smaller_found) patience *= 8;
+    if (!smaller_found) patience = patience == most ? most + 1 : std::min(8 * patience, most);
   }
   simplify(lock, best, until);
   straighten(lock, best, seed, until);

@@ -52,6 +52,12 @@ class Memory {
 
   /// From now on words are looked for in these bytes; forgets all words.
   void attach(std::byte* arena, std::size_t bytes);
+  /// None is to be in these, which are no lock's.
+  void exclude(std::size_t offset, std::size_t bytes);
+  bool is_excluded(const void* cell) const {
+    const std::size_t offset = offset_of(cell);
+    return offset < arena_bytes_ && word_at_[offset].bytes == kExcluded;
+  }
 
   /// A new execution begins: what the bytes hold now is what everybody knows.
   void begin(int workers);
@@ -168,7 +174,7 @@ class Memory {
 
  private:
   static constexpr int kBufferSlots = 64;
-  static constexpr std::uint8_t kInside = 0xff;
+  static constexpr std::uint8_t kInside = 0xff, kExcluded = 0xfe;
 
   struct Message {
     std::uint64_t value;

@@ -24,6 +24,11 @@ void Memory<kModel>::attach(std::byte* arena, std::size_t bytes) {
 }
 
 template <MemoryModel kModel>
+void Memory<kModel>::exclude(std::size_t offset, std::size_t bytes) {
+  std::fill_n(word_at_.begin() + static_cast<std::ptrdiff_t>(offset), bytes, Place{0, kExcluded});
+}
+
+template <MemoryModel kModel>
 void Memory<kModel>::begin(int workers) {
   ++epoch_;
   next_message_ = messages_.get();

@@ -51,6 +51,16 @@ TEST(NamedSearch, ByEveryStrategyThatDraws) {
   }
 }
 
+TEST(NamedSearch, ByAStrategyUsesItsTimeWhereThereIsNoEnd) {
+  Request request;
+  request.scenarios = "controlled/drawn";
+  request.strategy = "random";
+  request.memory = "sc";
+  request.until = std::chrono::steady_clock::now() + std::chrono::seconds(4);
+  constexpr std::uint64_t kMany = 100'000;  // Without a strategy 400 programs of 64 are enough.
+  EXPECT_GT(only_result(spec_of<TicketLock>("ticket"), request).executions, kMany);
+}
+
 TEST(NamedSearch, WithinABound) {
   for (const bool delays : {false, true}) {
     Request request = small_program();

@@ -29,7 +29,7 @@ int Execution<kModel>::find_futex(const void* cell) {
 /// There is no such word: the lock cannot be modelled, unless nothing can be there at all.
 template <MemoryModel kModel>
 [[gnu::cold]] void Execution<kModel>::found_none(const void* cell) {
-  if (!bytes_.is_nobodys(cell)) refuse(memory_.refusal());
+  if (!bytes_.is_nobodys(cell) && !memory_.is_excluded(cell)) refuse(memory_.refusal());
   const auto from = reinterpret_cast<std::intptr_t>(arena_);
   fail("LV-2", "worker " + std::to_string(me() + 1) + " accesses a word " +
                    std::to_string(reinterpret_cast<std::intptr_t>(cell) - from) +

@@ -20,7 +20,7 @@ constexpr std::uint64_t kFirstFew = 32;
 constexpr std::chrono::milliseconds kShrinkTime{1500};
 constexpr std::chrono::milliseconds kFirstSearch{20};  // Of a program, to its end or a bound.
 constexpr int kNextSearch = 4;                         // Times as long as the one before.
-constexpr int kHighestBound = 3;                       // Where none was asked for.
+constexpr int kHighestBound = 2;                       // Where none was asked for.
 
 constexpr std::uint64_t kSmallExecutions = 16;  // Of each small program in the first pass.
 constexpr std::uint64_t kSmallPasses = 6;       // Are enough if nothing else is left to do.
@@ -162,6 +162,13 @@ bool Plan::note(const std::string& family, Stretch&& stretch, const Program& pro
   return over();
 }
 
+bool Plan::note_job(Job& job, Stretch&& stretch) {
+  const bool refused = !stretch.refused.empty();
+  const bool over = note(job.program->family, std::move(stretch), job.program->program);
+  if (refused && !over) job.unrunnable = true;
+  return over;
+}
+
 /// The one that was asked for, or all in turn.
 std::unique_ptr<Strategy> Plan::strategy_for(std::uint32_t round) {
   const DrawnStrategy* const named = drawn_strategy(request_.strategy);
@@ -174,11 +181,14 @@ bool Plan::run_job(Job& job, std::uint64_t executions) {
   const auto until = start + std::max(hunt_until_ - start, Clock::duration::zero()) /
                                  static_cast<std::int64_t>(2 * jobs_.size());
   Explorer& explorer = this->explorer(job.model, job.program->topology);
-  if (!explorer.load(job.program->program).empty()) return false;
+  if (!explorer.load(job.program->program).empty()) {
+    job.unrunnable = true;
+    return false;
+  }
   Stretch stretch = hunt(explorer, job.program->program, job.model, job.program->topology,
                          *strategy_for(round_), executions, until);
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
-  return note(job.program->family, std::move(stretch), job.program->program);
+  return note_job(job, std::move(stretch));
 }
 
 /// Kills the workers of the program's faults at point after point, until they survive their steps.
@@ -194,7 +204,10 @@ bool Plan::run_kills(Job& job, std::uint64_t executions, std::uint64_t at_least)
     for (std::size_t i = 1; i < program.faults.size(); ++i) {
       program.faults[i].point = 1 + random.below(job.kill_point + 24);
     }
-    if (!explorer.load(program).empty()) return false;
+    if (!explorer.load(program).empty()) {
+      job.unrunnable = true;
+      return false;
+    }
     std::vector<Event> events;
     explorer.listen(&events);
     RandomWalk walk(++seed_ + round_);
@@ -275,7 +288,7 @@ bool Plan::search_job(Job& job, int bound, Clock::time_point until) {
   const auto start = Clock::now();
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   if (!explorer.load(job.program->program).empty()) {
-    job.searched = bound;
+    job.unrunnable = true;
     return false;
   }
   BoundedSearch search(bound, bounds());
@@ -283,14 +296,14 @@ bool Plan::search_job(Job& job, int bound, Clock::time_point until) {
                          UINT64_MAX, std::min(until, hunt_until_));
   coverage(job.program->family).duration_ns += (Clock::now() - start).count();
   if (stretch.exhausted) job.searched = bound;
-  return note(job.program->family, std::move(stretch), job.program->program);
+  return note_job(job, std::move(stretch));
 }
 
 /// What was asked for: all programs up to one bound, or with 0, then 1, then 2 preemptions (or
 /// delays), within a slice of time each.
 void Plan::search_within_bounds() {
   const int only = bounds() == Bounds::kDelays ? request_.delays : request_.preemptions;
-  for (int bound = std::max(only, 0); bound <= std::max(only, kHighestBound - 1); ++bound) {
+  for (int bound = std::max(only, 0); bound <= std::max(only, kHighestBound); ++bound) {
     bool all = true;
     for (Job& job : jobs_) {
       if (job.program->kills) continue;
@@ -302,6 +315,13 @@ void Plan::search_within_bounds() {
     }
     if (!all || only >= 0) return;
   }
+}
+
+/// Of one program among others: no more than a part of the time that is left.
+Clock::duration Plan::longest_search() const {
+  const auto left = hunt_until_ - Clock::now();
+  return request_.strategy == "exhaustive" ? left
+                                           : std::max<Clock::duration>(left / 8, kFirstSearch);
 }
 
 bool Plan::bounds_wanted() const {
@@ -316,7 +336,7 @@ bool Plan::go_on_with_bounds(Clock::time_point until) {
     if (bound_next_ == jobs_.size()) {
       if (!bounds_wanted()) return false;
       bound_next_ = 0;
-      bounding_ *= kNextSearch;
+      bounding_ = std::min(kNextSearch * bounding_, longest_search());
     }
     Job& job = jobs_[bound_next_++];
     if (job.done() || job.program->kills || job.searched >= kHighestBound) continue;
@@ -376,7 +396,7 @@ bool Plan::go_on_exhausting(Clock::time_point until) {
     if (exhaust_next_ == jobs_.size()) {
       if (!exhaustion_wanted()) return false;
       exhaust_next_ = 0;
-      exhaustion_ *= kNextSearch;
+      exhaustion_ = std::min(kNextSearch * exhaustion_, longest_search());
     }
     Job& job = jobs_[exhaust_next_++];
     if (job.exhausted || !job.exhaustible) continue;
@@ -404,7 +424,8 @@ void Plan::run_by_shares() {
   works.push_back({kEnumerating, &Plan::enumerated_wanted, &Plan::go_on_with_enumerated});
   works.push_back({kDrawing, &Plan::drawn_wanted, &Plan::go_on_with_drawn});
   const auto begun = Clock::now();
-  for (auto now = begun; now < hunt_until_ && !nothing_left(); now = Clock::now()) {
+  const auto over = [this] { return request_.strategy.empty() && nothing_left(); };
+  for (auto now = begun; now < hunt_until_ && !over(); now = Clock::now()) {
     Work* next = nullptr;
     for (Work& work : works) {
       if (!(this->*work.wanted)()) continue;
@@ -412,9 +433,8 @@ void Plan::run_by_shares() {
     }
     if (next == nullptr) return;
     request_.progress("explore " + lock_.name + ", round " + std::to_string(round_ + 1));
-    if ((this->*next->go_on)(now + std::max<Clock::duration>(kTurn, (now - begun) / kTurnPart))) {
-      return;
-    }
+    const auto turn = std::max<Clock::duration>(kTurn, (now - begun) / kTurnPart);
+    if ((this->*next->go_on)(std::min(hunt_until_, now + turn))) return;
     next->spent += Clock::now() - now;
   }
 }

@@ -63,9 +63,10 @@ class Plan {
     bool exhaustible = true;  // ... or it is of no use to try again ...
     bool sleeps = false;      // ... and it waits on a futex.
     int searched = -1;        // All its executions up to this bound were judged.
+    bool unrunnable = false;  // The lock is not for it.
     // Whether nothing is left to see. (A futex wait that ends for no reason is not among all
     // executions.)
-    bool done() const { return exhausted && !sleeps; }
+    bool done() const { return unrunnable || (exhausted && !sleeps); }
   };
   /// A kind of search that is one among others.
   struct Work {
@@ -102,6 +103,8 @@ class Plan {
                 std::uint64_t executions, Clock::time_point until);
   bool nothing_left() const;
   bool note(const std::string& family, Stretch&& stretch, const Program& program);
+  bool note_job(Job& job, Stretch&& stretch);
+  Clock::duration longest_search() const;
   void tell_bounds();
   Bounds bounds() const;
   bool is_bounded() const;

@@ -16,7 +16,7 @@ using End = Played::End;
 constexpr milliseconds kHeld{250};
 constexpr std::int64_t kSpentNs = 40'000'000;  // By all waiters; those who sleep use one of these.
 constexpr int kAsleepLooks = 3;                // Of all, one after the other.
-constexpr milliseconds kHandover{500};
+constexpr milliseconds kHandover{2000};        // More than the longest nap.
 constexpr std::chrono::seconds kDeadline{60};
 
 /// One wait: in which mode the lock is held, and by which call others want it.
@@ -167,7 +167,7 @@ class Play {
                         kWaits[wait_of(who)].words)};
   }
 
-  /// What a healthy lock lets come at once.
+  /// What a healthy lock lets come soon.
   static bool comes(const Cast& cast, const std::atomic<std::uint32_t>& word) {
     return await(cast, kHandover, [&word] { return word.load() != 0; }) == Awaited::kCame;
   }

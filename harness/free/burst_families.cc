@@ -27,10 +27,10 @@ void add_tries(Families& f) {
   f.add("burst/try", "ME-1,ME-2,ME-3,ME-4,TR-1,TR-2,TR-3,TR-4,LV-1", "tries among plain sections",
         {"lock work unlock | try work unlock | lock work unlock | try work unlock",
          "repeat=2: lock work unlock | lock work unlock | try work unlock",
+         "lock meet(2) unlock | lock unlock | try unlock meet(2)",
          "repeat=2: try work unlock | try work unlock | try work unlock",
          "repeat=2: try work unlock lock work unlock | lock work unlock try work unlock | lock "
-         "work unlock",
-         "lock meet(2) unlock | lock unlock | try unlock meet(2)"});
+         "work unlock"});
 }
 
 void add_timed(Families& f) {
@@ -39,13 +39,13 @@ void add_timed(Families& f) {
         {"lock work(30us) unlock | timed(40us) work unlock | lock work unlock | timed(60us) work "
          "unlock",
          "lock work(100us) unlock | timed(100us) work unlock | lock work unlock",
+         "lock meet(2) unlock | lock unlock | timed(1ms) unlock meet(2)",
          "lock work(60us) unlock | timed(60us) work unlock | timed(90us) work unlock | lock work "
          "unlock",
          "repeat=2: timed(100us) work unlock | lock work(50us) unlock | timed(5ms) work unlock",
          "lock work(8ms) unlock | timed(1ms) work unlock",
          "timed(200us) unlock lock work unlock | lock work(200us) unlock | lock work unlock",
-         "lock meet(3) unlock | timed(1ms) unlock meet(3) | timed(1ms) unlock meet(3)",
-         "lock meet(2) unlock | lock unlock | timed(1ms) unlock meet(2)"});
+         "lock meet(3) unlock | timed(1ms) unlock meet(3) | timed(1ms) unlock meet(3)"});
   // Later than what milliseconds in 32 bits can say.
   Family& far = f.add("burst/far-deadline", "TO-9,ME-1,LV-1", "deadlines a month away",
                       {"lock work(2ms) unlock | timed(2600000s) work unlock",

@@ -1,9 +1,7 @@
 #include "harness/free/families.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdlib>
-#include <iterator>
 
 #include "harness/free/caught_calls.h"
 
@@ -21,7 +19,7 @@ std::vector<Nemesis> nemeses_of(const LockSpec& lock) {
   return {Nemesis::kYields, Nemesis::kDelays, Nemesis::kChurn, Nemesis::kNone};
 }
 
-constexpr std::ptrdiff_t kProgramsOnPaths = 4;
+constexpr std::size_t kProgramsOnPaths = 3;
 
 }  // namespace
 
@@ -58,10 +56,8 @@ std::vector<Family> Families::take() {
   });
   // On a path a round takes long, as waiters may sleep between looks: few programs, each often.
   for (Family& family : families_) {
-    if (lock_.home == Home::kPath && std::ssize(family.programs) > kProgramsOnPaths) {
-      // The first ones are the most usual, the last one is the least.
-      family.programs.erase(family.programs.begin() + kProgramsOnPaths - 1,
-                            family.programs.end() - 1);
+    if (lock_.home == Home::kPath && family.programs.size() > kProgramsOnPaths) {
+      family.programs.resize(kProgramsOnPaths);
     }
   }
   return std::move(families_);

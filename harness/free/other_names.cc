@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <thread>
 
+#include "harness/lock_file.h"
 #include "locks/real_platform.h"
 
 namespace hobbs::gang {
@@ -75,31 +77,38 @@ class Play {
   }
 
   Played judge(const Cast& cast) {
-    const auto told = [&](const std::atomic<std::uint32_t>& word) {
-      return await(cast, kPatience, [&word] { return word.load() != 0; });
-    };
-    if (told(scene_.holds) != Awaited::kCame) return {End::kUnsure, "nobody got the free lock"};
+    if (!comes(cast, scene_.holds)) return {End::kUnsure, "nobody got the free lock"};
     std::error_code error;
     if (!fs::is_regular_file(name_.whole, error)) {
       return {End::kRefused, "while it is held there is no file at its path"};
     }
-    if (const Awaited tried = told(scene_.tried); tried != Awaited::kCame) {
-      if (tried == Awaited::kStarved) return {End::kUnsure, "the processes had no processor"};
-      return {End::kRefused, fmt::format("a try of \"{}\" did not come back", name_.other)};
-    }
+    if (!comes(cast, scene_.tried)) return come_to_nothing(cast);
     if (holds(scene_.beside.load())) {
       return {End::kBroken, fmt::format("\"{}\" was held, and by the name \"{}\" another got it",
                                         name_.whole, name_.other)};
     }
     tell(scene_.leave);
-    if (told(scene_.retried) != Awaited::kCame) return {End::kUnsure, "a try did not come back"};
-    if (holds(scene_.after.load()) || lock_.claims.spurious_try_failure) return {End::kKept, ""};
-    return {End::kBroken,
-            fmt::format("nobody held \"{}\" any more, and a try by the name \"{}\" was told \"{}\"",
-                        name_.whole, name_.other, to_string(scene_.after.load()))};
+    if (!comes(cast, scene_.retried)) return come_to_nothing(cast);
+    if (holds(scene_.after.load())) return {End::kKept, ""};
+    // Which names are taken is the lock's affair.
+    return {End::kRefused, fmt::format("a try of the free lock by the name \"{}\" was told \"{}\"",
+                                       name_.other, to_string(scene_.after.load()))};
   }
 
-  static constexpr std::chrono::milliseconds kPatience{1000};
+  /// However long, as a thread that has no processor cannot be told from one that waits.
+  static bool comes(const Cast& cast, const std::atomic<std::uint32_t>& word) {
+    const auto came_or_gone = [&] {
+      return word.load() != 0 || std::ranges::any_of(cast.players(), has_ended);
+    };
+    return await(cast, kStagePatience, came_or_gone) == Awaited::kCame && word.load() != 0;
+  }
+
+  static Played come_to_nothing(const Cast& cast) {
+    if (std::ranges::any_of(cast.players(), has_ended)) {
+      return {End::kRefused, "a process that tried it by another name ended"};
+    }
+    return {End::kUnsure, "a try did not come back"};
+  }
 
   const LockSpec& lock_;
   const Name name_;
@@ -109,11 +118,14 @@ class Play {
 
 /// A folder and a link to it, for as long as this lives.
 struct Folder {
-  explicit Folder(const std::string& path) : folder(path), link(path + "-link") {
+  explicit Folder(const fs::path& path) : folder(path), link(path.string() + "-link") {
     fs::create_directories(folder, error);
     if (!error) fs::create_directory_symlink(folder, link, error);
   }
   ~Folder() {
+    for (const auto& file : fs::directory_iterator(folder, error)) {
+      remove_what_it_names(file.path());
+    }
     fs::remove(link, error);
     fs::remove_all(folder, error);
   }
@@ -139,22 +151,23 @@ bool can_be_named_otherwise(const LockSpec& lock) {
 
 Played try_other_names(const LockSpec& lock, const std::string& path, int /*attempt*/) {
   RealPlatform::registry();  // Before the processes are forked, so that they share it.
-  const Folder made(path);
+  const Folder made(fs::absolute(path));
   if (made.error) {
     return {End::kRefused, fmt::format("no folder can be made: {}", made.error.message())};
   }
-  const std::string whole = made.folder.string() + "/",
-                    up = "../" + made.folder.filename().string() + "/";
+  const std::string whole = made.folder.string() + "/";
+  const std::string up = "../" + made.folder.filename().string() + "/";
   int number = 0;
-  for (const std::string& before : {whole, std::string(), up, made.link.string() + "/"}) {
-    for (const bool threads : {false, true}) {
-      if (threads && !threads_apart(lock.claims)) continue;
+  for (const bool threads : {false, true}) {
+    if (threads && !threads_apart(lock.claims)) continue;
+    for (const std::string& before : {whole, std::string(), up, made.link.string() + "/"}) {
       SharedStage<Scene> scene;
       if (!scene) return {End::kRefused, "no memory"};
       const std::string file = fmt::format("lock{}", number++);
       Play play(lock, {whole + file, before + file}, made.folder, *scene);
       const Played played = threads ? play.from_thread() : play.from_process();
       if (played.end == End::kBroken && before == whole) {
+        if (threads) return {End::kKept, ""};  // Between processes it did.
         return {End::kRefused, "two do not exclude each other by one name either"};
       }
       if (played.end != End::kKept) return played;

@@ -18,10 +18,11 @@ bool can_be_named_otherwise(const LockSpec& lock);
 
 /// Played once, in some 50 ms: for each other name (bare in the working directory, by way of "..",
 /// by way of a link to the folder) one holds the lock by its whole path, and another tries it by
-/// the other name, from another process and, where threads share it, from another thread: in vain,
-/// and with success when it is free. Refused if the holder has no file at that path, as a lock that
-/// is no file has no other names, and if that fails by the whole path, too. `path`, where nothing
-/// is, gets a folder and a link beside it for the time. Leaves no process behind.
+/// the other name, from another process and, where threads share it, from another thread. Broken
+/// if that one gets in. Refused if the holder has no file at that path, as a lock that is no file
+/// has no other names; if two do not exclude each other by the whole path either; or if it cannot
+/// be had by that name at all. `path`, where nothing is, gets a folder and a link beside it for the
+/// time. Leaves no process behind.
 Played try_other_names(const LockSpec& lock, const std::string& path, int attempt);
 
 }  // namespace hobbs::gang

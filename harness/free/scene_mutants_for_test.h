@@ -162,36 +162,31 @@ class HeldInProcess {
   std::string key_;
 };
 
-/// Sees to the folder of its file first, and finds none in a bare name (FS-7).
-class FolderFirst {
+/// Takes no name that is not whole, and says so: healthy.
+class WholePathsOnly {
  public:
   static constexpr Claims claims{.crash = CrashBehaviour::kReleasedBySystem};
 
-  explicit FolderFirst(const char* path) : path_(path) {}
+  explicit WholePathsOnly(const char* path)
+      : descriptor_(*path == '/' ? ::open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600) : -1) {}
+  ~WholePathsOnly() { ::close(descriptor_); }
   Outcome try_lock() { return lock_by(LOCK_EX | LOCK_NB); }
   Outcome lock() { return lock_by(LOCK_EX); }
   Outcome unlock() {
-    ::close(descriptor_);
+    ::flock(descriptor_, LOCK_UN);
     return Outcome::kReleased;
   }
 
  private:
   Outcome lock_by(int how) {
-    const std::string folder = path_.substr(0, path_.rfind('/') + 1);  // BUG: or ".".
-    if (::access(folder.c_str(), X_OK) != 0) return Outcome::kSystemError;
-    const int descriptor = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (descriptor < 0) return Outcome::kSystemError;
-    while (::flock(descriptor, how) != 0) {
-      if (errno == EINTR) continue;
-      ::close(descriptor);
-      return Outcome::kBusy;
+    if (descriptor_ < 0) return Outcome::kBadArgument;
+    while (::flock(descriptor_, how) != 0) {
+      if (errno != EINTR) return Outcome::kBusy;
     }
-    descriptor_ = descriptor;
     return Outcome::kAcquired;
   }
 
-  std::string path_;
-  int descriptor_ = -1;
+  int descriptor_;
 };
 
 }  // namespace hobbs

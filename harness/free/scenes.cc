@@ -56,7 +56,7 @@ constexpr Scene kScenes[] = {
      "zeroed memory served as a new lock", "zeroed memory is no free lock"},
     {"place/other-names", "FS-7", "one name is held, a newcomer uses another name of the same file",
      can_be_named_otherwise, try_other_names, "lock(whole path) unlock | try(other name) try",
-     "by each other name it was held and free together with its whole path",
+     "who held it by its whole path held it by each other name",
      "another name of the same file is another lock"},
     {"wait/asleep", "RS-3", "waiters wait while the lock is held for a quarter of a second",
      waits_asleep, try_asleep, "lock work(250ms) unlock | lock | lock",
@@ -98,7 +98,8 @@ Result play_scene(const Scene& scene, const LockSpec& lock, const Request& reque
     result.reason = played.end == Played::End::kKept ? scene.kept : played.sentence;
     if (result.verdict != Verdict::kInconclusive) break;
     if (played.end == Played::End::kBroken) evidence.push_back(std::move(played.sentence));
-    if (Clock::now() >= request.until) break;
+    // What was broken once has its other plays; what came to nothing may do so for ever.
+    if (evidence.empty() && Clock::now() >= request.until) break;
   }
   if (evidence.size() == kAttempts) {
     result.verdict = Verdict::kFail;

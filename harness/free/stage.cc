@@ -66,6 +66,8 @@ char state_of(pid_t process) {
 
 }  // namespace
 
+bool has_ended(pid_t process) { return state_of(process) == 'Z'; }
+
 bool is_asleep(pid_t process) { return state_of(process) == 'S'; }
 
 std::int64_t spent_ns(pid_t process) {

@@ -98,6 +98,8 @@ void wait_until_told(std::atomic<std::uint32_t>& word);
 /// The calling process's object of the lock: what it allocates lives as long as the process.
 void* object_of(const LockSpec& lock, void* shared, const std::string& path);
 
+/// Whether a child of this process has ended, and nobody has waited for it.
+bool has_ended(pid_t process);
 /// Whether a process waits for something else than a processor.
 bool is_asleep(pid_t process);
 /// The processor time that a process has used, 0 if it is gone.
