@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -52,6 +53,9 @@ void settle_in(pid_t parent, int output, const sigset_t& signals) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // Where that is allowed, System V objects of its own, which end with it, whoever knows of them;
+  // elsewhere only those go of which the janitor knows.
+  unshare(CLONE_NEWIPC);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   // If the lock under test eats all memory, let the kernel take it and not its neighbours.
