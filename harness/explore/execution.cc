@@ -52,12 +52,14 @@ Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
   learn_habits();
 }
 
-/// Words are looked for within the locks that the program has.
+/// Words are looked for within the locks that the program has, or had before: a static variable may
+/// still point there.
 template <MemoryModel kModel>
 void Execution<kModel>::lay_out() {
   memory_.attach(arena_, arena_bytes_);
+  most_locks_ = std::max(most_locks_, n_locks_);
   for (std::size_t place = 0; place < arena_bytes_ / stride_; ++place) {
-    const bool used = place % kMaxLocksPerProgram < static_cast<std::size_t>(n_locks_);
+    const bool used = place % kMaxLocksPerProgram < static_cast<std::size_t>(most_locks_);
     const std::size_t bytes = used ? ops().size : 0;
     memory_.exclude(place * stride_ + bytes, stride_ - bytes);
   }

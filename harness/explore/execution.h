@@ -154,6 +154,7 @@ class Execution final : public Machine, public Scheduler {
   std::byte* const arena_;
   const std::size_t arena_bytes_;
   int n_locks_ = 1;
+  int most_locks_ = 1;               // Of all programs up to now.
   std::vector<std::byte> snapshot_;  // Before the workers start, after the preset.
   std::vector<std::byte> pristine_;  // A new lock.
   Broken preset_broken_;

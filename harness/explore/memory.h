@@ -259,7 +259,7 @@ class Memory {
   std::size_t arena_bytes_ = 0;
   struct Place {
     std::uint8_t word = 0;
-    std::uint8_t bytes = 0;  // 0: no word is known there; kInside: not the first byte of one.
+    std::uint8_t bytes = 0;  // 0: no word is known; kInside: not the first of one; or kExcluded.
   };
   std::vector<Place> word_at_;  // By byte.
   std::array<Location, kMaxLocations> locations_;

@@ -33,7 +33,7 @@ template <MemoryModel kModel>
   const auto from = reinterpret_cast<std::intptr_t>(arena_);
   fail("LV-2", "worker " + std::to_string(me() + 1) + " accesses a word " +
                    std::to_string(reinterpret_cast<std::intptr_t>(cell) - from) +
-                   " bytes from the lock's first, where nothing is");
+                   " bytes from where the first lock begins, where nothing is");
 }
 
 template <MemoryModel kModel>

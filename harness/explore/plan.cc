@@ -197,8 +197,8 @@ bool Plan::run_kills(Job& job, std::uint64_t executions, std::uint64_t at_least)
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   Random random(++seed_);
   bool over = false;
-  for (std::uint64_t done = 0;
-       done < executions && !over && (done < at_least || Clock::now() < hunt_until_);) {
+  for (std::uint64_t done = 0; done < executions && !over && !job.unrunnable &&
+                               (done < at_least || Clock::now() < hunt_until_);) {
     Program program = job.program->program;
     program.faults[0].point = job.kill_point;
     for (std::size_t i = 1; i < program.faults.size(); ++i) {
@@ -217,12 +217,12 @@ bool Plan::run_kills(Job& job, std::uint64_t executions, std::uint64_t at_least)
       return event.kind == Event::Kind::kDeath;
     });
     done += first.executions;
-    over = note(job.program->family, std::move(first), program);
+    over = note_job(job, std::move(first));
     if (!over && died) {
       Stretch more = hunt(explorer, program, job.model, job.program->topology, walk,
                           kExecutionsPerKillPoint, hunt_until_);
       done += more.executions;
-      over = note(job.program->family, std::move(more), program);
+      over = note_job(job, std::move(more));
     }
     job.kill_point = died && job.kill_point < kKillPointsMax ? job.kill_point + 1 : 1;
   }
@@ -306,12 +306,12 @@ void Plan::search_within_bounds() {
   for (int bound = std::max(only, 0); bound <= std::max(only, kHighestBound); ++bound) {
     bool all = true;
     for (Job& job : jobs_) {
-      if (job.program->kills) continue;
+      if (job.program->kills || job.unrunnable) continue;
       const auto now = Clock::now();
       if (now >= hunt_until_) return;
       const auto until = only >= 0 ? hunt_until_ : now + (hunt_until_ - now) / 16;
       if (search_job(job, bound, until)) return;
-      all = all && job.searched == bound;
+      all = all && (job.unrunnable || job.searched == bound);
     }
     if (!all || only >= 0) return;
   }
@@ -324,9 +324,17 @@ Clock::duration Plan::longest_search() const {
                                            : std::max<Clock::duration>(left / 8, kFirstSearch);
 }
 
+/// Searches begin anew each time: only if there is more time than before.
+bool is_more(Clock::duration slice, Clock::duration before) { return 4 * slice > 5 * before; }
+
+bool Plan::may_bound(const Job& job, Clock::duration slice) const {
+  return !job.done() && !job.program->kills && job.searched < kHighestBound &&
+         is_more(slice, job.bounding);
+}
+
 bool Plan::bounds_wanted() const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) {
-    return !job.done() && !job.program->kills && job.searched < kHighestBound;
+  return std::any_of(jobs_.begin(), jobs_.end(), [slice = longest_search(), this](const Job& job) {
+    return may_bound(job, slice);
   });
 }
 
@@ -339,9 +347,13 @@ bool Plan::go_on_with_bounds(Clock::time_point until) {
       bounding_ = std::min(kNextSearch * bounding_, longest_search());
     }
     Job& job = jobs_[bound_next_++];
-    if (job.done() || job.program->kills || job.searched >= kHighestBound) continue;
     const auto now = Clock::now();
-    if (now >= hunt_until_ || search_job(job, job.searched + 1, now + bounding_)) return true;
+    if (now >= hunt_until_) return true;
+    const auto slice = std::min(bounding_, longest_search());
+    if (!may_bound(job, slice)) continue;
+    const int bound = job.searched + 1;
+    if (search_job(job, bound, now + slice)) return true;
+    job.bounding = job.searched == bound ? Clock::duration::zero() : slice;
   } while (Clock::now() < until);
   return false;
 }
@@ -385,9 +397,14 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
   return note(job.program->family, std::move(stretch), job.program->program);
 }
 
+bool Plan::may_exhaust(const Job& job, Clock::duration slice) const {
+  return !job.exhausted && job.exhaustible && !job.unrunnable && is_more(slice, job.exhausting);
+}
+
 bool Plan::exhaustion_wanted() const {
-  return std::any_of(jobs_.begin(), jobs_.end(),
-                     [](const Job& job) { return !job.exhausted && job.exhaustible; });
+  return std::any_of(jobs_.begin(), jobs_.end(), [slice = longest_search(), this](const Job& job) {
+    return may_exhaust(job, slice);
+  });
 }
 
 /// All executions of every program, as far as that takes no longer than a slice of time.
@@ -399,10 +416,12 @@ bool Plan::go_on_exhausting(Clock::time_point until) {
       exhaustion_ = std::min(kNextSearch * exhaustion_, longest_search());
     }
     Job& job = jobs_[exhaust_next_++];
-    if (job.exhausted || !job.exhaustible) continue;
     const auto now = Clock::now();
     if (now >= hunt_until_) return true;
-    if (exhaust_job(job, std::min(hunt_until_, now + exhaustion_))) return true;
+    const auto slice = std::min(exhaustion_, longest_search());
+    if (!may_exhaust(job, slice)) continue;
+    if (exhaust_job(job, std::min(hunt_until_, now + slice))) return true;
+    job.exhausting = slice;
   } while (Clock::now() < until);
   return false;
 }

@@ -63,6 +63,8 @@ class Plan {
     bool exhaustible = true;  // ... or it is of no use to try again ...
     bool sleeps = false;      // ... and it waits on a futex.
     int searched = -1;        // All its executions up to this bound were judged.
+    // For how long the last searches were tried that came to no end.
+    Clock::duration exhausting{}, bounding{};
     bool unrunnable = false;  // The lock is not for it.
     // Whether nothing is left to see. (A futex wait that ends for no reason is not among all
     // executions.)
@@ -105,6 +107,8 @@ class Plan {
   bool note(const std::string& family, Stretch&& stretch, const Program& program);
   bool note_job(Job& job, Stretch&& stretch);
   Clock::duration longest_search() const;
+  bool may_exhaust(const Job& job, Clock::duration slice) const;
+  bool may_bound(const Job& job, Clock::duration slice) const;
   void tell_bounds();
   Bounds bounds() const;
   bool is_bounded() const;

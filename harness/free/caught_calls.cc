@@ -118,9 +118,9 @@ void note_fork() {
   if (where != nullptr) where->store(static_cast<std::uint32_t>(Uncatchable::kForks));
 }
 
-/// Before every fork(). The harness's own come between calls.
+/// Before every fork(). Of the harness's own, one is a strike, and others come between calls.
 void before_fork() {
-  if (in_call() || !is_armed()) note_fork();
+  if (!striking && (in_call() || !is_armed())) note_fork();
 }
 
 void pass(HookPoint point, bool before) {

@@ -133,8 +133,7 @@ void fork_here() {
   const bool stays = armed.dice->below(2) == 0;
   Slot* const slot = armed.slot;
   slot->forked.fetch_add(1);
-  // Not fork(): what that calls before may need what the lock holds here (pthread_atfork(3)).
-  const pid_t child = may_fork() ? _Fork() : -1;
+  const pid_t child = may_fork() ? fork() : -1;
   if (child > 0) forked.push_back(child);
   if (child < 0) slot->strikes.fetch_sub(1);
   if (child > 0) return;

@@ -71,7 +71,9 @@ class Play {
     scene_.beside.store(lock_.real.try_acquire(lock));
     tell(scene_.tried);
     wait_until_told(scene_.left);
-    scene_.after.store(lock_.real.try_acquire(lock));
+    for (int i = 0; i < kTries && !holds(scene_.after.load()); ++i) {
+      scene_.after.store(lock_.real.try_acquire(lock));
+    }
     tell(scene_.retried);
     for (;;) ::pause();
   }
@@ -95,13 +97,16 @@ class Play {
                                        name_.other, to_string(scene_.after.load()))};
   }
 
-  /// However long, as a thread that has no processor cannot be told from one that waits.
+  /// A thread that has no processor cannot be told from one that waits.
   static bool comes(const Cast& cast, const std::atomic<std::uint32_t>& word) {
     const auto came_or_gone = [&] {
       return word.load() != 0 || std::ranges::any_of(cast.players(), has_ended);
     };
-    return await(cast, kStagePatience, came_or_gone) == Awaited::kCame && word.load() != 0;
+    return await(cast, kPatience, came_or_gone) == Awaited::kCame && word.load() != 0;
   }
+
+  static constexpr std::chrono::milliseconds kPatience{2000};
+  static constexpr int kTries = 100;  // Of a free lock, as a try may be claimed to be weak.
 
   static Played come_to_nothing(const Cast& cast) {
     if (std::ranges::any_of(cast.players(), has_ended)) {

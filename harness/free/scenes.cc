@@ -98,8 +98,9 @@ Result play_scene(const Scene& scene, const LockSpec& lock, const Request& reque
     result.reason = played.end == Played::End::kKept ? scene.kept : played.sentence;
     if (result.verdict != Verdict::kInconclusive) break;
     if (played.end == Played::End::kBroken) evidence.push_back(std::move(played.sentence));
-    // What was broken once has its other plays; what came to nothing may do so for ever.
-    if (evidence.empty() && Clock::now() >= request.until) break;
+    // What has always been broken has its other plays; what came to nothing may do so for ever.
+    const bool always = evidence.size() == static_cast<std::size_t>(attempt) + 1;
+    if (!always && Clock::now() >= request.until) break;
   }
   if (evidence.size() == kAttempts) {
     result.verdict = Verdict::kFail;

@@ -260,7 +260,7 @@ std::uint8_t LoneWorker::add_cell(const Cell& cell) {
 
 std::uint8_t LoneWorker::word(const void* cell, unsigned size) {
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(cell) - arena_);
-  if (offset + size > stride_) refuse("it uses an atomic outside its own memory");
+  if (offset + size > ops().size) refuse("it uses an atomic outside its own memory");
   Cell made{};
   made.kind = Cell::Kind::kWord;
   made.size = static_cast<std::uint8_t>(size);
