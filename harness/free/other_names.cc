@@ -71,9 +71,9 @@ class Play {
     scene_.beside.store(lock_.real.try_acquire(lock));
     tell(scene_.tried);
     wait_until_told(scene_.left);
-    for (int i = 0; i < kTries && !holds(scene_.after.load()); ++i) {
-      scene_.after.store(lock_.real.try_acquire(lock));
-    }
+    Outcome after = lock_.real.try_acquire(lock);
+    for (int i = 1; i < kTries && !holds(after); ++i) after = lock_.real.try_acquire(lock);
+    scene_.after.store(after);
     tell(scene_.retried);
     for (;;) ::pause();
   }
