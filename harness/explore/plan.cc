@@ -469,6 +469,10 @@ PlanOutcome Plan::run() {
     request_.progress("explore " + lock_.name + ", round 1");
     if (!run_first_round()) run_by_shares();
     // At least a little of each, however late it is.
+    for (Job& job : jobs_) {
+      const bool none = coverage(job.program->family).executions == 0 && !job.unrunnable;
+      if (!over() && none) run_any(job, kFirstFew, kFewKills);
+    }
     if (!over() && enumerated_wanted() && coverage(kEnumerated).executions == 0) {
       go_on_with_enumerated(Clock::now() + kTurn);
     }
