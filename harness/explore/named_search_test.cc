@@ -57,7 +57,7 @@ TEST(NamedSearch, ByAStrategyUsesItsTimeWhereThereIsNoEnd) {
   request.strategy = "random";
   request.memory = "sc";
   request.until = std::chrono::steady_clock::now() + std::chrono::seconds(6);
-  constexpr std::uint64_t kMany = 30'000;  // Without a strategy 400 programs of 64 are enough.
+  constexpr std::uint64_t kMany = 100'000;  // Without a strategy 400 programs of 64 are enough.
   EXPECT_GT(only_result(spec_of<TicketLock>("ticket"), request).executions, kMany);
 }
 

@@ -41,6 +41,9 @@ bool uses_several_locks(const Program& program) {
   });
 }
 
+/// Searches begin anew each time: only if there is more time than before.
+bool is_more(Clock::duration slice, Clock::duration before) { return 4 * slice > 5 * before; }
+
 /// What this thread has used.
 std::chrono::nanoseconds processor_time() {
   timespec used{};
@@ -71,8 +74,8 @@ Plan::Plan(const LockSpec& lock, const Request& request)
     : lock_(lock),
       request_(request),
       executions_(kFirstSlice),
-      exhaustion_(kFirstSearch),
-      bounding_(kFirstSearch),
+      exhausting_{&Plan::may_exhaust, &Plan::exhaust_job, 0, kFirstSearch},
+      bounding_{&Plan::may_bound, &Plan::search_next_bound, 0, kFirstSearch},
       seed_(request.seed * 0x9e3779b97f4a7c15ull) {
   // The order of system calls is one for all: there is nothing weak about files.
   models_ = lock.home == Home::kPath ? std::vector{MemoryModel::kSc} : models_of(request.memory);
@@ -324,38 +327,37 @@ Clock::duration Plan::longest_search() const {
                                            : std::max<Clock::duration>(left / 8, kFirstSearch);
 }
 
-/// Searches begin anew each time: only if there is more time than before.
-bool is_more(Clock::duration slice, Clock::duration before) { return 4 * slice > 5 * before; }
+bool Plan::wanted(const Laps& laps) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&, slice = longest_search()](const Job& job) {
+    return (this->*laps.may)(job, slice);
+  });
+}
+
+bool Plan::go_on(Laps& laps, Clock::time_point until) {
+  do {
+    if (laps.next == jobs_.size()) {
+      if (!wanted(laps)) return false;
+      laps.next = 0;
+      laps.slice = std::min(kNextSearch * laps.slice, longest_search());
+    }
+    Job& job = jobs_[laps.next++];
+    if (Clock::now() >= hunt_until_) return true;
+    const auto slice = std::min(laps.slice, longest_search());
+    if ((this->*laps.may)(job, slice) && (this->*laps.search)(job, slice)) return true;
+  } while (Clock::now() < until);
+  return false;
+}
 
 bool Plan::may_bound(const Job& job, Clock::duration slice) const {
   return !job.done() && !job.program->kills && job.searched < kHighestBound &&
          is_more(slice, job.bounding);
 }
 
-bool Plan::bounds_wanted() const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [slice = longest_search(), this](const Job& job) {
-    return may_bound(job, slice);
-  });
-}
-
-/// Each program up to its next bound, as far as that takes no longer than a slice of time.
-bool Plan::go_on_with_bounds(Clock::time_point until) {
-  do {
-    if (bound_next_ == jobs_.size()) {
-      if (!bounds_wanted()) return false;
-      bound_next_ = 0;
-      bounding_ = std::min(kNextSearch * bounding_, longest_search());
-    }
-    Job& job = jobs_[bound_next_++];
-    const auto now = Clock::now();
-    if (now >= hunt_until_) return true;
-    const auto slice = std::min(bounding_, longest_search());
-    if (!may_bound(job, slice)) continue;
-    const int bound = job.searched + 1;
-    if (search_job(job, bound, now + slice)) return true;
-    job.bounding = job.searched == bound ? Clock::duration::zero() : slice;
-  } while (Clock::now() < until);
-  return false;
+bool Plan::search_next_bound(Job& job, Clock::duration slice) {
+  const int bound = job.searched + 1;
+  const bool over = search_job(job, bound, Clock::now() + slice);
+  job.bounding = job.searched == bound ? Clock::duration::zero() : slice;
+  return over;
 }
 
 /// Of how many programs of each family all executions up to the highest bound were judged.
@@ -370,8 +372,9 @@ void Plan::tell_bounds() {
 }
 
 /// All executions of one program under one model; true if the plan is over.
-bool Plan::exhaust_job(Job& job, Clock::time_point until) {
+bool Plan::exhaust_job(Job& job, Clock::duration slice) {
   const auto start = Clock::now();
+  job.exhausting = slice;
   Coverage& covered = coverage(job.program->family);
   Explorer& explorer = this->explorer(job.model, job.program->topology);
   if (!explorer.load(job.program->program).empty() || explorer.preset_broken() != nullptr) {
@@ -379,8 +382,8 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
     return false;
   }
   graph::Exhausted found =
-      graph::exhaust(lock_, job.program->program, job.model, job.program->topology, explorer, until,
-                     &known_workers_[job.program]);
+      graph::exhaust(lock_, job.program->program, job.model, job.program->topology, explorer,
+                     std::min(hunt_until_, start + slice), &known_workers_[job.program]);
   job.exhausted = found.complete;
   job.exhaustible = found.timed_out;
   job.sleeps = found.sleeps;
@@ -399,31 +402,6 @@ bool Plan::exhaust_job(Job& job, Clock::time_point until) {
 
 bool Plan::may_exhaust(const Job& job, Clock::duration slice) const {
   return !job.exhausted && job.exhaustible && !job.unrunnable && is_more(slice, job.exhausting);
-}
-
-bool Plan::exhaustion_wanted() const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [slice = longest_search(), this](const Job& job) {
-    return may_exhaust(job, slice);
-  });
-}
-
-/// All executions of every program, as far as that takes no longer than a slice of time.
-bool Plan::go_on_exhausting(Clock::time_point until) {
-  do {
-    if (exhaust_next_ == jobs_.size()) {
-      if (!exhaustion_wanted()) return false;
-      exhaust_next_ = 0;
-      exhaustion_ = std::min(kNextSearch * exhaustion_, longest_search());
-    }
-    Job& job = jobs_[exhaust_next_++];
-    const auto now = Clock::now();
-    if (now >= hunt_until_) return true;
-    const auto slice = std::min(exhaustion_, longest_search());
-    if (!may_exhaust(job, slice)) continue;
-    if (exhaust_job(job, std::min(hunt_until_, now + slice))) return true;
-    job.exhausting = slice;
-  } while (Clock::now() < until);
-  return false;
 }
 
 /// Whether all executions of the programs were judged, and enough of those that are only walked.

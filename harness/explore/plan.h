@@ -70,6 +70,14 @@ class Plan {
     // executions.)
     bool done() const { return unrunnable || (exhausted && !sleeps); }
   };
+  /// A search of every job, again and again from its beginning, each within a slice of time that
+  /// grows from lap to lap.
+  struct Laps {
+    bool (Plan::*may)(const Job& job, Clock::duration slice) const;  // Whether it may tell more.
+    bool (Plan::*search)(Job& job, Clock::duration slice);           // True if the plan is over.
+    std::size_t next = 0;
+    Clock::duration slice;
+  };
   /// A kind of search that is one among others.
   struct Work {
     int weight;
@@ -90,13 +98,16 @@ class Plan {
   void run_by_shares();
   bool rounds_wanted() const;
   bool go_on_with_rounds(Clock::time_point until);
-  bool bounds_wanted() const;
-  bool go_on_with_bounds(Clock::time_point until);
+  bool wanted(const Laps& laps) const;
+  bool go_on(Laps& laps, Clock::time_point until);
+  bool bounds_wanted() const { return wanted(bounding_); }
+  bool go_on_with_bounds(Clock::time_point until) { return go_on(bounding_, until); }
+  bool search_next_bound(Job& job, Clock::duration slice);
   bool search_job(Job& job, int bound, Clock::time_point until);
   void search_within_bounds();
-  bool exhaustion_wanted() const;
-  bool go_on_exhausting(Clock::time_point until);
-  bool exhaust_job(Job& job, Clock::time_point until);
+  bool exhaustion_wanted() const { return wanted(exhausting_); }
+  bool go_on_exhausting(Clock::time_point until) { return go_on(exhausting_, until); }
+  bool exhaust_job(Job& job, Clock::duration slice);
   bool enumerated_wanted() const { return !small_.empty(); }
   bool go_on_with_enumerated(Clock::time_point until);
   bool drawn_wanted() const { return draws_; }
@@ -127,12 +138,10 @@ class Plan {
   std::uint32_t round_ = 0;     // Of strategies that draw: a slice of executions for each job, ...
   std::size_t round_next_ = 0;  // ... the next of which this is.
   std::uint64_t executions_;    // The slice.
-  std::size_t exhaust_next_ = 0;    // The next job to exhaust, ...
-  Clock::duration exhaustion_;      // ... within such a time.
-  std::size_t bound_next_ = 0;      // The next job to search up to its next bound, ...
-  Clock::duration bounding_;        // ... within such a time.
-  std::vector<Program> small_;      // All small programs: each gets a few executions at a time ...
-  std::size_t small_next_ = 0;      // ... from this one on, ...
+  Laps exhausting_;             // To the end, ...
+  Laps bounding_;               // ... or to the next bound.
+  std::vector<Program> small_;  // All small programs: each gets a few executions at a time ...
+  std::size_t small_next_ = 0;  // ... from this one on, ...
   std::uint64_t small_passes_ = 0;  // ... so often before.
   bool draws_ = false;              // More programs at random, ...
   std::uint64_t drawn_ = 0;         // ... so many up to now.

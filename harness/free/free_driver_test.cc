@@ -1,6 +1,7 @@
 #include "harness/free/free_driver.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <string>
 
@@ -302,6 +304,30 @@ TEST_F(FreeDriverTest, CatchesWhoTakesAnotherNameForAnotherLock) {
   LockSpec never_refuses = by_name("flock");
   never_refuses.real.try_acquire = [](void*) { return Outcome::kAcquired; };
   expect_skipped(never_refuses, "place/other-names");
+}
+/// As /proc has them, a line each after the first.
+int semaphore_sets() {
+  std::ifstream file("/proc/sysvipc/sem");
+  int lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines - 1;
+}
+/// Where nobody else makes or removes any.
+TEST_F(FreeDriverTest, OtherNamesLeaveNoSemaphoreSets) {
+  constexpr int kNoneLeft = 0, kSomeLeft = 1, kNotPassed = 2, kNotAlone = 3;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (unshare(CLONE_NEWIPC) != 0) _exit(kNotAlone);
+    const std::vector<Result> results =
+        run(by_name("sysv.semaphore"), kBudget, "place/other-names");
+    if (results.size() != 1 || results[0].verdict != Verdict::kPass) _exit(kNotPassed);
+    _exit(semaphore_sets() == 0 ? kNoneLeft : kSomeLeft);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kNotAlone) GTEST_SKIP() << "the system refuses an IPC namespace";
+  EXPECT_EQ(WEXITSTATUS(status), kNoneLeft);
 }
 TEST_F(FreeDriverTest, CatchesTheDeathOfAThread) {
   LockSpec lock = spec_of<AliveWhileUnreaped>("thread");

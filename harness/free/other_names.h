@@ -16,7 +16,7 @@ namespace hobbs::gang {
 /// Whether the lock stands for a path, and a newcomer can try it.
 bool can_be_named_otherwise(const LockSpec& lock);
 
-/// Played once, in some 50 ms: for each other name (bare in the working directory, by way of "..",
+/// Played once, in some 20 ms: for each other name (bare in the working directory, by way of "..",
 /// by way of a link to the folder) one holds the lock by its whole path, and another tries it by
 /// the other name, from another process and, where threads share it, from another thread. Broken
 /// if that one gets in. Refused if the holder has no file at that path, as a lock that is no file
