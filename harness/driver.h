@@ -59,6 +59,11 @@ struct ReplayOutcome {
   std::string error;  // Not empty: the file does not fit this lock or driver; one sentence.
 };
 
+/// Why a replay is inconclusive that neither failed nor ran as its file says.
+inline constexpr char kNotFollowed[] =
+    "the file's schedule cannot be followed: the lock, the program or the schedule is another one "
+    "than when it was written; search anew";
+
 class Driver {
  public:
   virtual ~Driver() = default;

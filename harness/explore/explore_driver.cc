@@ -172,6 +172,20 @@ std::string read_catch(std::string_view json, Catch& caught, ReplayCase& replay)
   return "";
 }
 
+/// What a replay that did not break its rule says.
+void judge_unbroken(const explore::Ending& ending, Result& result) {
+  using Kind = explore::Ending::Kind;
+  if (ending.kind == Kind::kDone || ending.kind == Kind::kStuck) return;
+  result.verdict = Verdict::kInconclusive;
+  if (ending.kind == Kind::kBroken) {
+    result.reason = "it breaks " + ending.broken.rule + " instead: " + ending.broken.text;
+  } else if (ending.kind == Kind::kRefused) {
+    result.reason = std::string(kNotFollowed) + " (" + ending.broken.text + ")";
+  } else {
+    result.reason = "how it would have gone on is not known";
+  }
+}
+
 }  // namespace
 
 std::string ExploreDriver::unfit(const LockSpec& lock) const {
@@ -249,14 +263,21 @@ ReplayOutcome ExploreDriver::replay(const LockSpec& lock, std::string_view repla
   outcome.of = kTimes;
   std::vector<explore::Event> events;
   std::unique_ptr<explore::Explorer> explorer;
+  explore::Ending ending;
   for (std::uint64_t i = 0; i < kTimes; ++i) {
     events.clear();
-    outcome.failed += explore::happens_again(lock, caught, &events, &explorer) ? 1 : 0;
+    ending = explore::run_again(lock, caught, &events, &explorer);
+    const bool again =
+        ending.kind == explore::Ending::Kind::kBroken && ending.broken.rule == replay.rule;
+    outcome.failed += again ? 1 : 0;
   }
   outcome.result = base_result(lock, "replay", replay.rule);
   outcome.result.scenario = replay.scenario;
   outcome.result.executions = kTimes;
-  if (outcome.failed == 0) return outcome;
+  if (outcome.failed == 0) {
+    judge_unbroken(ending, outcome.result);
+    return outcome;
+  }
   outcome.result.verdict = Verdict::kFail;
   Finding finding;
   finding.summary = "rule " + replay.rule + " broke again";

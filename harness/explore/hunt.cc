@@ -178,26 +178,32 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
   return best;
 }
 
-bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                   std::unique_ptr<Explorer>* kept, StaticImage* statics) {
+Ending run_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
+                 std::unique_ptr<Explorer>* kept, StaticImage* statics) {
   std::unique_ptr<Explorer> explorer = Explorer::create(lock, found.model, found.topology);
-  if (!explorer->load(found.program).empty()) return false;
-  bool again = false;
+  std::string why_not = explorer->load(found.program);
+  if (!why_not.empty()) return {Ending::Kind::kRefused, {"", std::move(why_not)}};
+  Ending ending;
   if (const Broken* broken = explorer->preset_broken()) {
-    again = broken->rule == found.broken.rule;
+    ending = {Ending::Kind::kBroken, *broken};
   } else {
     explorer->separate_threads();
     explorer->listen(events);
     explorer->watch(statics);
     Replay replay(found.schedule);
     replay.begin();
-    const Ending& ending = explorer->run(replay);
+    ending = explorer->run(replay);
     explorer->listen(nullptr);
     explorer->watch(nullptr);
-    again = ending.kind == Ending::Kind::kBroken && ending.broken.rule == found.broken.rule;
   }
   if (kept != nullptr) *kept = std::move(explorer);
-  return again;
+  return ending;
+}
+
+bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
+                   std::unique_ptr<Explorer>* explorer, StaticImage* statics) {
+  const Ending ending = run_again(lock, found, events, explorer, statics);
+  return ending.kind == Ending::Kind::kBroken && ending.broken.rule == found.broken.rule;
 }
 
 }  // namespace hobbs::explore

@@ -42,8 +42,11 @@ Stretch hunt(Explorer& explorer, const Program& program, MemoryModel model, Topo
 /// A smaller program that breaks the same rule, with as few preemptions as are found by `until`.
 Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed, Clock::time_point until);
 
-/// Runs the schedule again; true if it breaks the same rule. `events` receives what happens, and
-/// then `statics` looks on.
+/// Runs the schedule again, and says how that ended: kRefused if it cannot be followed. `events`
+/// receives what happens, and then `statics` looks on.
+Ending run_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
+                 std::unique_ptr<Explorer>* explorer = nullptr, StaticImage* statics = nullptr);
+/// Whether it breaks the same rule.
 bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
                    std::unique_ptr<Explorer>* explorer = nullptr, StaticImage* statics = nullptr);
 

@@ -15,10 +15,13 @@
 
 #include "harness/explore/explore_driver.h"
 #include "locks/mutants/gallery.h"
+#include "locks/mutants/split_test_and_set.h"
 #include "locks/reference/mcs_lock.h"
 #include "locks/reference/peterson_lock.h"
 #include "locks/reference/robust_mutex.h"
 #include "locks/spec_of.h"
+#include "reports/replay_case.h"
+#include "scenarios/program.h"
 
 // What read() becomes where the compiler does not know how large its buffer is.
 extern "C" ssize_t __read_chk(int descriptor, void* to, size_t bytes, size_t room);
@@ -333,6 +336,34 @@ TEST(Refusal, NamesStaticVariables) {
     EXPECT_EQ(result.verdict, Verdict::kSkipped) << result.scenario;
     EXPECT_NE(result.reason.find("static variables"), std::string::npos) << result.reason;
   }
+}
+
+TEST(Replays, ThatCannotBeFollowedOrBreakAnotherRuleAreNoPasses) {
+  ReplayCase written;
+  written.lock = "split";
+  written.driver = "explore";
+  written.scenario = "controlled/exclusion";
+  written.rule = "ME-1";
+  written.program = parse_program("lock work unlock | lock work unlock").program;
+  written.options["memory"] = "sc";
+  const auto told = [&](const LockSpec& lock, const char* rule, const char* schedule) {
+    written.rule = rule;
+    written.schedule = schedule;
+    const ReplayOutcome outcome =
+        ExploreDriver().replay(lock, to_json(written), request(std::chrono::seconds(30)));
+    EXPECT_EQ(outcome.error, "");
+    return outcome.result;
+  };
+  const LockSpec split = spec_of<mutants::SplitTestAndSet>("split");
+  EXPECT_EQ(told(split, "ME-1", "").verdict, Verdict::kPass);  // One after the other.
+  const Result nobody = told(split, "ME-1", "8 8 8");
+  EXPECT_EQ(nobody.verdict, Verdict::kInconclusive);
+  EXPECT_NE(nobody.reason.find("cannot be followed"), std::string::npos) << nobody.reason;
+  const char* const both_in = "1 2x2 1";
+  EXPECT_EQ(told(split, "ME-1", both_in).verdict, Verdict::kFail);
+  const Result other = told(split, "LV-1", both_in);
+  EXPECT_EQ(other.verdict, Verdict::kInconclusive);
+  EXPECT_NE(other.reason.find("breaks ME-1 instead"), std::string::npos) << other.reason;
 }
 
 /// Whose waiter, if the lock is released right behind its look, goes by an index that may be wrong.

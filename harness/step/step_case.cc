@@ -88,9 +88,9 @@ std::int64_t to_ns(std::chrono::steady_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
-bool happens_again(const StepCase& one, const std::string& rule,
-                   const std::vector<Transition>& path,
-                   std::chrono::steady_clock::time_point until) {
+Again run_again(const StepCase& one, const std::string& rule, const std::vector<Transition>& path,
+                std::chrono::steady_clock::time_point until) {
+  using End = Again::End;
   WorldOptions options = one.options;
   options.preemptions = -1;  // The schedule is given.
   World world(one.lock, one.program.program, options);
@@ -98,15 +98,29 @@ bool happens_again(const StepCase& one, const std::string& rule,
   std::vector<Transition> enabled;
   for (std::size_t i = 0; i < path.size(); ++i) {
     world.enabled(state, enabled);
-    if (std::find(enabled.begin(), enabled.end(), path[i]) == enabled.end()) return false;
+    if (std::find(enabled.begin(), enabled.end(), path[i]) == enabled.end()) {
+      return {End::kNotFollowed, ""};
+    }
     const Incident incident = world.step(state, path[i]);
-    if (!incident.none()) return incident.rule == rule && i + 1 == path.size();
+    if (incident.none()) continue;
+    if (incident.kind == Incident::Kind::kUnknown) return {End::kUndecided, incident.summary};
+    const bool same = incident.rule == rule && i + 1 == path.size();
+    return {same ? End::kBroken : End::kOther, incident.rule};
   }
   // Nothing broke on the way: the finding is that the workers cannot finish from here.
   SearchLimits limits;
   limits.deadline_ns = to_ns(until);
   const SearchReport rest = search_from(world, state, limits);
-  return rest.end == SearchReport::End::kViolation && rest.rule == rule && rest.path.empty();
+  if (rest.end == SearchReport::End::kComplete) return {};
+  if (rest.end != SearchReport::End::kViolation) return {End::kUndecided, rest.summary};
+  const bool same = rest.rule == rule && rest.path.empty();
+  return {same ? End::kBroken : End::kOther, rest.rule};
+}
+
+bool happens_again(const StepCase& one, const std::string& rule,
+                   const std::vector<Transition>& path,
+                   std::chrono::steady_clock::time_point until) {
+  return run_again(one, rule, path, until).end == Again::End::kBroken;
 }
 
 }  // namespace hobbs::step

@@ -34,7 +34,20 @@ ReplayCase to_replay(const StepCase& one, const SearchReport& report);
 StepCase from_replay(const LockSpec& lock, const ReplayCase& replay, const std::string& directory,
                      std::string& error);
 
-/// Runs a schedule again; true if it breaks `rule` at its end as it did before.
+/// What a schedule comes to that is run again.
+struct Again {
+  enum class End : std::uint8_t {
+    kBroken,       // It breaks its rule at its end, as before.
+    kKept,         // It does not, and nor does what follows.
+    kOther,        // It breaks the rule `what`, or its own at another step.
+    kNotFollowed,  // The workers do other steps.
+    kUndecided,    // It could not be followed to its end, or searched from there: `what`.
+  } end = End::kKept;
+  std::string what;
+};
+Again run_again(const StepCase& one, const std::string& rule, const std::vector<Transition>& path,
+                std::chrono::steady_clock::time_point until);
+/// Whether it breaks `rule` at its end, as before.
 bool happens_again(const StepCase& one, const std::string& rule,
                    const std::vector<Transition>& path,
                    std::chrono::steady_clock::time_point until);

@@ -80,6 +80,24 @@ std::vector<StepCase> chosen_cases(const LockSpec& lock, const Request& request)
   return chosen;
 }
 
+/// See plain_trial.h.
+step::Again again_alone(const StepCase& one, const Request& request) {
+  using End = step::Again::End;
+  const bool faulted = step::try_plainly(one, request.until).end == step::PlainTrial::End::kFaulted;
+  return {faulted ? End::kBroken : End::kKept, ""};
+}
+
+/// What a replay that did not break its rule says.
+void judge_unbroken(const step::Again& again, Result& result) {
+  using End = step::Again::End;
+  if (again.end == End::kKept) return;
+  result.verdict = Verdict::kInconclusive;
+  result.reason = again.end == End::kNotFollowed ? kNotFollowed
+                  : again.end == End::kOther     ? "it breaks " + again.what + " instead"
+                                                 : "how it would have gone on is not known";
+  if (again.end == End::kUndecided && !again.what.empty()) result.reason += ": " + again.what;
+}
+
 }  // namespace
 
 std::string StepDriver::unfit(const LockSpec& lock) const {
@@ -168,16 +186,17 @@ ReplayOutcome StepDriver::replay(const LockSpec& lock, std::string_view replay_j
   if (!outcome.error.empty()) return outcome;
   outcome.of = 2;
   const bool alone = replay.rule == "LV-2" && path.empty();  // See plain_trial.h.
+  step::Again again;
   for (std::uint64_t i = 0; i < outcome.of; ++i) {
-    const bool again =
-        alone ? step::try_plainly(one, request.until).end == step::PlainTrial::End::kFaulted
-              : step::happens_again(one, replay.rule, path, request.until);
-    outcome.failed += again ? 1 : 0;
+    again =
+        alone ? again_alone(one, request) : step::run_again(one, replay.rule, path, request.until);
+    outcome.failed += again.end == step::Again::End::kBroken ? 1 : 0;
   }
   outcome.result = step::base_result(one);
   outcome.result.scenario = replay.scenario;
   outcome.result.rule = replay.rule;
   outcome.result.executions = outcome.of;
+  if (outcome.failed == 0) judge_unbroken(again, outcome.result);
   if (outcome.failed > 0) {
     outcome.result.verdict = Verdict::kFail;
     Finding finding;

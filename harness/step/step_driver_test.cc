@@ -290,5 +290,24 @@ TEST(Step, RefusesABadReplayFileInOneSentence) {
       error(R"({"lock":"mutex","driver":"step","program":"lock","options":{"memory":"arm"}})"), "");
 }
 
+TEST(Step, AReplayThatCannotBeFollowedIsNoPass) {
+  StepDriver driver;
+  const Request request = request_for(std::chrono::seconds(20));
+  const LockSpec lock = spec_of<FutexMutex>("mutex");
+  const auto told = [&](const std::string& schedule) {
+    const ReplayOutcome outcome = driver.replay(
+        lock,
+        R"({"lock":"mutex","driver":"step","rule":"ME-1","program":"lock unlock","schedule":")" +
+            schedule + "\"}",
+        request);
+    EXPECT_EQ(outcome.error, "");
+    return outcome.result;
+  };
+  EXPECT_EQ(told("1 1").verdict, Verdict::kPass);
+  const Result killed = told("1k");  // In whose program nobody dies.
+  EXPECT_EQ(killed.verdict, Verdict::kInconclusive);
+  EXPECT_NE(killed.reason.find("cannot be followed"), std::string::npos) << killed.reason;
+}
+
 }  // namespace
 }  // namespace hobbs
