@@ -227,12 +227,16 @@ template <MemoryModel kModel>
 
 template <MemoryModel kModel>
 [[gnu::always_inline]] inline void Execution<kModel>::work(int w, unsigned lock, Mode mode) {
-  if (lock_.claims.semaphore && lock_.claims.permits > 1) return breathe(w);
+  if (lock_.claims.semaphore && lock_.claims.permits > 1) {
+    breathe(w);
+    return keep_turn();
+  }
   if (told()) tell({.kind = Event::Kind::kWork, .worker = static_cast<std::int8_t>(w)});
   Guarded& data = guarded_[lock];
   plain(lock, 0, false, Site::current());
   const std::int64_t value = data.value;
   breathe(w);
+  keep_turn();
   plain(lock, 0, mode == Mode::kExclusive, Site::current());
   if (mode == Mode::kExclusive) {
     data.value = value + 1;

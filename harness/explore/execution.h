@@ -33,10 +33,14 @@ class Execution final : public Machine, public Scheduler {
   void ends(int w, Step step, Outcome outcome);
   void work(int w, unsigned lock, Mode mode);
   void fork(int w) {
+    use_turn();
     if (n_workers_ < kMaxFibres) memory_.add_worker();
     add_worker(w);
   }
-  void exec(int w) { files_.exec_child(workers_[w].process); }
+  void exec(int w) {
+    use_turn();
+    files_.exec_child(workers_[w].process);
+  }
   void destroy(int w, unsigned lock);
   void begin_block(int w) {
     enter_block(w);

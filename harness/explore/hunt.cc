@@ -18,15 +18,29 @@ constexpr std::uint64_t kPatience = 2'000;         // Executions of a smaller pr
 constexpr std::uint64_t kStraightenings = 20'000;  // Executions with so many preemptions.
 constexpr std::size_t kShortestHorizon = 16;
 
+/// As hunt(), for what breaks the same rule: goes on behind what breaks another.
+Stretch hunt_for(Explorer& explorer, const Program& program, const Catch& like, Strategy& strategy,
+                 std::uint64_t executions, Clock::time_point until) {
+  Stretch all;
+  while (true) {
+    Stretch stretch = hunt(explorer, program, like.model, like.topology, strategy,
+                           executions - all.executions, until);
+    stretch.executions += all.executions;
+    all = std::move(stretch);
+    if (!all.caught || all.caught->broken.rule == like.broken.rule) return all;
+    if (explorer.preset_broken() || all.executions >= executions || Clock::now() >= until) break;
+  }
+  all.caught.reset();
+  return all;
+}
+
 std::optional<Catch> try_program(const LockSpec& lock, const Catch& like, const Program& program,
                                  std::uint64_t seed, std::uint64_t executions,
                                  Clock::time_point until) {
   const auto explorer = Explorer::create(lock, like.model, like.topology);
   if (!explorer->load(program).empty()) return std::nullopt;
   RandomWalk walk(seed);
-  Stretch stretch = hunt(*explorer, program, like.model, like.topology, walk, executions, until);
-  if (!stretch.caught || stretch.caught->broken.rule != like.broken.rule) return std::nullopt;
-  return std::move(stretch.caught);
+  return hunt_for(*explorer, program, like, walk, executions, until).caught;
 }
 
 bool is_step(const Move& move) { return move.kind == Move::Kind::kStep; }
@@ -93,13 +107,11 @@ void straighten(const LockSpec& lock, Catch& best, std::uint64_t seed, Clock::ti
     BoundedSearch all(bound);
     FewPreemptions some(seed, bound, horizon);
     const auto look = [&](Strategy& strategy) {
-      return hunt(*explorer, best.program, best.model, best.topology, strategy, kStraightenings,
-                  until);
+      return hunt_for(*explorer, best.program, best, strategy, kStraightenings, until);
     };
     Stretch stretch = look(all);
     if (!stretch.caught && !stretch.exhausted) stretch = look(some);
-    if (!stretch.caught || stretch.caught->broken.rule != best.broken.rule) continue;
-    if (stretch.caught->preemptions >= best.preemptions) continue;
+    if (!stretch.caught || stretch.caught->preemptions >= best.preemptions) continue;
     stretch.caught->executions = best.executions;
     best = std::move(*stretch.caught);
     return;

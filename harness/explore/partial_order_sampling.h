@@ -43,11 +43,11 @@ class PartialOrderSampling final : public Strategy {
       return move;
     }
     move.worker = static_cast<std::uint8_t>(step);
-    const Pending done = scene.pending[at(step)];
-    redraw_if(scene, [&done](const Pending& pending) { return race(done, pending); });
-    steps_[at(step)] = draw();
+    redraw_what_races(scene, step);
     return move;
   }
+
+  void goes_on(const Scene& scene) override { redraw_what_races(scene, scene.current); }
 
   int pick(const Scene&, Choice choice, int n) override {
     return weather_.pick(choice, n, random_);
@@ -77,6 +77,13 @@ class PartialOrderSampling final : public Strategy {
       return pending.kind == Pending::Kind::kCall || pending.kind == Pending::Kind::kAsk;
     };
     return is_outside(one) && is_outside(other);
+  }
+
+  /// This worker does what is pending of it.
+  void redraw_what_races(const Scene& scene, int worker) {
+    const Pending done = scene.pending[at(worker)];
+    redraw_if(scene, [&done](const Pending& pending) { return race(done, pending); });
+    steps_[at(worker)] = draw();
   }
 
   template <class Races>

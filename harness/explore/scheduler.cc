@@ -52,7 +52,7 @@ void Scheduler::begin(Strategy& strategy) {
   stalled_time_moves_ = time_moves_since_call_ = 0;
   block_owner_ = alone_ = -1;
   odd_ = told();
-  persists_ = false;
+  persists_ = keeps_turn_ = false;
   clock_watchers_ = 0;
   now_ns_ = kStartNs;
   begin_memory(n_workers_);
@@ -173,12 +173,13 @@ Turn Scheduler::turn_with_care(int w) {
   const Pending pending = scene_.pending[w];
   look_after(w);
   if (block_owner_ == w) {
+    use_turn();
     if (roomy()) return {};
     note_limit();
     leave();
   }
   scene_.pending[w] = pending;
-  return next_turn();
+  return keeps_turn_ ? go_on() : next_turn();
 }
 
 /// At a point where w may die, or has done nothing to memory for so long that it seems to spin.
@@ -532,6 +533,7 @@ int Scheduler::add_worker(int parent) {
 }
 
 void Scheduler::die(int w) {
+  use_turn();
   if (alone_ >= 0) end_going_alone();
   const auto end_of = [this](int u) {
     at_death(u);

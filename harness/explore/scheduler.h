@@ -143,8 +143,12 @@ class Scheduler : public Explorer {
     scene_.pending[w] = pending;
     if (++me.points >= me.alarm_at) [[unlikely]]
       return turn_with_care(w);
-    return next_turn();
+    return keeps_turn_ ? go_on() : next_turn();
   }
+  /// w has been given its turn and has done nothing since that others could notice: what it does
+  /// next is part of the same move.
+  [[gnu::always_inline]] void keep_turn() { keeps_turn_ = alone_ < 0; }
+  [[gnu::always_inline]] void use_turn() { keeps_turn_ = false; }
   /// Memory that w wrote to (`word` folded) has another newest value.
   [[gnu::always_inline]] void changed(int w, int word) {
     workers_[w].in_call.wrote = true;
@@ -225,6 +229,7 @@ class Scheduler : public Explorer {
   [[gnu::always_inline]] void look_anew(int w) {
     const Worker::Look& look = workers_[w].look;
     new_look(w, look.reads != 0 ? look.stale : look.fresh);
+    keep_turn();
   }
   /// A call of the lock has come to its end.
   void progressed() { time_moves_since_call_ = 0; }
@@ -247,6 +252,7 @@ class Scheduler : public Explorer {
   [[gnu::always_inline]] void block(int w, State state) { turn_of_block(w, state).take(); }
   [[gnu::always_inline]] Turn turn_of_block(int w, State state) {
     Worker& me = workers_[w];
+    use_turn();
     if (block_owner_ == w) leave_block();
     if (me.in_call.wrote) judge_.waits_in_call(w);
     me.state = state;
@@ -369,6 +375,13 @@ class Scheduler : public Explorer {
       swap_thread_images(w);
     return fibres_.turn_to(w);
   }
+  /// Whoever moves does one thing more.
+  [[gnu::always_inline]] Turn go_on() {
+    use_turn();
+    if (next_move_ >= even_until_) [[unlikely]]
+      strategy_->goes_on(scene_);
+    return {};
+  }
   /// Who moves next, of the ready (and there is one). In line and without a call, which would cost
   /// more than all that it does.
   [[gnu::always_inline]] Turn next_turn() {
@@ -461,6 +474,7 @@ class Scheduler : public Explorer {
   const Weather* even_picks_now_ = nullptr;  // and null where it is to be asked.
   std::vector<Event>* events_ = nullptr;
   StaticImage* statics_ = nullptr;
+  bool keeps_turn_ = false;
   bool starting_ = false;  // Everybody goes to the first thing that others could see ...
   int started_ = 0;        // ... one after the other: this one does,
   int starters_ = 0;       // of so many.

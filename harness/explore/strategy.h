@@ -83,6 +83,8 @@ class Strategy {
   /// A step of scene.current has `n` > 1 ways to go; 0 is the ordinary one.
   virtual int pick(const Scene& scene, Choice choice, int n) = 0;
   virtual void end() {}
+  /// Whoever moves does, in the same move, what is pending of it now.
+  virtual void goes_on(const Scene&) {}
   /// Not null: as long as nothing but steps can happen, the strategy draws each evenly among the
   /// ready workers, and whoever asks may do so in its place, with this generator.
   virtual Random* even_steps() { return nullptr; }

@@ -59,6 +59,14 @@ class Guide final : public Strategy {
     return ordinary_move(scene);
   }
 
+  void goes_on(const Scene& scene) override {
+    if (at_ >= items_.size() || lost_) return;
+    const Item& item = items_[at_];
+    if (item.worker != scene.current || scene.pending[item.worker].kind != item.kind) return;
+    current_ = &item;
+    take();
+  }
+
   int pick(const Scene&, Choice choice, int n) override {
     if (current_ == nullptr) return 0;
     if (choice == Choice::kWeak) return current_->weak_fails ? 1 : 0;

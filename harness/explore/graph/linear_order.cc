@@ -55,7 +55,8 @@ Item LinearOrder::item_of(Index event) const {
   Item item;
   item.worker = e.thread;
   item.kind = kind_of(request);
-  item.step = request.own_step;
+  // The end of a section comes in one move with what its worker does next.
+  item.step = request.own_step && item.kind != Pending::Kind::kSection;
   item.resumes = request.ask == Ask::kWait && e.step == kEndOfSleep;
   item.time = item.resumes && e.kind == Kind::kRead;
   if (e.prior != kNone && graph_[e.prior].kind == Kind::kChoice && graph_[e.prior].value != 0 &&

@@ -20,7 +20,7 @@ namespace hobbs::explore::graph {
 struct Item {
   std::uint8_t worker = 0;
   bool drain = false;    // The worker's oldest buffered store drains.
-  bool step = true;      // False: it happens with what the worker did before.
+  bool step = true;      // False: it happens with what the worker does before or behind it.
   bool resumes = false;  // It goes on behind a futex wait.
   bool time = false;     // Its deadline has come by now.
   bool weak_fails = false;
