@@ -87,20 +87,20 @@ inline bool Machine::sees_heap_calls() {
   return heap_calls_ == before + 2;
 }
 
-/// What a read-modify-write leaves in a cell of `size` bytes.
+/// What a read-modify-write leaves in a cell of `size` bytes; `old` and `operand` are of that size.
 constexpr std::uint64_t apply(ReadModifyWrite operation, std::uint64_t old, std::uint64_t operand,
                               unsigned size) {
-  const std::uint64_t mask = ~std::uint64_t{0} >> (64 - 8 * size);
   // (The first two are most; a jump through a table is easily foreseen wrongly.)
-  if (operation == ReadModifyWrite::kExchange) return operand & mask;
+  if (operation == ReadModifyWrite::kExchange) return operand;
+  const std::uint64_t mask = ~std::uint64_t{0} >> (64 - 8 * size);
   if (operation == ReadModifyWrite::kAdd) return (old + operand) & mask;
   switch (operation) {
     case ReadModifyWrite::kExchange:
     case ReadModifyWrite::kAdd: break;
     case ReadModifyWrite::kSub: return (old - operand) & mask;
-    case ReadModifyWrite::kOr: return (old | operand) & mask;
-    case ReadModifyWrite::kAnd: return (old & operand) & mask;
-    case ReadModifyWrite::kXor: return (old ^ operand) & mask;
+    case ReadModifyWrite::kOr: return old | operand;
+    case ReadModifyWrite::kAnd: return old & operand;
+    case ReadModifyWrite::kXor: return old ^ operand;
   }
   return 0;
 }
