@@ -12,6 +12,7 @@
 #include <fstream>
 #include <functional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -27,9 +28,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+/// As much of it as can be read: what tells of a process fails when that ends meanwhile.
 std::string text_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
 }
 
 /// Living processes whose command line names `mark`: agents are given a path in our directory.

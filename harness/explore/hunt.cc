@@ -18,7 +18,8 @@ constexpr std::uint64_t kPatience = 2'000;         // Executions of a smaller pr
 constexpr std::uint64_t kStraightenings = 20'000;  // Executions with so many preemptions.
 constexpr std::size_t kShortestHorizon = 16;
 
-/// As hunt(), for what breaks the same rule: goes on behind what breaks another.
+/// As hunt(), for what breaks the same rule: goes on behind what breaks another. (What was cut
+/// or unsettled is told of the last part alone.)
 Stretch hunt_for(Explorer& explorer, const Program& program, const Catch& like, Strategy& strategy,
                  std::uint64_t executions, Clock::time_point until) {
   Stretch all;

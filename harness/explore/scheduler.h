@@ -3,8 +3,9 @@
 // What it does not know is memory: Execution (execution.h) adds the operations and the model.
 //
 // A worker that wants to do something announces it (point()), and the scheduler asks the strategy
-// who moves. Control goes straight from fibre to fibre; the main stack only begins executions, ends
-// them, and decides what to do when nobody can move:
+// who moves, unless the worker has been given its turn and has not used it yet (keep_turn()).
+// Control goes straight from fibre to fibre; the main stack only begins executions, ends them, and
+// decides what to do when nobody can move:
 //   1. A worker that paused because its last look at memory changed nothing goes on alone; when it
 //      comes back with the same stack and memory, it is stuck for good (a bounded spin differs in
 //      its counter, so it gets to its end).
@@ -217,7 +218,8 @@ class Scheduler : public Explorer {
     Worker& me = workers_[w];
     if (me.look.reads == 0) return {};     // It has not looked at anything: a delay, not a wait.
     if (block_owner_ == w) leave_block();  // The block turns out to depend on others.
-    scene_.pending[w] = {Pending::Kind::kPause, -1};
+    use_turn();
+    scene_.pending[w].kind = Pending::Kind::kPause;  // Of the same word, as far as one knows.
     if (me.look.changed || me.look.stale) {
       scene_.yielded |= 1u << w;
       return next_turn();
@@ -228,14 +230,16 @@ class Scheduler : public Explorer {
   /// If it has missed something it must see that now.
   [[gnu::always_inline]] void look_anew(int w) {
     const Worker::Look& look = workers_[w].look;
-    new_look(w, look.reads != 0 ? look.stale : look.fresh);
-    keep_turn();
+    const bool gave_way = look.reads != 0;
+    new_look(w, gave_way ? look.stale : look.fresh);
+    if (gave_way) keep_turn();
   }
   /// A call of the lock has come to its end.
   void progressed() { time_moves_since_call_ = 0; }
   /// An untimed call of w asks what time it is: the clock may move on meanwhile.
   void asks_the_time(int w) {
     looked_at_environment(w);
+    use_turn();
     if (workers_[w].call_deadline_ns != controlled::kNever || (clock_watchers_ >> w & 1) != 0)
       return;
     clock_watchers_ |= 1u << w;

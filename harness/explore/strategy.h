@@ -33,7 +33,7 @@ struct Pending {
   std::int16_t word = -1;  // Of the operations on memory.
 
   /// Whether somebody else at the same word may notice.
-  bool changes() const { return kind != Kind::kLoad; }
+  bool changes() const { return kind != Kind::kLoad && kind != Kind::kPause; }
 };
 
 /// The world as far as a strategy may know it. Masks have bit i for worker i.

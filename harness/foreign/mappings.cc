@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 namespace hobbs::foreign {
 namespace {
@@ -68,8 +68,10 @@ Range kernel_code(std::string_view maps) {
 }
 
 std::string maps_of(pid_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/maps");
-  return {std::istreambuf_iterator<char>(file), {}};
+  // An iterator over the file would throw if the process ends meanwhile.
+  std::ostringstream maps;
+  maps << std::ifstream("/proc/" + std::to_string(process) + "/maps").rdbuf();
+  return maps.str();
 }
 
 }  // namespace hobbs::foreign

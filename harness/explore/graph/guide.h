@@ -10,8 +10,8 @@
 namespace hobbs::explore::graph {
 
 /// Follows the items as closely as it can; behind their end everything is ordinary. Steps that a
-/// graph knows nothing of (a worker resumes, pauses, or begins a call) are made when the worker's
-/// next item is due.
+/// graph knows nothing of (a worker resumes, pauses, ends a section, begins a call) are made when
+/// the worker's next item is due.
 class Guide final : public Strategy {
  public:
   explicit Guide(std::vector<Item> items) : items_(std::move(items)) {}
