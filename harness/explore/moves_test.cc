@@ -114,5 +114,20 @@ TEST(Moves, WhoAsksForTheTimeLetsItPassThen) {
   EXPECT_EQ(moves_of(spec_of<Timed>("timed"), "lock work unlock"), 4);
 }
 
+// Whoever goes in the midst of a section takes its turn along: the next one has to be given its
+// own.
+
+TEST(Moves, TheTurnOfWhoIsDoneIsNobodys) {
+  EXPECT_EQ(moves_of(spec_of<Plain>("plain"), "lock work | lock unlock"), 5);
+}
+
+TEST(Moves, TheTurnOfTheDeadIsNobodys) {
+  EXPECT_EQ(moves_of(spec_of<Plain>("plain"), "lock work die | lock unlock"), 5);
+}
+
+TEST(Moves, AForkedChildMayGoBeforeItsParentGoesOn) {
+  EXPECT_EQ(moves_of(spec_of<Plain>("plain"), "lock work fork unlock"), 5);
+}
+
 }  // namespace
 }  // namespace hobbs::explore

@@ -155,6 +155,30 @@ TEST(PartialOrderSampling, DrawsAnewWhatRaces) {
   EXPECT_NEAR(repeats(1)["0011"], 4'000, 300);
 }
 
+TEST(PartialOrderSampling, DrawsAnewWhatRacesWithTheRestOfAMove) {
+  const auto passed_wins = [](std::int16_t other) {
+    PartialOrderSampling sampling(1);
+    Scene scene;
+    scene.workers = 2;
+    scene.ready = 3;
+    int passed = 0, wins = 0;
+    while (passed < 12'000) {
+      sampling.begin();
+      scene.pending[0] = kPrivate;
+      scene.pending[1] = store(other);
+      if (sampling.next(scene).worker != 0) continue;
+      ++passed;
+      scene.current = 0;
+      scene.pending[0] = store(0);
+      sampling.goes_on(scene);
+      wins += sampling.next(scene).worker == 1 ? 1 : 0;
+    }
+    return wins;
+  };
+  EXPECT_NEAR(passed_wins(0), 6'000, 300);
+  EXPECT_NEAR(passed_wins(1), 4'000, 300);  // The smaller of two against a new one.
+}
+
 TEST(DrawnStrategies, CanAllBeNamedAndAllHaveTurns) {
   std::set<std::string_view> names;
   for (const DrawnStrategy& drawn : drawn_strategies()) {
