@@ -46,6 +46,13 @@ namespace {
 
 constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15ull, kMix = 0xff51afd7ed558ccdull;
 
+/// Both halves of the product, one over the other: each bit depends on all.
+std::uint64_t product(std::uint64_t a, std::uint64_t b) {
+  using Wide = unsigned __int128;
+  const Wide both = Wide{a} * b;
+  return static_cast<std::uint64_t>(both) ^ static_cast<std::uint64_t>(both >> 64);
+}
+
 std::size_t page_bytes() {
   static const std::size_t bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   return bytes;
@@ -184,25 +191,24 @@ std::uint64_t Fibres::fingerprint(int index) const {
   const std::uint64_t start =
       reinterpret_cast<std::uintptr_t>(at(index).context.instruction) * kSpread ^
       static_cast<std::uint64_t>(bytes.end - bytes.begin) << 48;
-  // Lanes that do not wait for each other's multiplications.
-  std::array<std::uint64_t, 4> lanes{start, start + 1, start + 2, start + 3};
+  // Two lanes that do not wait for each other's multiplications.
+  std::array<std::uint64_t, 2> lanes{start, start + kSpread};
   const auto mix = [](std::uint64_t& lane, const std::byte* at) {
-    std::uint64_t word;
-    std::memcpy(&word, at, sizeof word);
-    lane = (lane ^ word) * kMix;
-    lane ^= lane >> 32;
+    std::array<std::uint64_t, 2> words;
+    std::memcpy(words.data(), at, sizeof words);
+    lane = product(words[0] ^ kMix, words[1] ^ lane);
   };
   const std::byte* from = bytes.begin;
   for (; from + 32 <= bytes.end; from += 32) {
-    for (std::size_t lane = 0; lane < lanes.size(); ++lane) mix(lanes[lane], from + 8 * lane);
+    mix(lanes[0], from);
+    mix(lanes[1], from + 16);
   }
-  for (; from + 8 <= bytes.end; from += 8) mix(lanes[0], from);
-  std::uint64_t hash = 0;
-  for (const std::uint64_t lane : lanes) {
-    hash = (hash ^ lane) * kMix;
-    hash ^= hash >> 32;
+  for (; from + 8 <= bytes.end; from += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, from, sizeof word);
+    lanes[0] = product(word ^ kMix, lanes[0] ^ kSpread);
   }
-  return hash;
+  return product(lanes[0] ^ kSpread, lanes[1] ^ kMix);
 }
 
 void Fibres::wipe(int index, std::size_t bytes) {

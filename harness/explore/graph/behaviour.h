@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "harness/explore/graph/clock.h"
 #include "harness/explore/machine.h"
 
 namespace hobbs::explore::graph {
@@ -69,10 +70,15 @@ struct Request {
 class Behaviour {
  public:
   static constexpr std::size_t kUsualNodes = 128;
+  static constexpr std::size_t kUsualLocations = 8;
   virtual ~Behaviour() = default;
 
   int threads() const { return static_cast<int>(roots_.size()); }
-  Node root(int thread) const { return roots_[static_cast<std::size_t>(thread)]; }
+  /// A worker's first request.
+  Node first(int thread) {
+    Node& root = roots_[static_cast<std::size_t>(thread)];
+    return root = settle(root);
+  }
   const Request& request(Node node) const { return nodes_[node].request; }
   /// The first node of the spinning iteration that ends in a kAwait node; kNoNode if the worker
   /// does not spin but took a way that cannot be, and must take another.
@@ -104,6 +110,8 @@ class Behaviour {
   Behaviour() {
     nodes_.reserve(kUsualNodes);
     edges_.reserve(kUsualNodes);
+    roots_.reserve(kMaxThreads);
+    initial_.reserve(kUsualLocations);
   }
 
   /// The target of the missing edge (node, value): an old node or a new one.
@@ -114,6 +122,7 @@ class Behaviour {
     return static_cast<Node>(nodes_.size() - 1);
   }
   void add_root(Node node) { roots_.push_back(node); }
+  Node root(int thread) const { return roots_[static_cast<std::size_t>(thread)]; }
   int add_location(std::uint64_t initial) {
     initial_.push_back(initial);
     return static_cast<int>(initial_.size() - 1);

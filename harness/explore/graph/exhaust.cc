@@ -179,8 +179,12 @@ Exhausted exhaust(const LockSpec& lock, const Program& program, MemoryModel mode
   KnownWorkers unknown;
   std::unique_ptr<WorkerBehaviour>& workers = (known != nullptr ? known : &unknown)->behaviour_;
   const bool met_before = workers != nullptr;
-  if (!met_before) workers = std::make_unique<WorkerBehaviour>(lock, program, topology);
+  if (!met_before) workers = std::make_unique<WorkerBehaviour>(lock, program, topology, true);
   found = Exhaustion(lock, program, model, topology, explorer, *workers).run(until);
+  if (workers->tells_apart() && !found.caught) {
+    workers = std::make_unique<WorkerBehaviour>(lock, program, topology);
+    found = Exhaustion(lock, program, model, topology, explorer, *workers).run(until);
+  }
   const bool refused = !workers->refusal().empty();
   if (refused || workers->size() > kMostNodesKept) workers = nullptr;
   // They may have been refused for ways that they take under the other models alone.

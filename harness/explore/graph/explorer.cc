@@ -1,11 +1,12 @@
 #include "harness/explore/graph/explorer.h"
 
-#include <array>
-
 namespace hobbs::explore::graph {
 
 Explorer::Explorer(Behaviour& behaviour, Model model, const Bounds& bounds)
-    : behaviour_(behaviour), consistency_(model), bounds_(bounds) {}
+    : behaviour_(behaviour), consistency_(model), bounds_(bounds) {
+  constexpr std::size_t kUsualBranches = 64;
+  branches_.reserve(kUsualBranches);
+}
 
 Tally Explorer::run(const Visitor& visit) {
   tally_ = {};
@@ -50,12 +51,10 @@ bool Explorer::within_bounds() {
   return false;
 }
 
-/// Behaviours may come upon new locations with every step.
-void Explorer::add_locations() {
-  Graph& g = graph();
-  while (g.locations() < behaviour_.locations()) {
-    g.add_location(behaviour_.initial(g.locations()));
-  }
+/// Whether the worker would wait if it read that value.
+bool Explorer::leaves_waiting(Node node, std::uint64_t value) {
+  return behaviour_.request(node).reads() &&
+         awaits(behaviour_.settle(behaviour_.next(node, value)));
 }
 
 /// Whether the newest value would leave the worker waiting.
@@ -64,11 +63,11 @@ bool Explorer::is_reluctant(Place at) {
   if (at.step != 0 || !request.reads()) return false;
   add_locations();
   const Graph& g = graph();
-  const std::uint64_t newest = g.value(request.location, g.location(request.location).newest);
-  return awaits(behaviour_.settle(behaviour_.next(at.node, newest)));
+  return leaves_waiting(at.node, g.value(request.location, g.location(request.location).newest));
 }
 
-Explorer::Move Explorer::move_of(int thread, Place at) {
+Explorer::Move Explorer::move_of(int thread) {
+  Place at = place_of(behaviour_, graph(), thread);
   const Next next = next_of(behaviour_, graph(), thread, at, bounds_.spurious);
   return {thread, at, next};
 }
@@ -77,16 +76,14 @@ Explorer::Move Explorer::move_of(int thread, Place at) {
 /// first that can move at all, else none.
 Explorer::Move Explorer::schedule() {
   const Graph& g = graph();
-  std::array<Place, kMaxThreads> places;
   for (int t = 0; t < g.threads(); ++t) {
-    Place& at = places[static_cast<std::size_t>(t)] = place_of(behaviour_, g, t);
-    if (at.step == 0) continue;
-    const Move move = move_of(t, at);
+    if (!is_midway(g, t)) continue;
+    const Move move = move_of(t);
     if (move.next != Next::kNothing && move.next != Next::kSleep) return move;
   }
   Move reluctant;
   for (int t = 0; t < g.threads(); ++t) {
-    const Move move = move_of(t, places[static_cast<std::size_t>(t)]);
+    const Move move = move_of(t);
     if (move.next == Next::kNothing) continue;
     if (move.next == Next::kSleep) {
       if (waker(g, t) != kNone) return move;
@@ -146,6 +143,10 @@ Explorer::Step Explorer::add_read(int thread, Place at) {
   const auto count = static_cast<Index>(g.size());
   for (Index w = newest; g.rank(w) > oldest;) {
     w = g.older(w);
+    if (at.step == 0 && leaves_waiting(at.node, g.value(step.location, w))) {
+      ++tally_.dropped;
+      continue;
+    }
     branches_.push_back({Branch::Kind::kRead, static_cast<std::uint8_t>(thread), count, w});
   }
   return read(thread, at, newest);

@@ -82,9 +82,15 @@ class Explorer {
     Next next = Next::kNothing;
   };
 
-  void add_locations();
+  /// Behaviours may come upon new locations with every step.
+  void add_locations() {
+    Graph& g = graph();
+    while (g.locations() < behaviour_.locations())
+      [[unlikely]] g.add_location(behaviour_.initial(g.locations()));
+  }
   Move schedule();
-  Move move_of(int thread, Place at);
+  Move move_of(int thread);
+  bool leaves_waiting(Node node, std::uint64_t value);
   bool is_reluctant(Place at);
   Step forward();
   Step add_read(int thread, Place at);

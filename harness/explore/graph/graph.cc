@@ -7,6 +7,7 @@ namespace hobbs::explore::graph {
 
 void Graph::reset(int threads) {
   locations_.clear();
+  locations_.reserve(Behaviour::kUsualLocations);
   std::fill(std::begin(last_), std::end(last_), kNone);
   size_ = 0;
   threads_ = threads;
@@ -67,7 +68,7 @@ Index Graph::append(int thread, Kind kind, std::uint8_t flags, int location, Nod
   event.value = 0;
   event.released = Clock{};
   last_[thread] = index;
-  start_clocks(event);
+  if (kind != Kind::kRead) start_clocks(event);  // A read's start when it has a source.
   if (event.is(kSeqCst)) ++seq_cst_;
   if (kind == Kind::kFence) {
     if (event.is(kAcquire)) event.before.join(event.acquirable);

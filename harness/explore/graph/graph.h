@@ -1,7 +1,8 @@
 // An execution graph: events of workers in program order, what each read reads from, and the
 // modification order of each location. Pure data; which graphs a memory model allows is model.h's.
 //
-// Events are indexed in the order in which the search added them. A graph grows at its end and is
+// Events are indexed in the order in which the search added them; those of one worker so stand in
+// program order. A graph grows at its end and is
 // cut back there. Each event carries its causal prefixes as clocks, computed once when it is added:
 // they depend on nothing that comes later.
 #pragma once

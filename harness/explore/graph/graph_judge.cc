@@ -46,6 +46,16 @@ bool comes_first(const Graph& graph, Index a, Index b) {
 
 }  // namespace
 
+GraphJudge::GraphJudge(const LockSpec& lock, WorkerBehaviour& behaviour, Model model)
+    : lock_(lock), behaviour_(behaviour), model_(model) {
+  constexpr std::size_t kUsualHolds = 16;
+  holds_.reserve(kUsualHolds);
+  windows_.reserve(kUsualHolds);
+  crowd_.reserve(kUsualHolds);
+  thread_.holds.reserve(kUsualHolds);
+  thread_.windows.reserve(kUsualHolds);
+}
+
 void GraphJudge::open_hold(Mode mode, Thread& thread) {
   thread.holds.push_back(holds_.size());
   holds_.push_back({thread.number, mode, thread.last, kNone});
@@ -109,27 +119,27 @@ void GraphJudge::take(const Mark& mark, Thread& thread) {
 
 /// Reads the calls of one thread off its events.
 void GraphJudge::look_at(const Graph& graph, int number) {
-  events_.clear();
-  for (Index e = graph.last(number); e != kNone; e = graph[e].prior) events_.push_back(e);
   thread_.number = number;
   thread_.last = kNone;
   thread_.holds.clear();
   thread_.windows.clear();
   thread_.calling = false;
   Node node = kNoNode;
-  for (auto it = events_.rbegin(); it != events_.rend(); ++it) {
-    if (graph[*it].node != node) {
-      node = graph[*it].node;
+  for (Index e = 0; e < graph.size(); ++e) {
+    const Event& event = graph[e];
+    if (event.thread != number) continue;
+    if (event.node != node) {
+      node = event.node;
       for (const Mark& mark : behaviour_.marks(node)) take(mark, thread_);
     }
     if (thread_.calling && thread_.call_first == kNone) {
-      thread_.call_first = *it;
+      thread_.call_first = e;
       if (!thread_.windows.empty()) {
         Window& window = windows_[thread_.windows.back()];
-        if (window.first == kNone) window.first = *it;
+        if (window.first == kNone) window.first = e;
       }
     }
-    thread_.last = *it;
+    thread_.last = e;
   }
   const Place at = place_of(behaviour_, graph, number);
   if (at.step != 0 || at.node == kDeadEnd || at.node == node) return;
@@ -158,14 +168,13 @@ bool GraphJudge::is_possible(const Graph& graph, const Suspicion& suspicion) con
 }
 
 /// Holds that more than may hold the lock at once can have at once.
-std::optional<Suspicion> GraphJudge::find_crowd(const Graph& graph, std::vector<std::size_t>& crowd,
-                                                std::size_t from) const {
+std::optional<Suspicion> GraphJudge::find_crowd(const Graph& graph, std::size_t from) {
   const std::size_t allowed = lock_.claims.semaphore ? lock_.claims.permits : 1;
-  if (crowd.size() > allowed) {
+  if (crowd_.size() > allowed) {
     Suspicion found;
     found.about = "more workers hold the lock at once than may";
-    for (const std::size_t i : crowd) {
-      for (const std::size_t j : crowd) {
+    for (const std::size_t i : crowd_) {
+      for (const std::size_t j : crowd_) {
         if (i != j && holds_[j].end != kNone) {
           found.order.emplace_back(holds_[i].begin, holds_[j].end);
         }
@@ -181,11 +190,11 @@ std::optional<Suspicion> GraphJudge::find_crowd(const Graph& graph, std::vector<
           holds_[i].mode == Mode::kShared && holds_[other].mode == Mode::kShared;
       return !both_shared && can_overlap(graph, holds_[i], holds_[other]);
     };
-    if (!std::all_of(crowd.begin(), crowd.end(), fits)) continue;
-    crowd.push_back(i);
-    std::optional<Suspicion> found = find_crowd(graph, crowd, i + 1);
+    if (!std::all_of(crowd_.begin(), crowd_.end(), fits)) continue;
+    crowd_.push_back(i);
+    std::optional<Suspicion> found = find_crowd(graph, i + 1);
     if (found) return found;
-    crowd.pop_back();
+    crowd_.pop_back();
   }
   return std::nullopt;
 }
@@ -252,8 +261,8 @@ std::optional<Suspicion> GraphJudge::judge(const Graph& graph, Ending ending) {
   wrong_.clear();
   for (int t = 0; t < graph.threads(); ++t) look_at(graph, t);
   if (!wrong_.empty()) return Suspicion{wrong_, {}};
-  std::vector<std::size_t> crowd;
-  if (std::optional<Suspicion> found = find_crowd(graph, crowd, 0)) return found;
+  crowd_.clear();
+  if (std::optional<Suspicion> found = find_crowd(graph, 0)) return found;
   if (ending == Ending::kRace) return Suspicion{"the guarded data is raced for", {}};
   if (ending == Ending::kDeadlock) return Suspicion{"workers wait for ever", {}};
   return failures_.empty() ? std::nullopt : find_groundless(graph);

@@ -25,8 +25,7 @@ struct Suspicion {
 
 class GraphJudge {
  public:
-  GraphJudge(const LockSpec& lock, WorkerBehaviour& behaviour, Model model)
-      : lock_(lock), behaviour_(behaviour), model_(model) {}
+  GraphJudge(const LockSpec& lock, WorkerBehaviour& behaviour, Model model);
 
   std::optional<Suspicion> judge(const Graph& graph, Ending ending);
 
@@ -74,8 +73,7 @@ class GraphJudge {
   bool ordered(const Graph& graph, Index a, Index b) const;
   bool can_overlap(const Graph& graph, const Hold& a, const Hold& b) const;
   bool is_possible(const Graph& graph, const Suspicion& suspicion) const;
-  std::optional<Suspicion> find_crowd(const Graph& graph, std::vector<std::size_t>& crowd,
-                                      std::size_t from) const;
+  std::optional<Suspicion> find_crowd(const Graph& graph, std::size_t from);
   std::optional<Suspicion> find_groundless(const Graph& graph) const;
   bool sleeps_for_good(const Graph& graph);
 
@@ -85,7 +83,7 @@ class GraphJudge {
   std::vector<Hold> holds_;
   std::vector<Window> windows_;
   std::vector<Failure> failures_;
-  std::vector<Index> events_;
+  std::vector<std::size_t> crowd_;  // Holds that can be had at once: indices.
   Thread thread_;
   std::string wrong_;  // An outcome that cannot be.
 };

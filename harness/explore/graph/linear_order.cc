@@ -26,17 +26,10 @@ constexpr int kEndOfSleep = 4;
 LinearOrder::LinearOrder(const WorkerBehaviour& behaviour, const Graph& graph, Model model)
     : behaviour_(behaviour), graph_(graph), model_(model) {
   make_vertices();
-  order_threads();
-  order_memory();
 }
 
 bool LinearOrder::buffered(const Event& event) const {
   return model_ == Model::kTso && event.is_write() && !event.is(kLocked);
-}
-
-LinearOrder::Vertex LinearOrder::visible(Index write) const {
-  const auto at = static_cast<std::size_t>(write);
-  return drain_of_[at] >= 0 ? drain_of_[at] : vertex_of_[at];
 }
 
 /// Whether the event happens in one step with the one before it in its thread.
@@ -68,71 +61,72 @@ Item LinearOrder::item_of(Index event) const {
 }
 
 LinearOrder::Vertex LinearOrder::add_vertex(Index event, bool drain) {
-  items_.push_back(item_of(event));
-  items_.back().drain = drain;
-  events_.push_back(event);
-  reads_.push_back(kNone);
-  writes_.push_back(kNone);
-  edges_.emplace_back();
-  return static_cast<Vertex>(items_.size() - 1);
+  vertices_.push_back({.item = item_of(event), .event = event});
+  vertices_.back().item.drain = drain;
+  return static_cast<Vertex>(vertices_.size() - 1);
 }
 
 void LinearOrder::make_vertices() {
   const auto n = static_cast<std::size_t>(graph_.size());
+  const bool tso = model_ == Model::kTso;
   vertex_of_.assign(n, -1);
-  drain_of_.assign(n, -1);
-  // A thread's events in program order, whatever the order in which the search added them.
+  if (tso) drain_of_.assign(n, -1);
+  vertices_.reserve(tso ? 2 * n : n);
   for (int t = 0; t < graph_.threads(); ++t) {
-    std::vector<Index> events;
-    for (Index e = graph_.last(t); e != kNone; e = graph_[e].prior) events.push_back(e);
-    for (auto it = events.rbegin(); it != events.rend(); ++it) {
-      const Event& e = graph_[*it];
-      const auto at = static_cast<std::size_t>(*it);
-      vertex_of_[at] = is_of_same_step(*it) ? vertex_of_[static_cast<std::size_t>(e.prior)]
-                                            : add_vertex(*it, false);
-      const auto vertex = static_cast<std::size_t>(vertex_of_[at]);
-      const Request& request = behaviour_.request(e.node);
-      if (e.kind == Kind::kChoice && !request.own_step && !request.weak && e.value != 0) {
-        items_[vertex].time = true;
-      }
-      const bool of_queue = request.ask == Ask::kWait || request.ask == Ask::kWake;
-      if (e.is_read() && !of_queue) reads_[vertex] = *it;
-      if (buffered(e)) drain_of_[at] = add_vertex(*it, true);
-      if (e.is_write()) writes_[static_cast<std::size_t>(visible(*it))] = *it;
+    for (Index e = 0; e < graph_.size(); ++e) {
+      if (graph_[e].thread == t) make_vertex(e);
     }
   }
 }
 
+void LinearOrder::make_vertex(Index event) {
+  const Event& e = graph_[event];
+  const auto index = static_cast<std::size_t>(event);
+  vertex_of_[index] = is_of_same_step(event) ? vertex_of(e.prior) : add_vertex(event, false);
+  Record& vertex = at(vertex_of_[index]);
+  const Request& request = behaviour_.request(e.node);
+  if (e.kind == Kind::kChoice && !request.own_step && !request.weak && e.value != 0) {
+    vertex.item.time = true;
+  }
+  const bool of_queue = request.ask == Ask::kWait || request.ask == Ask::kWake;
+  if (e.is_read() && !of_queue) vertex.reads = event;
+  if (buffered(e)) drain_of_[index] = add_vertex(event, true);
+  if (e.is_write()) at(visible(event)).writes = event;
+}
+
 void LinearOrder::edge(Vertex from, Vertex to, bool soft) {
-  if (from != to) edges_[static_cast<std::size_t>(from)].push_back({to, soft});
+  if (from == to) return;
+  edges_.push_back({to, soft, at(from).edges});
+  at(from).edges = static_cast<int>(edges_.size() - 1);
+  ++(soft ? at(to).should_wait : at(to).must_wait);
 }
 
 void LinearOrder::require(Index before, Index after) {
-  if (before < 0 || after < 0) return;
-  edge(vertex_of_[static_cast<std::size_t>(before)], vertex_of_[static_cast<std::size_t>(after)]);
+  if (before >= 0 && after >= 0) edge(vertex_of(before), vertex_of(after));
 }
 
 void LinearOrder::order_threads() {
   for (int t = 0; t < graph_.threads(); ++t) {
     for (Index e = graph_.last(t); e != kNone; e = graph_[e].prior) {
       const Event& event = graph_[e];
-      const Vertex vertex = vertex_of_[static_cast<std::size_t>(e)];
-      if (event.prior != kNone) edge(vertex_of_[static_cast<std::size_t>(event.prior)], vertex);
+      if (event.prior != kNone) edge(vertex_of(event.prior), vertex_of(e));
       if (event.kind == Kind::kResume) require(event.source, e);
-      if (model_ != Model::kTso) continue;
-      if (drain_of_[static_cast<std::size_t>(e)] >= 0) {
-        edge(vertex, drain_of_[static_cast<std::size_t>(e)]);
-      }
-      const bool drains = event.is(kLocked) || (event.kind == Kind::kFence && event.is(kSeqCst));
-      const bool stores = drain_of_[static_cast<std::size_t>(e)] >= 0;
-      if (!drains && !stores) continue;
-      for (Index w = event.prior; w != kNone; w = graph_[w].prior) {
-        const Vertex earlier = drain_of_[static_cast<std::size_t>(w)];
-        if (earlier < 0) continue;
-        edge(earlier, stores ? drain_of_[static_cast<std::size_t>(e)] : vertex);
-        break;
-      }
+      if (model_ == Model::kTso) order_drains(e);
     }
+  }
+}
+
+/// A store drains behind those before it; what drains the buffer comes behind them.
+void LinearOrder::order_drains(Index e) {
+  const Event& event = graph_[e];
+  const bool stores = drain_of(e) >= 0;
+  if (stores) edge(vertex_of(e), drain_of(e));
+  const bool drains = event.is(kLocked) || (event.kind == Kind::kFence && event.is(kSeqCst));
+  if (!drains && !stores) return;
+  for (Index w = event.prior; w != kNone; w = graph_[w].prior) {
+    if (drain_of(w) < 0) continue;
+    edge(drain_of(w), stores ? drain_of(e) : vertex_of(e));
+    break;
   }
 }
 
@@ -140,7 +134,7 @@ void LinearOrder::order_memory() {
   for (Index e = 0; e < graph_.size(); ++e) {
     const Event& event = graph_[e];
     if (!event.is_read() || event.source == kNone) continue;
-    const Vertex reads = vertex_of_[static_cast<std::size_t>(e)];
+    const Vertex reads = vertex_of(e);
     const bool own = event.source >= 0 && graph_[event.source].thread == event.thread;
     if (event.source >= 0 && !own) edge(visible(event.source), reads);
     const Index overwriter = graph_.newer(event.location, event.source);
@@ -171,55 +165,95 @@ void LinearOrder::order_seq_cst() {
     const Event& event = graph_[e];
     if (!event.is_read() || event.source == kNone || !event.is(kSeqCst)) continue;
     for (Index w = graph_.location(event.location).newest; w != event.source; w = graph_.older(w)) {
-      if (graph_[w].is(kSeqCst)) edge(vertex_of_[static_cast<std::size_t>(e)], visible(w));
+      if (graph_[w].is(kSeqCst)) edge(vertex_of(e), visible(w));
     }
   }
 }
 
 /// How many writes that come after `write` are done.
-int LinearOrder::newer_than(int location, Index write, const std::vector<bool>& done) const {
+int LinearOrder::newer_than(int location, Index write) const {
   int count = 0;
   for (Index w = graph_.location(location).newest; w != write; w = graph_.older(w)) {
-    if (done[static_cast<std::size_t>(visible(w))]) ++count;
+    if (at(visible(w)).done) ++count;
   }
   return count;
 }
 
-std::vector<Item> LinearOrder::items() {
-  const std::size_t n = items_.size();
-  std::vector<int> hard(n), soft(n);
-  for (const auto& edges : edges_) {
-    for (const Edge& edge : edges) ++(edge.soft ? soft : hard)[static_cast<std::size_t>(edge.to)];
+/// One that can come next, of the worker that moved last if that breaks no wish; -1: none can.
+LinearOrder::Vertex LinearOrder::next_vertex(int current) const {
+  Vertex best = -1;
+  for (Vertex v = 0; v < static_cast<Vertex>(vertices_.size()); ++v) {
+    const Record& vertex = at(v);
+    if (vertex.done || vertex.must_wait > 0) continue;
+    const bool better =
+        best < 0 || (at(best).should_wait != vertex.should_wait
+                         ? at(best).should_wait > vertex.should_wait
+                         : at(best).item.worker != current && vertex.item.worker == current);
+    if (better) best = v;
   }
-  std::vector<bool> done(n);
+  return best;
+}
+
+/// The item of the vertex that comes next.
+Item LinearOrder::done(Vertex v) {
+  Record& vertex = at(v);
+  Item item = vertex.item;
+  if (model_ == Model::kC11) {
+    if (vertex.writes != kNone) {
+      item.back = newer_than(graph_[vertex.writes].location, vertex.writes);
+    }
+    if (vertex.reads != kNone && !graph_[vertex.reads].is(kExclusive)) {
+      const Event& read = graph_[vertex.reads];
+      item.back = read.source == kNone ? 0 : newer_than(read.location, read.source);
+    }
+  }
+  vertex.done = true;
+  for (int i = vertex.edges; i >= 0; i = edges_[static_cast<std::size_t>(i)].next) {
+    const Edge& edge = edges_[static_cast<std::size_t>(i)];
+    --(edge.soft ? at(edge.to).should_wait : at(edge.to).must_wait);
+  }
+  return item;
+}
+
+/// Whether everything could happen in the order in which it was added: each read reads what was
+/// newest then, and each write was the newest.
+bool LinearOrder::happened_as_added() const {
+  std::vector<Index> newest(static_cast<std::size_t>(graph_.locations()), kInitial);
+  for (Index e = 0; e < graph_.size(); ++e) {
+    const Event& event = graph_[e];
+    if (!event.is_read() && !event.is_write()) continue;
+    Index& write = newest[event.location];
+    if ((event.is_read() ? event.source : event.older) != write) return false;
+    if (is_of_same_step(e) && event.prior != e - 1) return false;
+    if (event.is_write()) write = e;
+  }
+  return true;
+}
+
+std::vector<Item> LinearOrder::as_added() const {
   std::vector<Item> order;
+  order.reserve(vertices_.size());
+  for (Index e = 0; e < graph_.size(); ++e) {
+    if (at(vertex_of(e)).event == e) order.push_back(at(vertex_of(e)).item);
+    if (drain_of(e) >= 0) order.push_back(at(drain_of(e)).item);
+  }
+  return order;
+}
+
+std::vector<Item> LinearOrder::items() {
+  if (edges_.empty() && happened_as_added()) return as_added();
+  constexpr std::size_t kUsualEdges = 4;  // Of an event.
+  edges_.reserve(kUsualEdges * static_cast<std::size_t>(graph_.size()));
+  order_threads();
+  order_memory();
+  std::vector<Item> order;
+  order.reserve(vertices_.size());
   int current = -1;
-  while (order.size() < n) {
-    std::size_t best = n;
-    const auto worse = [&](std::size_t a, std::size_t b) {  // a than b
-      if (soft[a] != soft[b]) return soft[a] > soft[b];
-      return items_[a].worker != current && items_[b].worker == current;
-    };
-    for (std::size_t v = 0; v < n; ++v) {
-      if (!done[v] && hard[v] == 0 && (best == n || worse(best, v))) best = v;
-    }
-    if (best == n) return {};
-    Item item = items_[best];
-    if (model_ == Model::kC11) {
-      if (writes_[best] != kNone) {
-        item.back = newer_than(graph_[writes_[best]].location, writes_[best], done);
-      }
-      if (reads_[best] != kNone && !graph_[reads_[best]].is(kExclusive)) {
-        const Event& read = graph_[reads_[best]];
-        item.back = read.source == kNone ? 0 : newer_than(read.location, read.source, done);
-      }
-    }
-    done[best] = true;
-    order.push_back(item);
-    if (!item.drain) current = item.worker;
-    for (const Edge& edge : edges_[best]) {
-      --(edge.soft ? soft : hard)[static_cast<std::size_t>(edge.to)];
-    }
+  while (order.size() < vertices_.size()) {
+    const Vertex next = next_vertex(current);
+    if (next < 0) return {};
+    order.push_back(done(next));
+    if (!order.back().drain) current = order.back().worker;
   }
   return order;
 }

@@ -34,39 +34,63 @@ class LinearOrder {
   LinearOrder(const WorkerBehaviour& behaviour, const Graph& graph, Model model);
   /// Event `before` must happen before event `after` (kNone: no demand).
   void require(Index before, Index after);
-  /// The items in order; none if there is no such order.
+  /// The items in order; none if there is no such order. To be called once.
   std::vector<Item> items();
 
  private:
   using Vertex = int;
+  /// A move, and what must or should come before it.
+  struct Record {
+    Item item;
+    Index event;           // Its first event.
+    Index reads = kNone;   // The read whose source decides Item::back.
+    Index writes = kNone;  // What becomes visible with it.
+    int edges = -1;        // To what comes after it: the first of a list in edges_.
+    int must_wait = 0;     // For so many others, ...
+    int should_wait = 0;   // ... and where possible for so many.
+    bool done = false;
+  };
   struct Edge {
     Vertex to;
     bool soft;  // Where possible.
+    int next;   // In the list; -1.
   };
+  Record& at(Vertex vertex) { return vertices_[static_cast<std::size_t>(vertex)]; }
+  const Record& at(Vertex vertex) const { return vertices_[static_cast<std::size_t>(vertex)]; }
+  Vertex vertex_of(Index event) const { return vertex_of_[static_cast<std::size_t>(event)]; }
+  /// -1: it is not buffered.
+  Vertex drain_of(Index event) const {
+    return model_ == Model::kTso ? drain_of_[static_cast<std::size_t>(event)] : -1;
+  }
   Vertex add_vertex(Index event, bool drain);
   void edge(Vertex from, Vertex to, bool soft = false);
   void make_vertices();
+  void make_vertex(Index event);
   bool is_of_same_step(Index event) const;
   Item item_of(Index event) const;
   void order_threads();
+  void order_drains(Index event);
   void order_memory();
   void order_location(int location);
   void order_seq_cst();
   /// Where a write becomes visible to others.
-  Vertex visible(Index write) const;
+  Vertex visible(Index write) const {
+    return drain_of(write) >= 0 ? drain_of(write) : vertex_of(write);
+  }
   bool buffered(const Event& event) const;
-  int newer_than(int location, Index write, const std::vector<bool>& done) const;
+  bool happened_as_added() const;
+  std::vector<Item> as_added() const;
+  Vertex next_vertex(int current) const;
+  int newer_than(int location, Index write) const;
+  Item done(Vertex vertex);
 
   const WorkerBehaviour& behaviour_;
   const Graph& graph_;
   const Model model_;
   std::vector<Vertex> vertex_of_;  // By event.
-  std::vector<Vertex> drain_of_;   // By event; -1.
-  std::vector<Item> items_;        // By vertex.
-  std::vector<Index> events_;      // By vertex: its first event.
-  std::vector<Index> reads_;       // By vertex: the read whose source decides Item::back.
-  std::vector<Index> writes_;      // By vertex: what becomes visible with it.
-  std::vector<std::vector<Edge>> edges_;
+  std::vector<Vertex> drain_of_;   // By event, under tso.
+  std::vector<Record> vertices_;
+  std::vector<Edge> edges_;
 };
 
 }  // namespace hobbs::explore::graph

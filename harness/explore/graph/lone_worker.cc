@@ -11,6 +11,7 @@ constexpr std::size_t kArenaAlignment = 4096;
 // Vectors that grow on a fibre would leave addresses in the gaps of its frames.
 constexpr std::size_t kMaxCells = 250;  // A location is one byte.
 constexpr std::size_t kUsualMarks = 64;
+constexpr const char* kHasNoName = "it tells itself from other workers";
 constexpr std::int64_t kDeepestNesting = 4;  // More acquires in one step are too many events.
 
 std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
@@ -41,17 +42,20 @@ std::string LoneWorker::unfit(const LockSpec& lock, const Program& program) {
   return lock.controlled.available() ? "" : "the lock cannot be controlled";
 }
 
-LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology topology)
+LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology topology,
+                       bool nameless)
     : lock_(lock),
       program_(program),
       topology_(topology),
+      nameless_(nameless),
       fibres_(2),
       pristine_image_(thread_image_.bytes()),
       sees_heap_calls_(Machine::sees_heap_calls()) {
   stride_ = round_up(ops().size, std::max<std::size_t>(ops().align, 64));
-  bytes_.resize(stride_ + kArenaAlignment);
-  const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
-  arena_ = bytes_.data() + (round_up(address, kArenaAlignment) - address);
+  bytes_ = std::make_unique_for_overwrite<std::byte[]>(stride_ + kArenaAlignment);
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes_.get());
+  arena_ = bytes_.get() + (round_up(address, kArenaAlignment) - address);
+  std::memset(arena_, 0, stride_);
   cells_.reserve(kMaxCells);
   marks_.reserve(kUsualMarks);
   prepare();
@@ -132,6 +136,11 @@ void LoneWorker::run() {
 /// worker uses is its own affair.
 void LoneWorker::note_plain_data() {
   keeps_plain_data_ = true;
+  if (nameless_) {
+    tells_itself_apart_ = true;
+    refusal_ = kHasNoName;
+    return;
+  }
   const auto me = static_cast<std::uint8_t>(worker_ + 1);
   for (std::size_t i = 0; i < snapshot_.size(); ++i) {
     if (arena_[i] == snapshot_[i] || changed_by_[i] == me) continue;
@@ -229,8 +238,16 @@ void LoneWorker::leave(State state) {
   fibres_->switch_to(Fibres::kMain);
 }
 
-std::uint64_t LoneWorker::ask(const Request& request) {
-  request_ = request;
+/// The next request is made where it is asked from, not on the fibre's stack: what stands there is
+/// kept and compared.
+Request& LoneWorker::new_request(Ask ask, Site site) {
+  request_ = {};
+  request_.ask = ask;
+  request_.site = site;
+  return request_;
+}
+
+std::uint64_t LoneWorker::ask() {
   leave(State::kAsks);
   return answer_;
 }
@@ -291,80 +308,74 @@ std::uint8_t LoneWorker::queue(const void* word, bool is_private) {
 
 std::uint64_t LoneWorker::load(const void* cell, unsigned size, std::memory_order order,
                                Site site) {
-  Request request;
-  request.ask = Ask::kLoad;
+  Request& request = new_request(Ask::kLoad, site);
   request.size = static_cast<std::uint8_t>(size);
   request.location = word(cell, size);
   request.order = order;
-  request.site = site;
-  return ask(request);
+  return ask();
 }
 
 void LoneWorker::store(void* cell, unsigned size, std::uint64_t value, std::memory_order order,
                        Site site) {
-  Request request;
-  request.ask = Ask::kStore;
+  Request& request = new_request(Ask::kStore, site);
   request.size = static_cast<std::uint8_t>(size);
   request.location = word(cell, size);
   request.order = order;
   request.operand = value;
-  request.site = site;
-  ask(request);
+  ask();
 }
 
 std::uint64_t LoneWorker::read_modify_write(void* cell, Update update, std::uint64_t operand,
                                             std::memory_order order, Site site) {
-  Request request;
-  request.ask = Ask::kUpdate;
+  Request& request = new_request(Ask::kUpdate, site);
   request.operation = update.operation;
   request.size = update.size;
   request.location = word(cell, update.size);
   request.order = order;
   request.operand = operand;
-  request.site = site;
-  return ask(request);
+  return ask();
 }
 
 bool LoneWorker::compare_exchange(void* cell, CompareExchange how, std::uint64_t& expected,
                                   std::uint64_t desired, Site site) {
-  Request request;
+  if (how.weak && fails_for_no_reason(cell, how, expected, site)) return false;
+  Request& request = new_request(Ask::kCompare, site);
   request.size = static_cast<std::uint8_t>(how.size);
   request.location = word(cell, how.size);
-  request.site = site;
   request.expected = expected;
-  if (how.weak) {
-    request.ask = Ask::kChoice;
-    request.operand = 2;
-    request.weak = true;
-    request.own_step = false;
-    if (ask(request) != 0) {
-      // It fails although the value is the expected one; with another it would fail anyway.
-      request.ask = Ask::kLoad;
-      request.own_step = true;
-      request.order = how.failure;
-      if (ask(request) == expected) return false;
-      request.ask = Ask::kAwait;
-      ask(request);
-    }
-    request.weak = false;
-    request.own_step = true;
-  }
-  request.ask = Ask::kCompare;
   request.order = how.success;
   request.failure = how.failure;
   request.operand = desired;
-  const std::uint64_t seen = ask(request);
+  const std::uint64_t seen = ask();
   if (seen == expected) return true;
   expected = seen;
   return false;
 }
 
+/// A weak compare-exchange may fail although the value is the expected one; with another it would
+/// fail anyway.
+bool LoneWorker::fails_for_no_reason(void* cell, CompareExchange how, std::uint64_t expected,
+                                     Site site) {
+  Request& request = new_request(Ask::kChoice, site);
+  request.size = static_cast<std::uint8_t>(how.size);
+  request.location = word(cell, how.size);
+  request.expected = expected;
+  request.operand = 2;
+  request.weak = true;
+  request.own_step = false;
+  if (ask() == 0) return false;
+  request.ask = Ask::kLoad;
+  request.own_step = true;
+  request.order = how.failure;
+  if (ask() == expected) return true;
+  request.ask = Ask::kAwait;
+  ask();
+  return true;
+}
+
 void LoneWorker::fence(std::memory_order order, Site site) {
-  Request request;
-  request.ask = Ask::kFence;
-  request.order = order;
-  request.site = site;
-  ask(request);
+  new_request(Ask::kFence, site).order = order;
+  ask();
 }
 
 WaitResult LoneWorker::futex_wait(void* futex, std::uint32_t expected, std::int64_t deadline_ns,
@@ -374,33 +385,42 @@ WaitResult LoneWorker::futex_wait(void* futex, std::uint32_t expected, std::int6
       (deadline_ns < deadline_ns_ || deadline_ns > deadline_ns_ + kSlackNs)) {
     refuse("it sleeps until another time than its caller's deadline");
   }
-  Request request;
-  request.ask = Ask::kWait;
+  Request& request = new_request(Ask::kWait, site);
   request.size = 4;
   request.location = futex_word(futex);
   request.queue = queue(futex, is_private);
   request.may_time_out = deadline_ns != kNever;
   request.order = std::memory_order_relaxed;
   request.expected = expected;
-  request.site = site;
-  const auto result = static_cast<WaitResult>(ask(request));
+  const auto result = static_cast<WaitResult>(ask());
   if (result == WaitResult::kTimedOut) now_ns_ = std::max(now_ns_, deadline_ns);
   return result;
 }
 
 int LoneWorker::futex_wake(void* futex, int n, bool is_private, Site site) {
-  Request request;
-  request.ask = Ask::kWake;
+  Request& request = new_request(Ask::kWake, site);
   request.size = 4;
   request.location = futex_word(futex);
   request.queue = queue(futex, is_private);
   request.operand = n < 0 ? 0 : static_cast<std::uint64_t>(n);
-  request.site = site;
-  return static_cast<int>(ask(request));
+  return static_cast<int>(ask());
+}
+
+void LoneWorker::need_a_name() {
+  if (!nameless_) return;
+  tells_itself_apart_ = true;
+  refuse(kHasNoName);
+}
+
+std::uint32_t LoneWorker::self() {
+  need_a_name();
+  return id_of(worker_);
 }
 
 std::uint32_t LoneWorker::pid() {
-  return topology_ == Topology::kThreads ? 1000 : 1000 + id_of(worker_);
+  if (topology_ == Topology::kThreads) return 1000;
+  need_a_name();
+  return 1000 + id_of(worker_);
 }
 
 bool LoneWorker::alive(std::uint32_t id, Site) { return id >= 1 && id <= program_.workers.size(); }
@@ -409,11 +429,10 @@ bool LoneWorker::alive(std::uint32_t id, Site) { return id >= 1 && id <= program
 std::int64_t LoneWorker::now_ns() {
   if (deadline_ns_ == kNever) refuse("it looks at the clock outside a timed call");
   if (now_ns_ >= deadline_ns_) return now_ns_;
-  Request request;
-  request.ask = Ask::kChoice;
+  Request& request = new_request(Ask::kChoice, Site{});
   request.operand = 2;
   request.own_step = false;
-  if (ask(request) != 0) now_ns_ = deadline_ns_;
+  if (ask() != 0) now_ns_ = deadline_ns_;
   return now_ns_;
 }
 
@@ -425,12 +444,10 @@ void LoneWorker::touch(Ask ask, unsigned lock, bool own_step, Site site) {
   Cell made{};
   made.kind = Cell::Kind::kData;
   made.offset = lock;
-  Request request;
-  request.ask = ask;
+  Request& request = new_request(ask, site);
   request.location = add_cell(made);
   request.own_step = own_step;
-  request.site = site;
-  this->ask(request);
+  this->ask();
 }
 
 void LoneWorker::begins(int, const Step& step, std::int64_t deadline_ns) {
@@ -444,17 +461,14 @@ void LoneWorker::ends(int, const Step& step, Outcome outcome) {
   marks_.push_back({.begins = false, .early = early, .step = step, .outcome = outcome});
 }
 
-/// As Execution::work(): a look, a point where others may go first, and the second access.
+/// Of the two accesses that Execution::work() makes nothing comes in between that orders them: the
+/// second stands for both.
 void LoneWorker::work(int, unsigned lock, Mode mode) {
   if (lock_.claims.semaphore && lock_.claims.permits > 1) {
-    Request request;
-    request.ask = Ask::kChoice;
-    request.operand = 1;
-    request.own_step = true;
-    ask(request);
+    new_request(Ask::kChoice, Site{}).operand = 1;
+    ask();
     return;
   }
-  touch(Ask::kPlainRead, lock, false, Site::current());
   touch(mode == Mode::kExclusive ? Ask::kPlainWrite : Ask::kPlainRead, lock, true, Site::current());
 }
 

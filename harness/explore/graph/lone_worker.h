@@ -5,6 +5,7 @@
 // deterministic it asks the same again when led down the same path.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,10 @@ class LoneWorker final : private Machine {
   /// Why the workers of this program cannot be run each for itself; empty if they can.
   static std::string unfit(const LockSpec& lock, const Program& program);
 
-  /// `lock` and `program` must outlive this.
-  LoneWorker(const LockSpec& lock, const Program& program, Topology topology);
+  /// `lock` and `program` must outlive this. `nameless`: a worker stands for others with the same
+  /// steps, and is refused if it does what tells it from them.
+  LoneWorker(const LockSpec& lock, const Program& program, Topology topology,
+             bool nameless = false);
 
   enum class State : std::uint8_t {
     kAsks,    // request() waits for answer().
@@ -81,6 +84,8 @@ class LoneWorker final : private Machine {
   std::vector<Mark>& marks() { return marks_; }
   const std::vector<Mark>& marks() const { return marks_; }
   const std::string& refusal() const { return refusal_; }
+  /// Whether it was refused for what only a nameless worker is refused for.
+  bool tells_itself_apart() const { return tells_itself_apart_; }
   /// Whether workers keep plain data of their own in the lock.
   bool keeps_plain_data() const { return keeps_plain_data_; }
   /// From now on the worker is refused.
@@ -140,7 +145,7 @@ class LoneWorker final : private Machine {
   void end_pause() override {}
   void file_point(Site) override {}
   void refuse_call(const char* why) override { refuse(why); }
-  std::uint32_t self() override { return id_of(worker_); }
+  std::uint32_t self() override;
   std::uint32_t pid() override;
   bool alive(std::uint32_t id, Site) override;
   std::int64_t now_ns() override;
@@ -151,9 +156,12 @@ class LoneWorker final : private Machine {
   void run();
   void note_plain_data();
   void leave(State state);
-  std::uint64_t ask(const Request& request);
+  Request& new_request(Ask ask, Site site);
+  std::uint64_t ask();
+  bool fails_for_no_reason(void* cell, CompareExchange how, std::uint64_t expected, Site site);
   void touch(Ask ask, unsigned lock, bool own_step, Site site);
   [[noreturn]] void refuse(const char* why);
+  void need_a_name();
   std::uint8_t add_cell(const Cell& cell);
   std::uint8_t word(const void* cell, unsigned size);
   /// The word that a futex call means: of 32 bits, or the low half of one of 64.
@@ -163,16 +171,18 @@ class LoneWorker final : private Machine {
   const LockSpec& lock_;
   const Program& program_;
   const Topology topology_;
+  const bool nameless_;
   LeasedFibres fibres_;
   ThreadImage thread_image_;
   std::vector<std::byte> pristine_image_;
   const bool sees_heap_calls_;
-  std::vector<std::byte> bytes_;  // Owns the arena.
+  std::unique_ptr<std::byte[]> bytes_;  // Owns the arena.
   std::byte* arena_ = nullptr;
   std::size_t stride_ = 0;
   std::vector<std::byte> snapshot_;       // Of the arena: what every worker starts from.
   std::vector<std::uint8_t> changed_by_;  // By byte of the arena: a worker, from 1.
   bool keeps_plain_data_ = false;
+  bool tells_itself_apart_ = false;
   bool spoilt_ = false;
   bool dirty_ = false;  // The arena is not the snapshot.
   std::vector<Cell> cells_;

@@ -1,7 +1,6 @@
 #include "harness/explore/graph/request_steps.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 
 namespace hobbs::explore::graph {
@@ -66,14 +65,6 @@ std::uint8_t write_flags(std::memory_order order) {
   }
 }
 
-Place place_of(Behaviour& behaviour, const Graph& graph, int thread) {
-  const Index last = graph.last(thread);
-  if (last == kNone) return {behaviour.settle(behaviour.root(thread)), 0};
-  const Event& e = graph[last];
-  if (e.next != kNoNode) return {e.next, 0};
-  return {e.node, e.step + 1};
-}
-
 Index first_half(const Graph& graph, int thread, int location) {
   Index e = graph.last(thread);
   while (!(graph[e].is_read() && graph[e].location == location)) e = graph[e].prior;
@@ -113,36 +104,12 @@ Next next_of_wait(const Graph& graph, int thread, const Request& request, Place&
   return last.kind == Kind::kChoice && last.value != 0 ? Next::kRead : Next::kSleep;
 }
 
-/// The first event of a request, and what follows it, of all but waits and wakes. (A table, as the
-/// processor foresees badly which of the requests comes next.)
-constexpr auto kNext = [] {
-  std::array<std::array<Next, 2>, 1 + static_cast<std::size_t>(Ask::kFail)> next{};
-  for (auto& steps : next) steps = {Next::kNothing, Next::kNothing};
-  const auto of = [&next](Ask ask) -> auto& { return next[static_cast<std::size_t>(ask)]; };
-  of(Ask::kLoad) = {Next::kRead, Next::kRead};
-  of(Ask::kStore) = {Next::kWrite, Next::kWrite};
-  of(Ask::kUpdate) = of(Ask::kCompare) = {Next::kRead, Next::kWrite};
-  of(Ask::kFence) = {Next::kFence, Next::kFence};
-  of(Ask::kPlainRead) = of(Ask::kPlainWrite) = {Next::kPlain, Next::kPlain};
-  of(Ask::kChoice) = {Next::kChoice, Next::kChoice};
-  return next;
-}();
-
 }  // namespace
 
-Next next_of(const Behaviour& behaviour, const Graph& graph, int thread, Place& at, int spurious) {
-  if (at.node == kDeadEnd) return Next::kNothing;
-  const Request& request = behaviour.request(at.node);
-  if (request.ask == Ask::kWake) return next_of_wake(graph, thread, request, at, spurious);
-  if (request.ask == Ask::kWait) return next_of_wait(graph, thread, request, at, spurious);
-  return kNext[static_cast<std::size_t>(request.ask)][at.step == 0 ? 0 : 1];
-}
-
-ReadStep read_step(const Request& request, int step) {
-  if (request.ask == Ask::kWake || (request.ask == Ask::kWait && step != 1)) {
-    return {request.queue, false};
-  }
-  return {request.location, request.ask == Ask::kLoad || request.ask == Ask::kWait};
+Next next_of_futex(const Graph& graph, int thread, const Request& request, Place& at,
+                   int spurious) {
+  return request.ask == Ask::kWake ? next_of_wake(graph, thread, request, at, spurious)
+                                   : next_of_wait(graph, thread, request, at, spurious);
 }
 
 WriteStep write_step(const Behaviour& behaviour, const Graph& graph, int thread, Place at) {
@@ -152,7 +119,7 @@ WriteStep write_step(const Behaviour& behaviour, const Graph& graph, int thread,
     const std::uint8_t locked = (flags & kSeqCst) != 0 ? kLocked : 0;
     return {request.location, static_cast<std::uint8_t>(flags | locked), request.operand, true, 0};
   }
-  const bool futex = request.ask == Ask::kWait || request.ask == Ask::kWake;
+  const bool futex = is_futex_call(request);
   const int location = futex ? request.queue : request.location;
   const std::uint64_t seen = graph[first_half(graph, thread, location)].value;
   if (!futex) {

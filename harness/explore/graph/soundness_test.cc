@@ -232,7 +232,7 @@ TEST(Soundness, OutcomesAreThoseOfThePlainSearch) {
 
 /// What a search that comes back to its workers with so much memory for images meets.
 std::string met(const LockSpec& lock, const Program& program, std::size_t most_image_bytes) {
-  WorkerBehaviour behaviour(lock, program, usual_topology(lock), most_image_bytes);
+  WorkerBehaviour behaviour(lock, program, usual_topology(lock), false, most_image_bytes);
   Bounds bounds;
   bounds.graphs = 300;
   Outcomes outcomes;
@@ -326,6 +326,96 @@ TEST(Soundness, WhatOthersWrotePlainlyMayTellLater) {
   Explorer(behaviour, Model::kC11, {}).run([](const Graph&, Ending) { return true; });
   EXPECT_FALSE(behaviour.keeps_apart());
   EXPECT_NE(behaviour.refusal().find("plain data"), std::string::npos) << behaviour.refusal();
+}
+
+/// All that a search of three models meets, by workers that are taken for alike or not. `apart`:
+/// whether they turned out not to be.
+std::string met_alike(const LockSpec& lock, const Program& program, bool alike, bool& apart) {
+  std::string all;
+  for (const Model model : {Model::kSc, Model::kTso, Model::kC11}) {
+    WorkerBehaviour behaviour(lock, program, usual_topology(lock), alike);
+    Bounds bounds;
+    bounds.graphs = 300;
+    std::multiset<std::string> outcomes;
+    const auto visit = [&](const Graph& graph, Ending) {
+      outcomes.insert(outcome_of(behaviour, graph, program));
+      return behaviour.refusal().empty();
+    };
+    const Tally tally = Explorer(behaviour, model, bounds).run(visit);
+    apart = behaviour.tells_apart();
+    if (apart) return "";
+    all += std::to_string(tally.executions) + " " + std::to_string(tally.blocked) + " " +
+           std::to_string(tally.dropped) + behaviour.refusal();
+    for (const std::string& outcome : outcomes) all += " " + outcome;
+  }
+  return all;
+}
+
+TEST(Soundness, WorkersThatAreAlikeDoTheSame) {
+  Random random(1818);
+  int alike = 0;
+  for (const LockSpec& lock : reference_catalog()) {
+    if (!lock.controlled.available() || lock.home == Home::kPath) continue;
+    for (int i = 0; i < kProgramsPerLock; ++i) {
+      Program program = random_program(lock, random);
+      program.workers.back() = program.workers.front();
+      bool apart = false;
+      const std::string by_one = met_alike(lock, program, true, apart);
+      if (apart) break;
+      ++alike;
+      EXPECT_EQ(by_one, met_alike(lock, program, false, apart)) << lock.name << to_text(program);
+    }
+  }
+  std::printf("%d programs of workers that are alike\n", alike);
+  EXPECT_GE(alike, 100);
+}
+
+/// A lock that looks at what makes a worker another: its number, its process, or plain data that it
+/// writes.
+enum class Difference { kNumber, kProcess, kPlainData };
+template <class P, Difference kDifference>
+struct Differing {
+  typename P::template atomic<std::uint32_t> word{0};
+  std::uint32_t plain = 0;
+  void lock() {
+    while (word.exchange(1, std::memory_order_acquire) != 0) P::pause();
+    if (kDifference == Difference::kNumber && P::self() == 0) P::pause();
+    if (kDifference == Difference::kProcess && P::pid() == 0) P::pause();
+    if (kDifference == Difference::kPlainData) ++plain;
+  }
+  void unlock() { word.store(0, std::memory_order_release); }
+};
+template <class P>
+using Numbered = Differing<P, Difference::kNumber>;
+template <class P>
+using OfProcess = Differing<P, Difference::kProcess>;
+template <class P>
+using Counting = Differing<P, Difference::kPlainData>;
+
+TEST(Soundness, WhoTellsItselfApartIsNotTakenForAnother) {
+  const Program same = plain_program(2, 1);
+  const Program others = parse_program("lock unlock | lock unlock lock unlock").program;
+  for (const LockSpec& lock :
+       {spec_of<Numbered>("numbered"), spec_of<OfProcess>("process"), spec_of<Counting>("plain")}) {
+    const auto tells_apart = [&lock](const Program& program) {
+      WorkerBehaviour behaviour(lock, program, Topology::kFork, true);
+      Explorer(behaviour, Model::kC11, {}).run([&](const Graph&, Ending) {
+        return behaviour.refusal().empty();
+      });
+      EXPECT_TRUE(!behaviour.tells_apart() || !behaviour.refusal().empty()) << lock.name;
+      return behaviour.tells_apart();
+    };
+    EXPECT_TRUE(tells_apart(same)) << lock.name;
+    EXPECT_FALSE(tells_apart(others)) << lock.name;
+    const auto explorer = hobbs::explore::Explorer::create(lock, MemoryModel::kSc, Topology::kFork);
+    ASSERT_EQ(explorer->load(same), "");
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    const Exhausted found =
+        exhaust(lock, same, MemoryModel::kSc, Topology::kFork, *explorer, until);
+    EXPECT_TRUE(found.complete || found.why_not == "its workers share plain data")
+        << lock.name << ": " << found.why_not;
+    EXPECT_FALSE(found.caught) << lock.name;
+  }
 }
 
 TEST(Soundness, BrokenIsWhatThePlainSearchCallsBroken) {

@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kMostRounds = 5'000;  // Of a spin in ever new states: it may end after that.
 
-constexpr std::size_t kUsualImageBytes = 512;
+constexpr std::size_t kUsualImageBytes = 256;
+constexpr std::size_t kUsualAnswers = 32;  // On one path.
 
 constexpr const char* kSpinsLong =
     "a worker spins on and on in ever new states: whether it ends is not known";
@@ -19,6 +20,20 @@ bool same(const Request& a, const Request& b) {
          a.failure == b.failure && a.operand == b.operand && a.expected == b.expected &&
          a.site.line() == b.site.line() && a.site.column() == b.site.column() &&
          std::string_view(a.site.file_name()) == b.site.file_name();
+}
+
+/// The first worker with the same steps.
+int twin_of(const Program& program, int w) {
+  const auto& workers = program.workers;
+  return static_cast<int>(std::ranges::find(workers, workers[static_cast<std::size_t>(w)]) -
+                          workers.begin());
+}
+
+bool has_twins(const Program& program) {
+  for (int w = 0; w < static_cast<int>(program.workers.size()); ++w) {
+    if (twin_of(program, w) < w) return true;
+  }
+  return false;
 }
 
 enum class Effect { kNone, kSilent, kSome };
@@ -40,11 +55,20 @@ Effect effect_of(const Request& request, std::uint64_t value) {
 }  // namespace
 
 WorkerBehaviour::WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology,
-                                 std::size_t most_image_bytes)
-    : worker_(lock, program, topology), most_image_bytes_(most_image_bytes) {
+                                 bool alike, std::size_t most_image_bytes)
+    : worker_(lock, program, topology, alike && has_twins(program)),
+      most_image_bytes_(most_image_bytes) {
   paths_.reserve(kUsualNodes);
   image_bytes_.reserve(kUsualNodes * kUsualImageBytes);
+  fed_.reserve(kUsualNodes);
+  marks_.reserve(kUsualNodes);
+  answers_.reserve(kUsualAnswers);
+  asked_.reserve(kUsualAnswers);
   for (int w = 0; w < static_cast<int>(program.workers.size()); ++w) {
+    if (const int twin = twin_of(program, w); alike && twin < w) {
+      add_root(root(twin));
+      continue;
+    }
     answers_.clear();
     note(w, kNoNode, 0, kNoNode);
     add_root(add({.ask = Ask::kMark}));
@@ -152,8 +176,7 @@ bool WorkerBehaviour::keeps_apart() {
 }
 
 void WorkerBehaviour::note(int thread, Node parent, std::uint64_t value, Node look) {
-  paths_.resize(size() + 1);
-  Path& path = paths_.back();
+  Path& path = paths_.emplace_back();
   path.thread = thread;
   path.parent = parent;
   path.value = value;

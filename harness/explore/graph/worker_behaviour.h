@@ -15,6 +15,9 @@
 // and what follows is found out once. Not where workers keep plain data: what a worker read of the
 // others' is not real, so that what it then is says too little.
 //
+// Being alike. Workers with the same steps do the same as long as they do not ask who they are:
+// what one does is found out for all of them.
+//
 // A weak compare-exchange that fails for no reason is a choice, but not where the worker would only
 // come back to it.
 #pragma once
@@ -33,12 +36,15 @@ namespace hobbs::explore::graph {
 class WorkerBehaviour final : public Behaviour {
  public:
   /// The program must be fit: see LoneWorker::unfit(). Both must outlive this.
+  /// `alike`: takes workers with the same steps for alike; refuses if they are not.
   /// `most_image_bytes`: how much may be kept to come back with; it changes nothing but the time.
   WorkerBehaviour(const LockSpec& lock, const Program& program, Topology topology,
-                  std::size_t most_image_bytes = 32 << 20);
+                  bool alike = false, std::size_t most_image_bytes = 32 << 20);
 
   /// Not empty: the workers did what cannot be searched, and what that was.
   const std::string& refusal() const { return worker_.refusal(); }
+  /// Whether it refuses only because workers are not alike.
+  bool tells_apart() const { return worker_.tells_itself_apart(); }
   /// Whether plain data in the lock is looked at by nobody but the worker that writes it, as far as
   /// the paths so far tell; else this refuses. A search must ask when it is done.
   bool keeps_apart();
