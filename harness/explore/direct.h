@@ -14,9 +14,9 @@ namespace hobbs::explore {
 class DirectMachine final : public Machine {
  public:
   /// `fibre`: the fibre of `fibres` that calls run on, so that a call that would wait for somebody
-  /// can be left where it is.
-  DirectMachine(Fibres& fibres, int fibre, FileSystem& files)
-      : fibres_(fibres), fibre_(fibre), files_(files) {}
+  /// can be left where it is. `threads`: the workers are threads of one process.
+  DirectMachine(Fibres& fibres, int fibre, FileSystem& files, bool threads)
+      : fibres_(fibres), fibre_(fibre), files_(files), threads_(threads) {}
 
   /// Calls `job` as worker `id`; false if it would wait for ever.
   template <class Job>
@@ -69,6 +69,7 @@ class DirectMachine final : public Machine {
   void file_point(Site) override {}
   std::uint32_t self() override { return id_; }
   std::uint32_t pid() override { return kFirstPid + id_; }
+  std::uint32_t thread() override { return threads_ ? id_ : 0; }
   bool alive(std::uint32_t id, Site) override { return (dead_ >> id & 1) == 0; }
   std::int64_t now_ns() override { return now_ns_; }
   long file_call(const FileCall& call) override;
@@ -114,6 +115,7 @@ class DirectMachine final : public Machine {
   Fibres& fibres_;
   const int fibre_;
   FileSystem& files_;
+  const bool threads_;
   std::uint32_t id_ = 1;
   std::int64_t now_ns_ = 0;
   std::uint64_t dead_ = 0;

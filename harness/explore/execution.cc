@@ -42,7 +42,7 @@ bool offers(const LockOps& ops, const Step& step) {
 template <MemoryModel kModel>
 Execution<kModel>::Execution(const LockSpec& lock, Topology topology)
     : Scheduler(lock, topology, &Execution::run_worker),
-      direct_(fibres_, kMaxFibres, files_),
+      direct_(fibres_, kMaxFibres, files_, topology == Topology::kThreads),
       stride_(round_up(ops().size, std::max<std::size_t>(ops().align, 64))),
       bytes_(arena_bytes(lock, stride_)),
       arena_(bytes_.begin()),

@@ -19,6 +19,10 @@ class Execution final : public Machine, public Scheduler {
   const Broken* preset_broken() const override {
     return preset_broken_.rule.empty() ? nullptr : &preset_broken_;
   }
+  void watch(Watch* watch) override {
+    Scheduler::watch(watch);
+    if (watch != nullptr) watch->look_into({arena_, arena_bytes_});
+  }
   std::size_t offset_of(int word) const override { return memory_.offset_of(word); }
 
   // The rest of what the interpreter asks of its host.
@@ -68,6 +72,7 @@ class Execution final : public Machine, public Scheduler {
   void file_point(Site site) override;
   std::uint32_t self() override { return workers_[me()].id; }
   std::uint32_t pid() override { return workers_[me()].process; }
+  std::uint32_t thread() override { return workers_[me()].thread; }
   bool alive(std::uint32_t id, Site site) override;
   std::int64_t now_ns() override;
   std::int64_t wall_ns() override;

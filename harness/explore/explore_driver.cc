@@ -49,12 +49,13 @@ Result finding_result(const LockSpec& lock, const Catch& caught, const std::stri
   std::vector<explore::Event> events;
   std::unique_ptr<explore::Explorer> explorer;
   int again = 0;
-  bool keeps_statics = false;
+  bool keeps_statics = false, knows_thread_by_address = false;
   for (int i = 0; i < kReplays; ++i) {
     events.clear();
-    explore::StaticImage statics;
-    again += explore::happens_again(lock, caught, &events, &explorer, &statics) ? 1 : 0;
-    keeps_statics = statics.changed();  // At first, that may be what is made at its first use.
+    explore::Watch watch;
+    again += explore::happens_again(lock, caught, &events, &explorer, &watch) ? 1 : 0;
+    keeps_statics = watch.statics_changed();  // At first, that may be made at its first use.
+    knows_thread_by_address = watch.knows_thread_by_address();
   }
   result.executions = caught.executions;
   if (keeps_statics) {
@@ -62,6 +63,13 @@ Result finding_result(const LockSpec& lock, const Catch& caught, const std::stri
     result.reason =
         "cannot be run: it keeps data in static variables, which its workers would share "
         "here, and find as the last execution left them";
+    return result;
+  }
+  if (knows_thread_by_address && caught.topology == Topology::kThreads) {
+    result.verdict = Verdict::kSkipped;
+    result.reason =
+        "cannot be run: it knows its threads by the addresses of thread-local variables, which its "
+        "workers share here; by self() of its platform it could be";
     return result;
   }
   if (again != kReplays) {
@@ -76,9 +84,13 @@ Result finding_result(const LockSpec& lock, const Catch& caught, const std::stri
   const ReplayCase replay = replay_case(lock, caught, result.scenario);
   finding.schedule = replay.schedule;
   finding.history = explore::story_of(events, *explorer, caught.broken);
-  finding.evidence.push_back("memory model " + explore::to_string(caught.model) + ", " +
-                             std::to_string(caught.preemptions) + " preemptions, found after " +
-                             std::to_string(caught.executions) + " executions");
+  const bool threads = caught.topology == Topology::kThreads;
+  finding.evidence.push_back("memory model " + explore::to_string(caught.model) +
+                             ", workers that are " +
+                             (threads ? "threads of one process, " : "forked processes, ") +
+                             std::to_string(caught.preemptions) +
+                             (caught.preemptions == 1 ? " preemption" : " preemptions") +
+                             ", found after " + std::to_string(caught.executions) + " executions");
   if (caught.broken.rule == "MM-1") {
     finding.evidence.push_back(
         "a std::atomic_thread_fence cannot be seen here: a lock that has one is to call its "

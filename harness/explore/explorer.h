@@ -17,8 +17,8 @@
 #include "harness/explore/judge.h"
 #include "harness/explore/memory.h"
 #include "harness/explore/schedule.h"
-#include "harness/explore/static_image.h"
 #include "harness/explore/strategy.h"
+#include "harness/explore/watch.h"
 #include "scenarios/program.h"
 
 namespace hobbs::explore {
@@ -108,8 +108,8 @@ class Explorer {
 
   /// Collects what happens in the next executions; null stops.
   virtual void listen(std::vector<Event>* events) = 0;
-  /// Has static variables looked at whenever something happens, while somebody listens.
-  virtual void watch(StaticImage* statics) = 0;
+  /// Has `watch` look whenever something happens, while somebody listens; null stops.
+  virtual void watch(Watch* watch) = 0;
   /// "word at +4", and whether the execution touched it.
   virtual std::size_t offset_of(int word) const = 0;
 

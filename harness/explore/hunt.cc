@@ -192,7 +192,7 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed,
 }
 
 Ending run_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                 std::unique_ptr<Explorer>* kept, StaticImage* statics) {
+                 std::unique_ptr<Explorer>* kept, Watch* watch) {
   std::unique_ptr<Explorer> explorer = Explorer::create(lock, found.model, found.topology);
   std::string why_not = explorer->load(found.program);
   if (!why_not.empty()) return {Ending::Kind::kRefused, {"", std::move(why_not)}};
@@ -202,7 +202,7 @@ Ending run_again(const LockSpec& lock, const Catch& found, std::vector<Event>* e
   } else {
     explorer->separate_threads();
     explorer->listen(events);
-    explorer->watch(statics);
+    explorer->watch(watch);
     Replay replay(found.schedule);
     replay.begin();
     ending = explorer->run(replay);
@@ -214,8 +214,8 @@ Ending run_again(const LockSpec& lock, const Catch& found, std::vector<Event>* e
 }
 
 bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                   std::unique_ptr<Explorer>* explorer, StaticImage* statics) {
-  const Ending ending = run_again(lock, found, events, explorer, statics);
+                   std::unique_ptr<Explorer>* explorer, Watch* watch) {
+  const Ending ending = run_again(lock, found, events, explorer, watch);
   return ending.kind == Ending::Kind::kBroken && ending.broken.rule == found.broken.rule;
 }
 

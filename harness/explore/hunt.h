@@ -45,9 +45,9 @@ Catch shrink(const LockSpec& lock, const Catch& found, std::uint64_t seed, Clock
 /// Runs the schedule again, and says how that ended: kRefused if it cannot be followed. `events`
 /// receives what happens, and then `statics` looks on.
 Ending run_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                 std::unique_ptr<Explorer>* explorer = nullptr, StaticImage* statics = nullptr);
+                 std::unique_ptr<Explorer>* explorer = nullptr, Watch* watch = nullptr);
 /// Whether it breaks the same rule.
 bool happens_again(const LockSpec& lock, const Catch& found, std::vector<Event>* events,
-                   std::unique_ptr<Explorer>* explorer = nullptr, StaticImage* statics = nullptr);
+                   std::unique_ptr<Explorer>* explorer = nullptr, Watch* watch = nullptr);
 
 }  // namespace hobbs::explore

@@ -5,6 +5,7 @@
 // As in file_calls.cc the definitions stand before the C library's.
 #ifndef HOBBS_TSAN  // Its runtime makes such calls before any instrumented code may run.
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -86,6 +87,13 @@ time_t time(time_t* to) noexcept {
   clock_gettime(CLOCK_REALTIME, &now);
   if (to != nullptr) *to = now.tv_sec;
   return now.tv_sec;
+}
+/// A number like the real one, of no other thread: no call but a comparison may be made with it.
+pthread_t pthread_self() noexcept {
+  const auto self = reinterpret_cast<pthread_t>(__builtin_thread_pointer());
+  constexpr int kApart = 20;  // Bits.
+  return current_machine == nullptr ? self
+                                    : self + (pthread_t{current_machine->thread()} << kApart);
 }
 pid_t gettid() noexcept {
   if (current_machine != nullptr) current_machine->refuse_call(why_not(SYS_gettid));

@@ -1,13 +1,17 @@
 // What a lock asks the kernel for past its platform: clocks are the modelled ones, and a wall clock
 // is one that somebody sets; what has no model refuses the lock by name.
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
+#include <thread>
 
 #include "harness/explore/explore_driver.h"
 #include "locks/spec_of.h"
@@ -108,6 +112,114 @@ void expect_refused(const LockSpec& lock, const std::string& word) {
   for (const Result& result : explore(lock, std::chrono::milliseconds(500))) {
     EXPECT_EQ(result.verdict, Verdict::kSkipped) << result.scenario;
     EXPECT_NE(result.reason.find(word), std::string::npos) << result.reason;
+  }
+}
+
+/// Re-entrant, and right between threads: its owner is known by what no other thread has.
+template <class P, class Who>
+class OwnedBy : public Sleeping<P> {
+ public:
+  void lock() {
+    if (owner_.load(std::memory_order_relaxed) == Who::me()) {
+      ++depth_;
+      return;
+    }
+    Sleeping<P>::lock();
+    owner_.store(Who::me(), std::memory_order_relaxed);
+    depth_ = 1;
+  }
+  void unlock() {
+    if (--depth_ > 0) return;
+    owner_.store(0, std::memory_order_relaxed);
+    Sleeping<P>::unlock();
+  }
+
+ private:
+  typename P::template atomic<std::uintptr_t> owner_{};
+  int depth_ = 0;
+};
+struct ThreadId {
+  static std::uintptr_t me() { return std::hash<std::thread::id>{}(std::this_thread::get_id()); }
+};
+struct PthreadSelf {
+  static std::uintptr_t me() { return ::pthread_self(); }
+};
+struct ThreadLocal {
+  static std::uintptr_t me() {
+    thread_local char mark;
+    return reinterpret_cast<std::uintptr_t>(&mark);
+  }
+};
+template <class P>
+class ByThreadId : public OwnedBy<P, ThreadId> {};
+template <class P>
+class ByPthreadSelf : public OwnedBy<P, PthreadSelf> {};
+template <class P>
+class ByAddress : public OwnedBy<P, ThreadLocal> {};
+
+/// As ByAddress, but that the owner is a plain word of the lock.
+template <class P>
+class ByPlainAddress : public Sleeping<P> {
+ public:
+  void lock() {
+    const std::uintptr_t me = ThreadLocal::me();
+    if (__atomic_load_n(&owner_, __ATOMIC_RELAXED) == me) {
+      ++depth_;
+      return;
+    }
+    Sleeping<P>::lock();
+    __atomic_store_n(&owner_, me, __ATOMIC_RELAXED);
+    depth_ = 1;
+  }
+  void unlock() {
+    if (--depth_ > 0) return;
+    __atomic_store_n(&owner_, 0, __ATOMIC_RELAXED);
+    Sleeping<P>::unlock();
+  }
+
+ private:
+  std::uintptr_t owner_ = 0;
+  int depth_ = 0;
+};
+
+/// "pass", or the rules and the reasons told.
+std::set<std::string> told(const LockSpec& lock, std::chrono::milliseconds budget) {
+  std::set<std::string> told;
+  for (const Result& result : explore(lock, budget)) {
+    if (result.verdict == Verdict::kPass) told.insert("pass");
+    if (result.verdict == Verdict::kFail) told.insert(result.rule);
+    if (result.verdict == Verdict::kSkipped) told.insert(result.reason);
+  }
+  return told;
+}
+
+constexpr Claims kOfThreads{.process_shared = false, .reentrant = true};
+constexpr Claims kOfProcesses{.reentrant = true};
+
+TEST(Identity, ThreadsDifferByTheirIds) {
+  const std::set<std::string> pass = {"pass"};
+  EXPECT_EQ(told(spec_of<ByThreadId>("id", kOfThreads), std::chrono::seconds(3)), pass);
+  EXPECT_EQ(told(spec_of<ByPthreadSelf>("self", kOfThreads), std::chrono::seconds(3)), pass);
+}
+
+TEST(Identity, FirstThreadsOfForkedProcessesDoNot) {
+  for (const LockSpec& lock :
+       {spec_of<ByThreadId>("id", kOfProcesses), spec_of<ByPthreadSelf>("self", kOfProcesses),
+        spec_of<ByAddress>("address", kOfProcesses)}) {
+    const std::set<std::string> rules = told(lock, std::chrono::seconds(3));
+    EXPECT_TRUE(rules.contains("ME-1") || rules.contains("MM-1")) << lock.name;
+  }
+}
+
+TEST(Identity, AddressesThatModelledThreadsShareAreNoFinding) {
+  for (const LockSpec& lock : {spec_of<ByAddress>("address", kOfThreads),
+                               spec_of<ByPlainAddress>("plain_address", kOfThreads)}) {
+    bool refused = false;
+    for (const std::string& word : told(lock, std::chrono::seconds(3))) {
+      refused |= word.find("addresses of thread-local variables") != std::string::npos;
+      EXPECT_TRUE(word == "pass" || word.starts_with("cannot be run")) << lock.name << ": " << word;
+    }
+    EXPECT_TRUE(refused) << lock.name;
   }
 }
 

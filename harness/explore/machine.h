@@ -42,6 +42,9 @@ class Machine : public controlled::Machine {
   /// The lock has made a system call on files that is not modelled; `why` says which, and is good
   /// for ever. Does not return from an execution: the lock is refused.
   virtual void refuse_call(const char* why);
+  /// What pthread_self() tells threads apart by. The first threads of forked processes are all 0:
+  /// they stand at the same address.
+  virtual std::uint32_t thread() { return 0; }
   /// Whether `process` runs. Asked by kill(pid, 0).
   virtual bool process_runs(std::uint32_t process);
 

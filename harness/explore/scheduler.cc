@@ -79,6 +79,7 @@ void Scheduler::take(const Program& program) {
     fresh = {};
     fresh.id = platform_id(program, w);
     fresh.process = topology_ == Topology::kThreads ? 1000 : 1000 + fresh.id;
+    fresh.thread = topology_ == Topology::kThreads ? fresh.id : 0;
     fresh.script = static_cast<int>(w);
   }
   for (const Fault& fault : program.faults) {
@@ -520,6 +521,7 @@ int Scheduler::add_worker(int parent) {
   me = {};
   me.id = id;
   me.process = topology_ == Topology::kThreads ? 2000 + id : 1000 + id;
+  me.thread = workers_[parent].thread;
   me.script = workers_[parent].script;
   progress_[w].begin_as_child(progress_[parent]);
   start(w);

@@ -40,7 +40,7 @@ class Scheduler : public Explorer {
   int steps() const final { return static_cast<int>(next_move_ - moves_.data()); }
   std::uint64_t operations() const final;
   void listen(std::vector<Event>* events) final { events_ = events; }
-  void watch(StaticImage* statics) final { statics_ = statics; }
+  void watch(Watch* watch) override { watch_ = watch; }
   void separate_threads() final { swaps_thread_image_ = true; }
 
   // What the interpreter asks of its host, as far as it is scheduling.
@@ -66,6 +66,7 @@ class Scheduler : public Explorer {
     State state = State::kReady;
     std::uint32_t id = 0;
     std::uint32_t process = 0;
+    std::uint32_t thread = 0;
     int script = 0;                           // Its steps: index into the program.
     std::uint32_t points = 0;                 // Operations begun, for faults.
     std::uint32_t kill_at = 0;                // 0: never.
@@ -328,7 +329,7 @@ class Scheduler : public Explorer {
       return;
     event.now_ns = now_ns_;
     events_->push_back(event);
-    if (statics_ != nullptr) statics_->look();
+    if (watch_ != nullptr) watch_->look(event.after);
   }
   bool told() const { return events_ != nullptr; }
 
@@ -477,7 +478,7 @@ class Scheduler : public Explorer {
   const Weather* even_picks_ = nullptr;   // The same for what it picks,
   const Weather* even_picks_now_ = nullptr;  // and null where it is to be asked.
   std::vector<Event>* events_ = nullptr;
-  StaticImage* statics_ = nullptr;
+  Watch* watch_ = nullptr;
   bool keeps_turn_ = false;
   bool starting_ = false;  // Everybody goes to the first thing that others could see ...
   int started_ = 0;        // ... one after the other: this one does,

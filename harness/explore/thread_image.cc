@@ -38,6 +38,14 @@ void ThreadImage::restore(const std::byte* from) const {
   }
 }
 
+bool ThreadImage::contains(std::uint64_t address) const {
+  for (const Block& block : blocks_) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(block.at);
+    if (address >= begin && address - begin < block.bytes) return true;
+  }
+  return false;
+}
+
 bool ThreadImage::differs(const std::byte* from) const {
   for (const Block& block : blocks_) {
     if (std::memcmp(block.at, from, block.bytes) != 0) return true;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace hobbs::explore {
@@ -19,6 +20,8 @@ class ThreadImage {
   std::size_t bytes() const { return bytes_; }
   void save(std::byte* to) const;
   void restore(const std::byte* from) const;
+  /// Whether that is the address of a byte in the blocks.
+  bool contains(std::uint64_t address) const;
   /// Whether the blocks differ from what was saved.
   bool differs(const std::byte* from) const;
 

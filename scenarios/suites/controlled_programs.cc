@@ -407,7 +407,8 @@ std::vector<ControlledProgram> controlled_programs(const LockSpec& lock) {
   if (claims.crash != CrashBehaviour::kStuck) add_crashes(c, claims.reentrant);
   // Of locks on a path: forks are not modelled, and nothing wraps.
   const bool in_memory = lock.home == Home::kMemory;
-  if (in_memory && claims.reentrant && claims.fork == ForkBehaviour::kShared) add_forks(c);
+  const bool outlives_forks = claims.process_shared && claims.fork == ForkBehaviour::kShared;
+  if (in_memory && claims.reentrant && outlives_forks) add_forks(c);
   if (in_memory) add_wraps(c);
   return c.take();
 }

@@ -65,7 +65,7 @@ LoneWorker::LoneWorker(const LockSpec& lock, const Program& program, Topology to
 void LoneWorker::prepare() {
   FileSystem files;
   files.reset();
-  DirectMachine direct(*fibres_, kDirectFibre, files);
+  DirectMachine direct(*fibres_, kDirectFibre, files, topology_ == Topology::kThreads);
   const bool done = direct.run(1, kStartNs, [this] {
     ops().construct(lock_at(0), nullptr);
     for (std::uint32_t pair = 0; pair < program_.preset; ++pair) {
@@ -421,6 +421,12 @@ std::uint32_t LoneWorker::pid() {
   if (topology_ == Topology::kThreads) return 1000;
   need_a_name();
   return 1000 + id_of(worker_);
+}
+
+std::uint32_t LoneWorker::thread() {
+  if (topology_ != Topology::kThreads) return 0;
+  need_a_name();
+  return id_of(worker_);
 }
 
 bool LoneWorker::alive(std::uint32_t id, Site) { return id >= 1 && id <= program_.workers.size(); }

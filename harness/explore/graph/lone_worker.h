@@ -147,6 +147,7 @@ class LoneWorker final : private Machine {
   void refuse_call(const char* why) override { refuse(why); }
   std::uint32_t self() override;
   std::uint32_t pid() override;
+  std::uint32_t thread() override;
   bool alive(std::uint32_t id, Site) override;
   std::int64_t now_ns() override;
   void plain(unsigned lock, unsigned word, bool write, Site site) override;

@@ -1,4 +1,4 @@
-#include "harness/explore/static_image.h"
+#include "harness/explore/watch.h"
 
 #include <link.h>
 
@@ -7,7 +7,7 @@
 
 namespace hobbs::explore {
 
-StaticImage::StaticImage() {
+Watch::Watch() {
   const auto visit = [](dl_phdr_info* info, std::size_t, void* to) {
     const std::string_view name = info->dlpi_name;
     if (name.starts_with("/lib") || name.starts_with("/usr/lib") || name.starts_with("linux-vdso"))
@@ -20,19 +20,24 @@ StaticImage::StaticImage() {
     }
     return 0;
   };
-  ::dl_iterate_phdr(visit, &blocks_);
+  ::dl_iterate_phdr(visit, &statics_);
 }
 
-void StaticImage::look() {
+void Watch::look(std::uint64_t value) {
   const bool first = seen_.empty();
   std::size_t end = 0;
-  for (const Block& block : blocks_) end += block.bytes;
+  for (const Block& block : statics_) end += block.bytes;
   seen_.resize(end);
   std::byte* seen = seen_.data();
-  for (const Block& block : blocks_) {
-    if (!first && std::memcmp(seen, block.at, block.bytes) != 0) changed_ = true;
+  for (const Block& block : statics_) {
+    if (!first && std::memcmp(seen, block.at, block.bytes) != 0) statics_changed_ = true;
     std::memcpy(seen, block.at, block.bytes);
     seen += block.bytes;
+  }
+  knows_thread_by_address_ |= thread_.contains(value);
+  for (std::size_t at = 0; at + sizeof value <= locks_.size(); at += sizeof value) {
+    std::memcpy(&value, locks_.data() + at, sizeof value);
+    knows_thread_by_address_ |= thread_.contains(value);
   }
 }
 
