@@ -24,7 +24,7 @@ constexpr std::uint64_t kRobustHeadBytes = 24;
 void pause(Move& move) {
   const bool paused = (move.bits & WorkerHead::kPaused) != 0;
   const bool news = (move.bits & WorkerHead::kNews) != 0;
-  move.bits = WorkerHead::kPaused;
+  move.bits = static_cast<std::uint8_t>((move.bits & WorkerHead::kAskedTime) | WorkerHead::kPaused);
   // The worker says that it only waits for others: unless they have given it something to look at
   // since it last said so, it need not run before they do.
   if (paused && !news) move.bits |= WorkerHead::kSpinning;
@@ -94,11 +94,19 @@ bool Runner::is_clock(std::uint64_t address) const {
 
 /// A question about the time, in a world whose clock stands still: its code would read the
 /// processor's.
-void Runner::tell_the_time(Local& local, WorkerMemory& memory, bool late) const {
+void Runner::tell_the_time(Local& local, WorkerMemory& memory, bool late) {
+  constexpr std::int64_t kSecond_ns = 1'000'000'000, kLongestTick_ns = 3'600 * kSecond_ns;
   Processor& cpu = local.cpu;
-  const std::uint64_t at = cpu.general[cpu.rip == clock_gettime_ ? kRsi : kRdi];
-  memory.write(at, 8, static_cast<std::uint64_t>(late ? kLate_s : kNow_s));
-  memory.write(at + 8, 8, 0);
+  const bool as_timespec = cpu.rip == clock_gettime_;
+  const std::uint64_t at = cpu.general[as_timespec ? kRsi : kRdi];
+  if (tick_ns_ > 0) {
+    passed_ns_ += tick_ns_;
+    tick_ns_ = std::min(2 * tick_ns_, kLongestTick_ns);
+  }
+  const std::int64_t part_ns = passed_ns_ % kSecond_ns;
+  const std::int64_t now_s = (late ? kLate_s : kNow_s) + passed_ns_ / kSecond_ns;
+  memory.write(at, 8, static_cast<std::uint64_t>(now_s));
+  memory.write(at + 8, 8, static_cast<std::uint64_t>(as_timespec ? part_ns : part_ns / 1'000));
   return_to_caller(local, memory, 0);
 }
 

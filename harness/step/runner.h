@@ -117,6 +117,13 @@ class Runner {
   void stop_only_at(const SharedWords* changing) { changing_ = changing; }
   const SharedWords* changing() const { return changing_; }
 
+  /// From now on the clocks, which stand still otherwise, go on a little whenever somebody asks,
+  /// and more each time; or stand still again.
+  void let_time_pass(bool passes) {
+    passed_ns_ = 0;
+    tick_ns_ = passes ? 1'000 : 0;
+  }
+
   Move move(Local& local, Shared& shared, const Input& input);
   Pending pending(const Local& local, const Shared& shared);
   /// What the next move of a worker that is in a call would reach; `late`: a deadline has passed.
@@ -146,7 +153,7 @@ class Runner {
   bool makes_system_call(Local& local, Shared& shared, const Input& input, Move& move) const;
   Access access_of_call(const Local& local) const;
   void settle(Local& local) const;
-  void tell_the_time(Local& local, WorkerMemory& memory, bool late) const;
+  void tell_the_time(Local& local, WorkerMemory& memory, bool late);
   static void tell_who_lives(Local& local, WorkerMemory& memory, std::uint8_t dead);
   static void return_to_caller(Local& local, WorkerMemory& memory, std::uint64_t value);
 
@@ -156,6 +163,7 @@ class Runner {
   const bool stops_at_robust_list_;
   const SharedWords* changing_ = nullptr;
   Decoder decoder_;
+  std::int64_t passed_ns_ = 0, tick_ns_ = 0;
   std::uint64_t clock_gettime_ = 0, gettimeofday_ = 0, throws_ = 0, lives_ = 0;
 };
 

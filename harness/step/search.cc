@@ -32,6 +32,53 @@ bool finishes_unbounded(World& world, State state, const SearchLimits& limits) {
   return graph.can_finish()[0] != 0;
 }
 
+/// What a worker can do of itself, of the first worker from `first` on, round about, that can do
+/// anything; a drain and a run before the end of a sleep, that before the end of a spin.
+const Transition* next_in_turn(const std::vector<Transition>& enabled, std::size_t first) {
+  using Kind = Transition::Kind;
+  for (const Kind kind : {Kind::kDrain, Kind::kRun, Kind::kTimeOut, Kind::kGiveUp}) {
+    const Transition* chosen = nullptr;
+    for (const Transition& one : enabled) {
+      if (one.kind != kind) continue;
+      if (chosen == nullptr || (chosen->worker < first && one.worker >= first)) chosen = &one;
+    }
+    if (chosen != nullptr) return chosen;
+  }
+  return nullptr;
+}
+
+/// Whether the workers finish from here, in turns, if the clock goes on: who stays away for some
+/// time of its own choice, by a clock that stands still, waits for ever.
+bool finishes_as_time_passes(World& world, State state) {
+  constexpr int kTurnsMax = 1'000;
+  state.head.preemptions_left = Head::kUnbounded;
+  world.runner().let_time_pass(true);
+  std::vector<Transition> enabled;
+  bool finishes = false;
+  std::size_t first = 0;
+  for (int turn = 0; turn < kTurnsMax && !finishes; ++turn) {
+    world.enabled(state, enabled);
+    const Transition* chosen = next_in_turn(enabled, first);
+    if (chosen == nullptr) break;
+    first = (chosen->worker + 1u) % state.head.count;
+    if (!world.step(state, *chosen).none()) break;
+    finishes = World::is_final(state.head);
+  }
+  world.runner().let_time_pass(false);
+  return finishes;
+}
+
+/// States in which only the model's clock keeps the workers are none in which they are stuck; up to
+/// the first in which they are.
+void let_time_pass(World& world, const Graph& graph, std::vector<std::uint8_t>& can_finish) {
+  for (std::uint32_t i = 0; i < graph.size(); ++i) {
+    if (can_finish[i] != 0 || world.may_be_stuck(graph.state(i).head)) continue;
+    const State state = graph.space().expand(graph.state(i));
+    if (!finishes_as_time_passes(world, state)) return;
+    can_finish[i] = 1;
+  }
+}
+
 /// The first state, in breadth-first order, from which there is no way to the end.
 void find_stuck(World& world, const Graph& graph, const std::vector<std::uint8_t>& can_finish,
                 const SearchLimits& limits, SearchReport& report) {
@@ -99,7 +146,8 @@ SearchReport search_once(World& world, const State& start, const SearchLimits& l
   const bool whole = report.end == SearchReport::End::kComplete ||
                      (report.end == SearchReport::End::kViolation && has_table);
   if (!whole) return report;
-  const std::vector<std::uint8_t> can_finish = graph.can_finish();
+  std::vector<std::uint8_t> can_finish = graph.can_finish();
+  let_time_pass(world, graph, can_finish);
   if (report.end == SearchReport::End::kComplete) {
     find_stuck(world, graph, can_finish, limits, report);
   }

@@ -153,6 +153,35 @@ TEST(Step, LetsTimePassForWhoeverAsksForIt) {
   EXPECT_EQ(accusation(spec_of<AsksTheTime<true>>("takes over")).substr(0, 4), "ME-1");
 }
 
+/// Stays away until a time of its own choice whenever it looks in vain: by itself or yielding. The
+/// broken one does not release once somebody has.
+template <bool kYields, bool kBroken>
+struct StaysAway {
+  std::atomic<std::uint32_t> word{0};
+  std::atomic<std::uint32_t> in_vain{0};
+  void lock() {
+    using Clock = std::chrono::steady_clock;
+    for (int us = 1; word.exchange(1) != 0; us = std::min(2 * us, 64)) {
+      if (kBroken) in_vain.store(1);
+      const auto until = Clock::now() + std::chrono::microseconds(us);
+      while (Clock::now() < until) {
+        if (kYields) ::sched_yield();
+        if (!kYields) __builtin_ia32_pause();
+      }
+    }
+  }
+  void unlock() {
+    if (!kBroken || in_vain.load() == 0) word.store(0);
+  }
+};
+
+TEST(Step, AccusesNobodyOfAClockThatStandsStill) {
+  EXPECT_EQ(accusation(spec_of<StaysAway<true, false>>("yields")), "");
+  EXPECT_EQ(accusation(spec_of<StaysAway<false, false>>("pauses")), "");
+  EXPECT_EQ(accusation(spec_of<StaysAway<true, true>>("yields, broken")), "LV-1 sc/");
+  EXPECT_EQ(accusation(spec_of<StaysAway<false, true>>("pauses, broken")), "LV-1 sc/");
+}
+
 /// The first page that the kernel maps for its clocks: the processor can read it, the model cannot.
 const volatile std::uint32_t* clock_page() {
   std::ifstream maps("/proc/self/maps");
