@@ -12,12 +12,12 @@ namespace hobbs {
 
 /// One call of one worker. Times are ns on one clock for all workers; an interval is closed.
 struct Operation {
-  std::uint32_t worker = 0;      // Platform id, 1..kMaxWorkers.
-  Verb verb = Verb::kAcquire;    // kAcquire, kTry, kTimed, kRelease, kUpgrade..., kPost.
+  std::uint32_t worker = 0;    // Platform id, 1..kMaxWorkers.
+  Verb verb = Verb::kAcquire;  // kAcquire, kTry, kTimed, kRelease, kUpgrade..., kPost.
   Mode mode = Mode::kExclusive;
   std::uint8_t lock = 0;
   Outcome outcome = Outcome::kAcquired;  // Undefined while pending.
-  bool pending = false;          // The worker died or the run ended inside the call.
+  bool pending = false;                  // The worker died or the run ended inside the call.
   std::int64_t invoked_ns = 0;
   std::int64_t returned_ns = INT64_MAX;
   std::int64_t deadline_ns = INT64_MAX;  // Of a timed call.

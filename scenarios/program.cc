@@ -199,6 +199,14 @@ std::string_view to_string(Topology topology) {
   return "?";
 }
 
+void preset_pair(const LockOps& ops, void* lock) {
+  ops.acquire(lock);
+  ops.release(lock);
+  if (!ops.has_shared()) return;
+  ops.acquire_shared(lock);
+  ops.release_shared(lock);
+}
+
 std::uint32_t platform_id(const Program& program, std::size_t i) {
   const auto n = static_cast<std::uint32_t>(program.workers.size());
   const std::uint32_t place = (static_cast<std::uint32_t>(i) + program.first_id - 1) % n;

@@ -20,24 +20,24 @@
 namespace hobbs {
 
 enum class Verb : std::uint8_t {
-  kAcquire,    // lock, lock_shared; lock(300): 300 nested acquires of a re-entrant lock, which
-               // one unlock gives back
-  kTry,        // try, try_shared
-  kTimed,      // timed(5ms), timed_shared(5ms): relative to the moment of the call
-  kRelease,    // unlock: the most recent acquiring step, in its mode; nothing if that failed
-  kUpgrade,    // upgrade: the most recent hold, shared to exclusive
-  kTryUpgrade, // try_upgrade
-  kDowngrade,  // downgrade: the most recent hold, exclusive to shared
-  kWork,       // work, work(20us): read, dwell, write the guarded data if anything is held
-  kMeet,       // meet(3): wait inside the section until 3 workers are in a meet of this program
-  kPost,       // post: release without a matching acquire (any-release locks and semaphores)
-  kMisuse,     // misuse: release although not a holder; the lock must refuse it (checks_misuse)
-  kFork,       // fork: the process forks here; the child runs the rest of this worker's steps as
-               // a new worker that holds nothing, the parent goes on
-  kExec,       // exec: a child that only execs a sleeper is started here (descriptor inheritance)
-  kDie,        // die: this worker's process ends here without releasing
-  kDestroy,    // destroy: after the last unlock of all, the lock's memory is poisoned
-  kRest,       // rest(1ms): outside any section, lets time pass
+  kAcquire,     // lock, lock_shared; lock(300): 300 nested acquires of a re-entrant lock, which
+                // one unlock gives back
+  kTry,         // try, try_shared
+  kTimed,       // timed(5ms), timed_shared(5ms): relative to the moment of the call
+  kRelease,     // unlock: the most recent acquiring step, in its mode; nothing if that failed
+  kUpgrade,     // upgrade: the most recent hold, shared to exclusive
+  kTryUpgrade,  // try_upgrade
+  kDowngrade,   // downgrade: the most recent hold, exclusive to shared
+  kWork,        // work, work(20us): read, dwell, write the guarded data if anything is held
+  kMeet,        // meet(3): wait inside the section until 3 workers are in a meet of this program
+  kPost,        // post: release without a matching acquire (any-release locks and semaphores)
+  kMisuse,      // misuse: release although not a holder; the lock must refuse it (checks_misuse)
+  kFork,        // fork: the process forks here; the child runs the rest of this worker's steps as
+                // a new worker that holds nothing, the parent goes on
+  kExec,        // exec: a child that only execs a sleeper is started here (descriptor inheritance)
+  kDie,         // die: this worker's process ends here without releasing
+  kDestroy,     // destroy: after the last unlock of all, the lock's memory is poisoned
+  kRest,        // rest(1ms): outside any section, lets time pass
 };
 
 /// A duration that ends with time itself, written "ever": timed(ever) has the greatest deadline.
@@ -73,22 +73,26 @@ enum class Topology : std::uint8_t {
 /// Where faults strike; empty means none.
 struct Fault {
   enum class Kind : std::uint8_t { kKillThread, kKillProcess, kStop, kSignal, kFork } kind;
-  std::uint8_t worker = 0;      // Index into Program::workers.
-  std::uint32_t point = 0;      // The k-th platform operation of that worker, counted from 1.
+  std::uint8_t worker = 0;  // Index into Program::workers.
+  std::uint32_t point = 0;  // The k-th platform operation of that worker, counted from 1.
   bool operator==(const Fault&) const = default;
 };
 
 struct Program {
   std::vector<std::vector<Step>> workers;
   std::vector<Fault> faults;
-  std::uint32_t repeat = 1;        // Each worker runs its steps this often.
-  std::uint32_t first_id = 1;      // Worker i of n has the platform id
-  std::uint32_t id_step = 1;       // 1 + (i + first_id - 1) mod n * id_step.
-  std::uint32_t preset = 0;        // Acquire/release pairs done before the workers start (wraps).
+  std::uint32_t repeat = 1;    // Each worker runs its steps this often.
+  std::uint32_t first_id = 1;  // Worker i of n has the platform id
+  std::uint32_t id_step = 1;   // 1 + (i + first_id - 1) mod n * id_step.
+  std::uint32_t preset = 0;    // Acquire/release pairs done before the workers start (wraps);
+                               // where there are readers, as many of theirs.
   bool operator==(const Program&) const = default;
 };
 
 std::string_view to_string(Topology topology);
+
+/// One pair of a preset, by who is alone; of a lock with readers, a pair of theirs too.
+void preset_pair(const LockOps& ops, void* lock);
 
 /// The platform id of worker `i` of the program.
 std::uint32_t platform_id(const Program& program, std::size_t i);

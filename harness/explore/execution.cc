@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "harness/explore/operations.h"
+#include "scenarios/suites/many_permits.h"
 
 namespace hobbs::explore {
 namespace {
@@ -141,8 +142,7 @@ bool Execution<kModel>::prepare(const Program& program) {
   std::uint32_t pair = 0;
   const bool done = direct_.run(1, kStartNs, [this, &pair, &program] {
     for (; pair < program.preset; ++pair) {
-      ops().acquire(lock_at(0));
-      ops().release(lock_at(0));
+      preset_pair(ops(), lock_at(0));
     }
   });
   if (!done && direct_.unsettled()) return false;
@@ -401,7 +401,7 @@ void Execution<kModel>::probe() {
   const std::uint32_t first = spare_id(0);
   if (first == 0) return;
   prober_ = 0;
-  const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
+  const std::uint32_t permits = takes_of_probe(lock_.claims);
   for (std::uint32_t i = 0; i < permits; ++i) {
     const Got got = take_as(first);
     if (got == Got::kYes || (got == Got::kNo && lock_.claims.spurious_try_failure)) continue;
@@ -410,6 +410,7 @@ void Execution<kModel>::probe() {
                 "all workers are done and nobody holds the lock, but it cannot be taken" +
                     (permits > 1 ? " " + std::to_string(permits) + " times" : std::string()));
   }
+  if (lock_.claims.semaphore && permits < lock_.claims.permits) return;
   const std::uint32_t second = lock_.claims.semaphore ? first : spare_id(first);
   if (second == 0 || ops().try_acquire == nullptr) return;
   prober_ = 1;

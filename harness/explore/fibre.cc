@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -45,13 +46,6 @@ namespace hobbs::explore {
 namespace {
 
 constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15ull, kMix = 0xff51afd7ed558ccdull;
-
-/// Both halves of the product, one over the other: each bit depends on all.
-std::uint64_t product(std::uint64_t a, std::uint64_t b) {
-  using Wide = unsigned __int128;
-  const Wide both = Wide{a} * b;
-  return static_cast<std::uint64_t>(both) ^ static_cast<std::uint64_t>(both >> 64);
-}
 
 std::size_t page_bytes() {
   static const std::size_t bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -191,12 +185,13 @@ std::uint64_t Fibres::fingerprint(int index) const {
   const std::uint64_t start =
       reinterpret_cast<std::uintptr_t>(at(index).context.instruction) * kSpread ^
       static_cast<std::uint64_t>(bytes.end - bytes.begin) << 48;
-  // Two lanes that do not wait for each other's multiplications.
+  // Two lanes that do not wait for each other's multiplications. Each step can be undone: so states
+  // that differ in one word have different lanes, whatever the word is.
   std::array<std::uint64_t, 2> lanes{start, start + kSpread};
   const auto mix = [](std::uint64_t& lane, const std::byte* at) {
     std::array<std::uint64_t, 2> words;
     std::memcpy(words.data(), at, sizeof words);
-    lane = product(words[0] ^ kMix, words[1] ^ lane);
+    lane = std::rotl((lane ^ words[0]) * kMix, 32) ^ words[1] * kSpread;
   };
   const std::byte* from = bytes.begin;
   for (; from + 32 <= bytes.end; from += 32) {
@@ -206,9 +201,14 @@ std::uint64_t Fibres::fingerprint(int index) const {
   for (; from + 8 <= bytes.end; from += 8) {
     std::uint64_t word;
     std::memcpy(&word, from, sizeof word);
-    lanes[0] = product(word ^ kMix, lanes[0] ^ kSpread);
+    lanes[0] = std::rotl((lanes[0] ^ word) * kMix, 32);
   }
-  return product(lanes[0] ^ kSpread, lanes[1] ^ kMix);
+  std::uint64_t hash = 0;
+  for (const std::uint64_t lane : lanes) {
+    hash = (hash ^ lane) * kMix;
+    hash ^= hash >> 32;
+  }
+  return hash;
 }
 
 void Fibres::wipe(int index, std::size_t bytes) {

@@ -114,6 +114,11 @@ class Fibres {
   /// fingerprint. The fibre must be started anew afterwards.
   void wipe(int index, std::size_t bytes);
 
+  /// Whether that is an address on the fibre's stack.
+  bool on_stack(int index, std::uint64_t address) const {
+    const auto bottom = reinterpret_cast<std::uintptr_t>(at(index).bottom);
+    return address - bottom < reinterpret_cast<std::uintptr_t>(at(index).top) - bottom;
+  }
   /// Whether `address` lies in the guard page below some stack (a stack overflow).
   bool in_guard(const void* address) const;
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <string>
 #include <thread>
@@ -92,6 +93,34 @@ TEST(Fibres, FingerprintsTellStatesApartInEveryWord) {
   EXPECT_GT(words, 64);
   EXPECT_EQ(seen.size(), static_cast<std::size_t>(words) + 1);
   EXPECT_EQ(shared.fibres.fingerprint(0), before);
+}
+
+/// Whatever word stands beside them, also one of the hash's own.
+TEST(Fibres, FingerprintsTellStatesApartBesideAnyWord) {
+  Shared shared;
+  Self self{&shared, 0};
+  shared.fibres.start(0, leave_marks, &self);
+  shared.fibres.switch_to(0);
+  const Fibres::Live live = shared.fibres.live(0);
+  constexpr std::uint64_t kWords[] = {0, UINT64_MAX, 0x9e3779b97f4a7c15u, 0xff51afd7ed558ccdu};
+  for (const std::uint64_t word : kWords) {
+    for (std::byte* at = live.begin; at + 8 <= live.end; at += 8) {
+      std::uint64_t kept;
+      std::memcpy(&kept, at, sizeof kept);
+      std::memcpy(at, &word, sizeof word);
+      std::set<std::uint64_t> seen = {shared.fibres.fingerprint(0)};
+      std::size_t states = 1;
+      for (std::byte* other = live.begin; other + 8 <= live.end; other += 8) {
+        if (other == at) continue;
+        *other ^= std::byte{1};
+        seen.insert(shared.fibres.fingerprint(0));
+        *other ^= std::byte{1};
+        ++states;
+      }
+      EXPECT_EQ(seen.size(), states) << "beside word " << (at - live.begin) / 8;
+      std::memcpy(at, &kept, sizeof kept);
+    }
+  }
 }
 
 TEST(FibresDeathTest, GuardPageStopsAnOverflow) {

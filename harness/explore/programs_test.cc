@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cstdint>
 #include <string>
 
@@ -158,6 +159,36 @@ class EachItsOwn {
 TEST(Programs, GiveEachWorkerThreadLocalVariablesOfItsOwn) {
   const std::string rule = accusation(spec_of<EachItsOwn>("each_its_own"), "controlled/exclusion");
   EXPECT_TRUE(rule == "ME-1" || rule == "MM-1") << rule;
+}
+
+/// A semaphore; the broken one has a permit too many.
+template <class P, int kPermits, bool kBroken>
+class Permits {
+ public:
+  static constexpr Claims claims{.semaphore = true, .permits = kPermits};
+  void lock() {
+    for (;;) {
+      int left = left_.load(std::memory_order_relaxed);
+      if (left > 0 && left_.compare_exchange_strong(left, left - 1)) return;
+      P::pause();
+    }
+  }
+  void unlock() { left_.fetch_add(1); }
+
+ private:
+  typename P::template atomic<int> left_{kBroken ? kPermits + 1 : kPermits};
+};
+template <class P>
+class ManyPermits : public Permits<P, 33, false> {};
+template <class P>
+class OneTooMany : public Permits<P, 33, true> {};
+template <class P>
+class AsManyAsThereAre : public Permits<P, INT_MAX, false> {};
+
+TEST(Programs, TakeManyPermits) {
+  EXPECT_EQ(accusation(spec_of<ManyPermits>("many"), "controlled/permits"), "");
+  EXPECT_EQ(accusation(spec_of<OneTooMany>("too_many"), "controlled/permits"), "ME-6");
+  EXPECT_EQ(accusation(spec_of<AsManyAsThereAre>("all"), "controlled/permits"), "");
 }
 
 /// A try that fails beside an upgrade has its reason in that.

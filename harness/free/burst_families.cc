@@ -1,5 +1,6 @@
 // Sections, tries, timed calls and readers in bursts.
 #include "harness/free/families.h"
+#include "scenarios/suites/many_permits.h"
 
 namespace hobbs::gang {
 
@@ -68,6 +69,17 @@ void add_readers(Families& f) {
          // As many at once as a count of two bits does not hold.
          "lock_shared meet(4) unlock | lock_shared meet(4) unlock | lock_shared meet(4) unlock | "
          "lock_shared meet(4) unlock | lock work unlock"});
+  // And of three bits, and of four.
+  std::vector<std::string> crowds;
+  for (const int readers : {8, 16}) {
+    std::string crowd;
+    for (int i = 0; i < readers; ++i) {
+      crowd += "lock_shared meet(" + std::to_string(readers) + ") work(300us) unlock | ";
+    }
+    crowds.push_back(crowd + (f.lock().real.try_acquire != nullptr ? "try" : "lock") +
+                     " work unlock");
+  }
+  f.add("burst/crowds", "RW-1,RW-3,ME-1,ME-2", "many readers at once", crowds).must_contend = false;
   // Readers that had to wait must come in together too. A writer that only tries never waits, which
   // could hold the second reader back.
   const bool tries = f.lock().real.try_acquire != nullptr;
@@ -92,11 +104,11 @@ void add_readers(Families& f) {
 
 void add_conversions(Families& f) {
   f.add("burst/conversions", "RW-1,RW-4,RW-5,RW-6,RW-7,ME-2,LV-1", "upgrades and downgrades",
-        {"lock_shared work try_upgrade work unlock | lock_shared try_upgrade work unlock | lock "
+        {"lock work downgrade work unlock | lock work unlock | lock_shared work unlock",
+         "lock_shared work try_upgrade work unlock | lock_shared try_upgrade work unlock | lock "
          "work unlock",
          "lock_shared work upgrade work unlock | lock_shared work unlock | lock work unlock",
-         "lock_shared upgrade work unlock | lock_shared upgrade work unlock",
-         "lock work downgrade work unlock | lock work unlock | lock_shared work unlock"});
+         "lock_shared upgrade work unlock | lock_shared upgrade work unlock"});
 }
 
 void add_nested(Families& f) {
@@ -117,6 +129,12 @@ void add_nested(Families& f) {
 }
 
 void add_permits(Families& f, std::uint32_t permits) {
+  constexpr std::uint32_t kMostShared = 16;
+  if (permits > kMostShared) {
+    f.add("burst/permits", "ME-6,TR-2,TO-3,LV-1", "holders of a semaphore's permits",
+          many_permits_programs(permits));
+    return;
+  }
   const std::string meet = "lock meet(" + std::to_string(permits) + ") work unlock";
   std::string crowd = "lock work unlock", together = meet, waves = meet;
   for (std::uint32_t i = 1; i < permits + 2; ++i) crowd += " | lock work unlock";

@@ -65,12 +65,14 @@ void add_numbers(Families& f) {
 void add_placement(Families& f) {
   const LockSpec& lock = f.lock();
   const Claims& claims = lock.claims;
-  if (lock.home == Home::kMemory && claims.process_shared &&
-      claims.fork == ForkBehaviour::kShared && !claims.semaphore) {
+  // On a path only what belongs to a process: an open file is its forked child's as well.
+  const bool not_inherited = lock.home == Home::kMemory || claims.releaser == Releaser::kProcess;
+  if (not_inherited && claims.process_shared && claims.fork == ForkBehaviour::kShared &&
+      !claims.semaphore) {
     std::vector<std::string> texts = {"lock work unlock fork lock work unlock | lock work unlock",
                                       "fork fork lock work unlock lock work unlock"};
     if (claims.reentrant) {
-      texts.push_back("lock work fork try work unlock unlock | lock work unlock");
+      texts.insert(texts.begin(), "lock work fork try work unlock unlock | lock work unlock");
       texts.push_back("lock unlock lock fork lock work unlock unlock");
     }
     f.add("fork/inside", "FK-1,FK-4,RE-2,ME-1,ME-2,LV-1", "a worker forks, and both go on", texts)

@@ -9,6 +9,7 @@
 
 #include "harness/free/story.h"
 #include "harness/free/worker.h"
+#include "scenarios/suites/many_permits.h"
 
 namespace hobbs::gang {
 namespace {
@@ -55,7 +56,7 @@ void Worker::check_free(std::uint8_t lock) {
   const bool expired = ops_.acquire_until != nullptr && arena_.round % kProbeExpiredEvery == 3;
   if (expired) probe.verb = Verb::kTimed;
   if (lock_.claims.spurious_try_failure || (!expired && ops_.try_acquire == nullptr)) return;
-  const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
+  const std::uint32_t permits = takes_of_probe(lock_.claims);
   std::uint32_t got = 0;
   for (; got < permits && !over(); ++got) {
     const Outcome outcome = call(probe, now_ns() - kProbeDeadlineAgoNs);

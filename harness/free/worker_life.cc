@@ -19,6 +19,7 @@
 #include "harness/free/worker.h"
 #include "harness/lock_file.h"
 #include "locks/real_platform.h"
+#include "scenarios/suites/many_permits.h"
 
 namespace hobbs::gang {
 namespace {
@@ -192,7 +193,7 @@ void Worker::audit() {
     check_counter(lock);
     // The first who comes may be told of a death, the next may not.
     for (int turn = 0; turn < 2 && !over(); ++turn) {
-      const std::uint32_t permits = lock_.claims.semaphore ? lock_.claims.permits : 1;
+      const std::uint32_t permits = takes_of_probe(lock_.claims);
       for (std::uint32_t got = 0; got < permits && !over(); ++got) {
         acquire({Verb::kAcquire, Mode::kExclusive, lock, 0});
       }
@@ -219,8 +220,7 @@ void Worker::take_and_vanish() {
 void Worker::preset() {
   set_stage(Stage::kCalling);
   for (std::uint32_t i = 0; i < assignment_.program.preset && !over(); ++i) {
-    ops_.acquire(locks_[0]);
-    ops_.release(locks_[0]);
+    preset_pair(ops_, locks_[0]);
     slot_->progress.fetch_add(1, std::memory_order_relaxed);
   }
 }

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "scenarios/suites/many_permits.h"
+
 namespace hobbs {
 namespace {
 
@@ -117,6 +119,8 @@ void add_wraps(Collection& c) {
   c.add_all("wrap", "ME-7,LV-2",
             {"preset=254: lock work unlock lock work unlock | lock work unlock lock work unlock",
              "preset=255: lock work unlock | lock work unlock | lock work unlock",
+             "preset=255: lock_shared unlock | lock_shared work unlock | lock work unlock",
+             "preset=65535: lock_shared unlock | lock_shared work unlock | lock work unlock",
              "preset=65534: lock work unlock lock work unlock | lock work unlock lock work unlock",
              "preset=65535: lock work unlock | lock work unlock | lock work unlock"});
 }
@@ -166,7 +170,8 @@ void add_lifetime(Collection& c) {
   c.add_all("lifetime", "AB-5",
             {"lock work unlock destroy | lock work unlock destroy",
              "lock work unlock destroy | lock work unlock destroy | lock work unlock destroy",
-             "lock work unlock destroy | try work unlock destroy"});
+             "lock work unlock destroy | try work unlock destroy",
+             "lock work unlock destroy | timed work unlock destroy"});
 }
 
 /// What only locks on a path can get wrong: what is inherited, and what is left behind.
@@ -252,6 +257,7 @@ void add_readers(Collection& c, Fairness fairness) {
        "lock work unlock | lock work unlock | try_shared work unlock | lock_shared work "
        "unlock",
        "lock unlock try unlock | try_shared unlock",
+       "lock_shared meet(2) unlock | lock_shared upgrade unlock | try_shared meet(2) unlock",
        "lock unlock try_shared unlock | lock_shared unlock | lock_shared unlock"});
   c.add_all(
       "readers-timed", "RW-1,RW-3,TO-1,TO-5,TO-7,LV-1",
@@ -283,6 +289,10 @@ void add_conversions(Collection& c) {
 
 /// Sections that `permits` workers share, and one that must wait.
 void add_permits(Collection& c, std::uint32_t permits) {
+  constexpr std::uint32_t kMostShared = 5;
+  if (permits > kMostShared) {
+    return c.add_all("permits", "ME-6,TR-2,TO-5,TO-6,LV-1", many_permits_programs(permits));
+  }
   const std::string meet = "lock meet(" + std::to_string(permits) + ") unlock";
   std::string together, crowd, timed = "timed(2ms) work unlock", tries = "try work unlock";
   for (std::uint32_t i = 0; i < permits; ++i) together += (i == 0 ? "" : " | ") + meet;
@@ -298,6 +308,7 @@ void add_permits(Collection& c, std::uint32_t permits) {
   }
   c.add("permits", "ME-6,TO-5,TO-6,LV-1",
         "lock work(3ms) unlock | lock work(5ms) unlock | " + timed + " | lock work unlock");
+  c.add("permits", "ME-6,TO-9,LV-1", crowd + " | timed(2600000s) work unlock");
   // Holders that all sleep at once, and all come back: needs permits and sleepers of two or more.
   const std::string hold = "lock meet(" + std::to_string(permits) + ") unlock";
   std::string waves;
@@ -331,13 +342,18 @@ void add_crashes(Collection& c, bool reentrant) {
              "kill=0@1: lock work unlock | lock work unlock | lock work unlock",
              "kill=0@1: lock work unlock lock work unlock | lock work unlock lock work unlock",
              "kill=0@1: lock work unlock | try work unlock | lock work unlock",
-             "kill=0@1: lock work unlock | timed(20ms) work unlock"});
+             "kill=0@1: lock work unlock | timed(20ms) work unlock",
+             "kill=0@1: timed(20ms) work unlock | lock work unlock | lock work unlock"});
   // The second dies too: as a waiter, or while it recovers.
   c.add_all("crash-twice", kCrash,
-            {"kill=0@1 kill=1@1: lock work unlock | lock work unlock | lock work unlock"});
+            {"kill=0@1 kill=1@1: lock work unlock | lock work unlock | lock work unlock",
+             "kill=0@1 kill=1@1: lock work unlock | try work unlock | lock work unlock"});
   c.add_all("crash-readers", kCrash,
             {"kill=0@1: lock_shared work unlock | lock work unlock | lock_shared work unlock",
-             "kill=0@1: lock work unlock | lock_shared work unlock | lock work unlock"});
+             "kill=0@1: lock work unlock | lock_shared work unlock | lock work unlock",
+             "kill=0@1: lock work downgrade work unlock | lock work unlock | lock_shared work "
+             "unlock",
+             "kill=0@1: lock_shared upgrade work unlock | lock work unlock"});
   if (!reentrant) return;
   c.add_all("crash-nested", kCrash,
             {"kill=0@1: lock lock work unlock unlock | lock work unlock | lock work unlock",

@@ -178,11 +178,12 @@ Exhausted exhaust(const LockSpec& lock, const Program& program, MemoryModel mode
   if (!found.why_not.empty()) return found;
   KnownWorkers unknown;
   std::unique_ptr<WorkerBehaviour>& workers = (known != nullptr ? known : &unknown)->behaviour_;
-  const bool met_before = workers != nullptr;
+  bool met_before = workers != nullptr;
   if (!met_before) workers = std::make_unique<WorkerBehaviour>(lock, program, topology, true);
   found = Exhaustion(lock, program, model, topology, explorer, *workers).run(until);
   if (workers->tells_apart() && !found.caught) {
     workers = std::make_unique<WorkerBehaviour>(lock, program, topology);
+    met_before = false;
     found = Exhaustion(lock, program, model, topology, explorer, *workers).run(until);
   }
   const bool refused = !workers->refusal().empty();

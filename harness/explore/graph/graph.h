@@ -2,9 +2,8 @@
 // modification order of each location. Pure data; which graphs a memory model allows is model.h's.
 //
 // Events are indexed in the order in which the search added them; those of one worker so stand in
-// program order. A graph grows at its end and is
-// cut back there. Each event carries its causal prefixes as clocks, computed once when it is added:
-// they depend on nothing that comes later.
+// program order. A graph grows at its end and is cut back there. Each event carries its causal
+// prefixes as clocks, computed once when it is added: they depend on nothing that comes later.
 #pragma once
 
 #include <cstdint>
@@ -105,7 +104,7 @@ class Graph {
   Index consumer(int location, Index write) const;
 
   /// Appends an event of `thread`, after all that the thread has done; events may move. A read has
-  /// no source yet, a write no place; everything else is complete.
+  /// no source yet, and so no clocks, a write no place; everything else is complete.
   Index append(int thread, Kind kind, std::uint8_t flags, int location, Node node, int step);
   /// Lets a read that has no source take its value from `source`, as an operation with `flags`.
   void read_from(Index read, Index source, std::uint8_t flags);

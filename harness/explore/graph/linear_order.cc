@@ -224,7 +224,6 @@ bool LinearOrder::happened_as_added() const {
     if (!event.is_read() && !event.is_write()) continue;
     Index& write = newest[event.location];
     if ((event.is_read() ? event.source : event.older) != write) return false;
-    if (is_of_same_step(e) && event.prior != e - 1) return false;
     if (event.is_write()) write = e;
   }
   return true;

@@ -69,8 +69,7 @@ void LoneWorker::prepare() {
   const bool done = direct.run(1, kStartNs, [this] {
     ops().construct(lock_at(0), nullptr);
     for (std::uint32_t pair = 0; pair < program_.preset; ++pair) {
-      ops().acquire(lock_at(0));
-      ops().release(lock_at(0));
+      preset_pair(ops(), lock_at(0));
     }
   });
   if (!done) refusal_ = "its preset does not come to an end";
@@ -248,6 +247,10 @@ Request& LoneWorker::new_request(Ask ask, Site site) {
 }
 
 std::uint64_t LoneWorker::ask() {
+  // Which all workers have in common here.
+  if (fibres_->on_stack(kFibre, request_.operand) || fibres_->on_stack(kFibre, request_.expected)) {
+    refuse("it knows its workers by addresses on their stacks");
+  }
   leave(State::kAsks);
   return answer_;
 }
@@ -467,8 +470,8 @@ void LoneWorker::ends(int, const Step& step, Outcome outcome) {
   marks_.push_back({.begins = false, .early = early, .step = step, .outcome = outcome});
 }
 
-/// Of the two accesses that Execution::work() makes nothing comes in between that orders them: the
-/// second stands for both.
+/// Nothing between the two accesses of Execution::work() orders them against others', so the second
+/// stands for both.
 void LoneWorker::work(int, unsigned lock, Mode mode) {
   if (lock_.claims.semaphore && lock_.claims.permits > 1) {
     new_request(Ask::kChoice, Site{}).operand = 1;

@@ -348,7 +348,7 @@ WorkerBehaviour::Spin WorkerBehaviour::repeat(std::size_t from) {
   std::uint64_t before = 0;
   for (int round = 0; round < kMostRounds; ++round) {
     const std::uint64_t now = worker_.fingerprint();
-    if (now == before) return Spin::kForEver;
+    if (now == before && same(asked_[from], worker_.request())) return Spin::kForEver;
     before = now;
     for (std::size_t i = from; i < to; ++i) {
       if (worker_.state() != LoneWorker::State::kAsks || !worker_.marks().empty() ||
