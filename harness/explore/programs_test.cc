@@ -5,6 +5,7 @@
 #include <chrono>
 #include <climits>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "harness/explore/explore_driver.h"
@@ -189,6 +190,120 @@ TEST(Programs, TakeManyPermits) {
   EXPECT_EQ(accusation(spec_of<ManyPermits>("many"), "controlled/permits"), "");
   EXPECT_EQ(accusation(spec_of<OneTooMany>("too_many"), "controlled/permits"), "ME-6");
   EXPECT_EQ(accusation(spec_of<AsManyAsThereAre>("all"), "controlled/permits"), "");
+}
+
+/// Counts its readers in and out; the broken one's writers stand right above the 16 bits in.
+template <class P, std::uint32_t kWriter>
+class CountsInAndOut {
+ public:
+  void lock() {
+    while (writers_.exchange(1, std::memory_order_acquire) != 0) P::pause();
+    const std::uint32_t in = in_.fetch_or(kWriter);
+    while ((out_.load() ^ in) % (1 << 16) != 0) P::pause();
+  }
+  void unlock() {
+    in_.fetch_and(~kWriter);
+    writers_.store(0, std::memory_order_release);
+  }
+  void lock_shared() {
+    if ((in_.fetch_add(1) & kWriter) == 0) return;
+    while ((in_.load() & kWriter) != 0) P::pause();
+  }
+  void unlock_shared() { out_.fetch_add(1); }
+
+ private:
+  typename P::template atomic<std::uint32_t> writers_{}, in_{}, out_{};
+};
+template <class P>
+class CountsFarBelow : public CountsInAndOut<P, 1u << 31> {};
+template <class P>
+class CountsRightBelow : public CountsInAndOut<P, 1u << 16> {};
+
+TEST(Programs, UseReadersUpBeforehand) {
+  const Claims claims{.fairness = Fairness::kNone};
+  EXPECT_EQ(accusation(spec_of<CountsFarBelow>("far", claims), "controlled/wrap"), "");
+  const std::string rule =
+      accusation(spec_of<CountsRightBelow>("right", claims), "controlled/wrap");
+  EXPECT_TRUE(rule == "RW-2" || rule == "LV-1") << rule;
+}
+
+/// Recovers what a dead owner left. The broken one's timed acquire does not say who owns it; and it
+/// touches the lock after the release if somebody waited for some time only.
+template <class P, bool kBroken>
+class Recovers {
+ public:
+  static constexpr Claims claims{.crash = CrashBehaviour::kOwnerDied};
+  Outcome lock() {
+    for (;;) {
+      if (const auto taken = take(P::self())) return *taken;
+      P::pause();
+    }
+  }
+  Outcome try_lock_until(typename P::time_point deadline) {
+    timed_.store(1);
+    for (;;) {
+      if (const auto taken = take(kBroken ? kSomebody : P::self())) return *taken;
+      if (P::now() >= deadline) return Outcome::kTimedOut;
+      P::pause();
+    }
+  }
+  void unlock() {
+    const bool timed = timed_.load() != 0;
+    owner_.store(0, std::memory_order_release);
+    if (kBroken && timed) timed_.store(0);
+  }
+
+ private:
+  static constexpr std::uint32_t kSomebody = UINT32_MAX;
+  std::optional<Outcome> take(std::uint32_t me) {
+    std::uint32_t owner = 0;
+    if (owner_.compare_exchange_strong(owner, me)) return Outcome::kAcquired;
+    if (owner == kSomebody || P::alive(owner)) return std::nullopt;
+    if (owner_.compare_exchange_strong(owner, me)) return Outcome::kOwnerDied;
+    return std::nullopt;
+  }
+  typename P::template atomic<std::uint32_t> owner_{}, timed_{};
+};
+template <class P>
+class RecoversTimed : public Recovers<P, false> {};
+template <class P>
+class ForgetsTimed : public Recovers<P, true> {};
+
+TEST(Programs, DieInTimedCallsAndDestroyBehindThem) {
+  EXPECT_EQ(accusation(spec_of<RecoversTimed>("recovers"), "controlled/crash"), "");
+  EXPECT_EQ(accusation(spec_of<ForgetsTimed>("forgets"), "controlled/crash"), "CR-5");
+  EXPECT_EQ(accusation(spec_of<RecoversTimed>("recovers"), "controlled/lifetime"), "");
+  EXPECT_EQ(accusation(spec_of<ForgetsTimed>("forgets"), "controlled/lifetime"), "AB-5");
+}
+
+/// A reader's try waits for whoever upgrades, who waits for all other readers.
+template <class P, bool kBroken>
+class UpgradesAlone : public ReaderPreferringLock<P> {
+ public:
+  static constexpr Claims claims{.fairness = Fairness::kReaderPreference};
+  using Lock = ReaderPreferringLock<P>;
+  auto upgrade() {
+    upgrading_.store(1);
+    const auto outcome = Lock::upgrade();
+    upgrading_.store(0);
+    return outcome;
+  }
+  bool try_lock_shared() {
+    while (kBroken && upgrading_.load() != 0) P::pause();
+    return Lock::try_lock_shared();
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> upgrading_{};
+};
+template <class P>
+class TriesBesideUpgrades : public UpgradesAlone<P, false> {};
+template <class P>
+class WaitsForUpgrades : public UpgradesAlone<P, true> {};
+
+TEST(Programs, TryBesideWhoeverUpgrades) {
+  EXPECT_EQ(accusation(spec_of<TriesBesideUpgrades>("tries"), "controlled/readers-try"), "");
+  EXPECT_EQ(accusation(spec_of<WaitsForUpgrades>("waits"), "controlled/readers-try"), "TR-1");
 }
 
 /// A try that fails beside an upgrade has its reason in that.
