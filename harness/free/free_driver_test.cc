@@ -162,6 +162,7 @@ TEST_F(FreeDriverTest, CatchesSuccessByInterruption) {
 }
 TEST_F(FreeDriverTest, CatchesAnInheritedHold) {
   expect_caught(path_spec_of<Inheritable>("inheritable"), {"FK-5"}, "fork/exec");
+  expect_passed(path_spec_of<NotInheritable>("not_inheritable"), "fork/exec");
 }
 
 TEST_F(FreeDriverTest, CatchesWhatANewProgramKeeps) {

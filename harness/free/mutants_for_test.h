@@ -39,16 +39,17 @@ class InterruptedIsMine {
   int descriptor_;
 };
 
-/// Releases by closing, and lets programs that are started meanwhile inherit the descriptor (FK-5).
-template <class P>
-class Inheritable {
+/// Releases by closing. The broken one lets programs that are started meanwhile inherit the
+/// descriptor (FK-5).
+template <class P, bool kInherited>
+class ReleasesByClosing {
  public:
   static constexpr char kind[] = "file";
 
-  explicit Inheritable(const char* path) : path_(path) {}
+  explicit ReleasesByClosing(const char* path) : path_(path) {}
 
   bool lock() {
-    descriptor_ = ::open(path_.c_str(), O_CREAT | O_RDWR, 0600);
+    descriptor_ = ::open(path_.c_str(), O_CREAT | O_RDWR | (kInherited ? 0 : O_CLOEXEC), 0600);
     return ::flock(descriptor_, LOCK_EX) == 0;
   }
   void unlock() { ::close(descriptor_); }
@@ -56,6 +57,17 @@ class Inheritable {
  private:
   std::string path_;
   int descriptor_ = -1;
+};
+
+template <class P>
+class Inheritable : public ReleasesByClosing<P, true> {
+ public:
+  using ReleasesByClosing<P, true>::ReleasesByClosing;
+};
+template <class P>
+class NotInheritable : public ReleasesByClosing<P, false> {
+ public:
+  using ReleasesByClosing<P, false>::ReleasesByClosing;
 };
 
 /// The descriptor that it holds by stays open in a program that its holder becomes (CR-10).

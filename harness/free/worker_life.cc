@@ -1,6 +1,7 @@
 // A worker's life outside its steps: start, gates between rounds, checks at each, children, end.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -26,6 +27,7 @@ namespace {
 
 constexpr std::uint32_t kRoundsBeforeCount = 3;
 constexpr std::uint32_t kRoundsOnAPath = 2;  // Of workers that open the lock anew: first and again.
+constexpr int kLookForEndMs = 10;            // How often it is asked whether the round is over.
 
 /// Removes the files whose names begin like this.
 void remove_like(const std::filesystem::path& start) {
@@ -333,15 +335,26 @@ void Worker::wait_for_worker(pid_t pid) {
 }
 
 /// A process that has only inherited what exec lets through, and sleeps until the round is over.
+/// Until it is that it has everything, and may keep an open file's lock: so that is waited for.
 void Worker::start_sleeper() {
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_CLOEXEC) != 0) return;
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid > 0) sleepers_.push_back(pid);
-  if (pid > 0) slot_->child.store(pid);
-  if (pid != 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() == parent) execl("/bin/sleep", "sleep", "3600", static_cast<char*>(nullptr));
-  _exit(0);
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == parent) execl("/bin/sleep", "sleep", "3600", static_cast<char*>(nullptr));
+    _exit(0);
+  }
+  close(ends[1]);
+  if (pid > 0) {
+    sleepers_.push_back(pid);
+    slot_->child.store(pid);
+    pollfd end{ends[0], POLLIN, 0};
+    while (!over() && poll(&end, 1, kLookForEndMs) <= 0) {
+    }
+  }
+  close(ends[0]);
 }
 
 void Worker::end_sleepers() {
