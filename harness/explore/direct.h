@@ -71,7 +71,7 @@ class DirectMachine final : public Machine {
   std::uint32_t pid() override { return kFirstPid + id_; }
   std::uint32_t thread() override { return threads_ ? id_ : 0; }
   bool alive(std::uint32_t id, Site) override { return (dead_ >> id & 1) == 0; }
-  std::int64_t now_ns() override { return now_ns_; }
+  std::int64_t now_ns() override;
   long file_call(const FileCall& call) override;
   bool process_runs(std::uint32_t process) override {
     return process <= kFirstPid || process > kFirstPid + 64 || alive(process - kFirstPid, {});
@@ -121,6 +121,7 @@ class DirectMachine final : public Machine {
   std::uint64_t dead_ = 0;
   int patience_ = 0;
   int looks_ = 0, looks_in_vain_ = 0;
+  int asks_ = 0;         // For the time, in a row.
   bool paused_ = false;  // Since it began to look.
   bool napped_ = false;
   bool sleeps_ = false;  // For ever.

@@ -86,6 +86,41 @@ TEST(Clocks, TheWallClockIsSetWhileSomebodyWaits) {
   EXPECT_EQ(found->finding->failed, found->finding->of);
 }
 
+/// Stays away, by the clock alone, when it looks in vain; the broken one goes in after that.
+template <class P, bool kGoesIn>
+class WatchesTheClock {
+ public:
+  void lock() {
+    for (int us = 1; word_.exchange(1, std::memory_order_acquire) != 0; us = std::min(2 * us, 64)) {
+      const auto until = P::now() + std::chrono::microseconds(us);
+      while (P::now() < until) {
+      }
+      if (kGoesIn && us == 2) return;
+    }
+  }
+  void unlock() { word_.store(0, std::memory_order_release); }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{};
+};
+template <class P>
+class StaysAway : public WatchesTheClock<P, false> {};
+template <class P>
+class GoesIn : public WatchesTheClock<P, true> {};
+
+TEST(Clocks, MayBeAllThatALockLooksAt) {
+  const auto first_rule = [](const LockSpec& lock) {
+    for (const Result& result : explore(lock, std::chrono::seconds(3))) {
+      if (result.verdict == Verdict::kFail) return result.rule;
+      if (result.verdict != Verdict::kPass) return result.reason;
+    }
+    return std::string();
+  };
+  EXPECT_EQ(first_rule(spec_of<StaysAway>("stays")), "");
+  const std::string rule = first_rule(spec_of<GoesIn>("goes_in"));
+  EXPECT_TRUE(rule == "ME-1" || rule == "MM-1") << rule;
+}
+
 /// Knows its holder by a number that the modelled threads have in common.
 template <class P>
 class OwnedByThread : public Sleeping<P> {

@@ -340,7 +340,12 @@ bool Execution<kModel>::alive(std::uint32_t id, Site site) {
 
 template <MemoryModel kModel>
 std::int64_t Execution<kModel>::now_ns() {
-  asks_the_time(me());
+  const int w = me();
+  asks_the_time(w);
+  if (only_asks(w)) {
+    turn_of_pause(w).take();
+    look_anew(w);
+  }
   return now_ns_;
 }
 

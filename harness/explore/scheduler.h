@@ -69,6 +69,7 @@ class Scheduler : public Explorer {
     std::uint32_t thread = 0;
     int script = 0;                           // Its steps: index into the program.
     std::uint32_t points = 0;                 // Operations begun, for faults.
+    std::uint32_t asked_at = 0, asks = 0;     // The time: at that point, so often in a row.
     std::uint32_t kill_at = 0;                // 0: never.
     std::uint32_t alarm_at = kIdleLimit + 1;  // Its next point to take care at: to die there, for
                                               // its idling, or because it makes many in one move.
@@ -245,6 +246,14 @@ class Scheduler : public Explorer {
       return;
     clock_watchers_ |= 1u << w;
     update_clock();
+  }
+  /// Whether w has asked again and again and does nothing else: it waits for the clock.
+  bool only_asks(int w) {
+    constexpr std::uint32_t kAsksInARow = 64;
+    Worker& me = workers_[w];
+    if (me.asked_at != me.points) me.asks = 0;
+    me.asked_at = me.points;
+    return ++me.asks > kAsksInARow;
   }
   [[gnu::always_inline]] void forgets_the_time(int w) {
     if ((clock_watchers_ >> w & 1) == 0) return;
