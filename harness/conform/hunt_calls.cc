@@ -215,7 +215,10 @@ class Hunter {
                   std::to_string(one.undecided) + " of " + done + ": " + one.last_reason);
     }
     const bool shared = hunt_.setting.lock->claims.fork == ForkBehaviour::kShared;
-    if (one.waits == 0 && (shared || one.topology == CallTopology::kThreads)) {
+    constexpr std::uint32_t kFewPermits = 4;  // More are rarely all taken.
+    const Claims& claims = hunt_.setting.lock->claims;
+    const bool scarce = !claims.semaphore || claims.permits <= kFewPermits;
+    if (one.waits == 0 && scarce && (shared || one.topology == CallTopology::kThreads)) {
       return base(one, Verdict::kInconclusive, "nobody ever had to wait: " + done);
     }
     return base(one, Verdict::kPass, done);

@@ -18,6 +18,7 @@ bool DirectMachine::comes_back() {
 // A little-endian machine: the low bytes of a 64-bit value come first.
 std::uint64_t DirectMachine::load(const void* cell, unsigned size, std::memory_order, Site) {
   asks_ = 0;
+  operated_ = true;
   lose_patience();
   ++looks_;
   std::uint64_t value = 0;
@@ -26,6 +27,7 @@ std::uint64_t DirectMachine::load(const void* cell, unsigned size, std::memory_o
 }
 
 void DirectMachine::write(void* cell, unsigned size, std::uint64_t value) {
+  operated_ = true;
   if (std::memcmp(cell, &value, size) != 0) {
     if (!only_looks_) patience_ = kPatience;
     looks_no_more();

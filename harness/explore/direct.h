@@ -24,7 +24,7 @@ class DirectMachine final : public Machine {
     id_ = id;
     now_ns_ = now_ns;
     patience_ = kPatience;
-    finished_ = paused_ = napped_ = sleeps_ = false;
+    finished_ = paused_ = napped_ = sleeps_ = operated_ = false;
     looks_ = looks_in_vain_ = 0;
     struct Frame {
       DirectMachine* self;
@@ -87,6 +87,8 @@ class DirectMachine final : public Machine {
   /// did something else (0: it never tired of them); and whether it slept until some time.
   int looks_in_vain() const { return looks_in_vain_; }
   bool napped() const { return napped_; }
+  /// Whether it looked at an atomic or wrote one.
+  bool operated() const { return operated_; }
 
   /// Whether runs only look what somebody does: they end after so many operations whatever those
   /// change, and at a call that is not modelled, which may wait in the kernel.
@@ -124,6 +126,7 @@ class DirectMachine final : public Machine {
   int asks_ = 0;         // For the time, in a row.
   bool paused_ = false;  // Since it began to look.
   bool napped_ = false;
+  bool operated_ = false;
   bool sleeps_ = false;  // For ever.
   bool finished_ = false;
   bool unsettled_ = false;

@@ -18,6 +18,15 @@ constexpr std::size_t kProbers = 2;
 
 std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
 
+bool destroys(const Program& program) {
+  for (const auto& steps : program.workers) {
+    for (const Step& step : steps) {
+      if (step.verb == Verb::kDestroy) return true;
+    }
+  }
+  return false;
+}
+
 /// The memory of all locks that a program may have, and of each worker's objects.
 std::size_t arena_bytes(const LockSpec& lock, std::size_t stride) {
   const std::size_t objects = lock.home == Home::kPath ? kMaxFibres + kProbers : 1;
@@ -126,6 +135,19 @@ std::string Execution<kModel>::load(const Program& program) {
   return prepare(program) ? "" : "whether its preset pairs come to an end is not known";
 }
 
+/// What the lock's destructor does: it may wait until others have left.
+template <MemoryModel kModel>
+void Execution<kModel>::learn_destructor() {
+  const std::uint64_t heap_calls_before = direct_.heap_calls();
+  const bool ends = direct_.run(1, kStartNs, [this] { ops().destroy(lock_at(0)); });
+  const bool uses_heap = direct_.heap_calls() != heap_calls_before || !direct_.sees_heap_calls();
+  destructor_ = !direct_.operated()  ? Destructor::kSilent
+                : ends && !uses_heap ? Destructor::kOperates
+                                     : Destructor::kUnfit;
+  std::memset(lock_at(0), 0, stride_);
+  direct_.run(1, kStartNs, [this] { ops().construct(lock_at(0), nullptr); });
+}
+
 /// Makes the snapshot that every execution starts from; false if that may take for ever.
 template <MemoryModel kModel>
 bool Execution<kModel>::prepare(const Program& program) {
@@ -137,6 +159,7 @@ bool Execution<kModel>::prepare(const Program& program) {
   direct_.run(1, kStartNs, [this] {
     for (int l = 0; l < n_locks_; ++l) ops().construct(lock_at(static_cast<unsigned>(l)), nullptr);
   });
+  if (destroys(program)) learn_destructor();
   const std::size_t bytes = stride_ * static_cast<std::size_t>(n_locks_);
   pristine_.assign(arena_, arena_ + bytes);
   std::uint32_t pair = 0;
@@ -268,6 +291,8 @@ void Execution<kModel>::destroy(int w, unsigned lock) {
       if (!leaving && verb != Verb::kDestroy && verb != Verb::kRest) return;
     }
   }
+  if (destructor_ == Destructor::kUnfit) return;
+  if (destructor_ == Destructor::kOperates) ops().destroy(lock_at(lock));
   drain_all(w);  // Its own stores reach memory before the destruction does.
   destroyed_ |= 1u << lock;
   memory_.forget(lock_at(lock), ops().size);

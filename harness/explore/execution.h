@@ -144,6 +144,7 @@ class Execution final : public Machine, public Scheduler {
   std::string unrunnable(const Program& program) const;
   void learn_habits();
   bool prepare(const Program& program);
+  void learn_destructor();
   void probe();
   std::uint64_t words_hash() const;
   bool known_good_end();
@@ -169,6 +170,9 @@ class Execution final : public Machine, public Scheduler {
   Broken preset_broken_;
   std::array<Guarded, kMaxLocksPerProgram> guarded_;
   std::uint32_t destroyed_ = 0;  // By lock.
+  /// kOperates: on atomics, so it is run. kUnfit: and what it frees could not be had back, or it
+  /// would wait for ever of a new lock; then none is destroyed.
+  enum class Destructor : std::uint8_t { kSilent, kOperates, kUnfit } destructor_{};
   std::array<std::uint64_t, kProbeCache> good_ends_{};
 };
 

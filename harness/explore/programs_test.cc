@@ -276,6 +276,36 @@ TEST(Programs, DieInTimedCallsAndDestroyBehindThem) {
   EXPECT_EQ(accusation(spec_of<ForgetsTimed>("forgets"), "controlled/lifetime"), "AB-5");
 }
 
+/// Its destructor waits for who is leaving; the broken one's last to leave comes back once more.
+template <class P, bool kComesBack>
+class WaitsToDie {
+ public:
+  ~WaitsToDie() {
+    while (leaving_.load(std::memory_order_acquire) != 0) P::pause();
+  }
+  void lock() {
+    while (word_.exchange(1, std::memory_order_acquire) != 0) P::pause();
+  }
+  void unlock() {
+    leaving_.fetch_add(1, std::memory_order_relaxed);
+    word_.store(0, std::memory_order_release);
+    leaving_.fetch_sub(1, std::memory_order_release);
+    if (kComesBack) word_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  typename P::template atomic<std::uint32_t> word_{}, leaving_{};
+};
+template <class P>
+class WaitsForAll : public WaitsToDie<P, false> {};
+template <class P>
+class ComesBack : public WaitsToDie<P, true> {};
+
+TEST(Programs, RunADestructorThatWaits) {
+  EXPECT_EQ(accusation(spec_of<WaitsForAll>("waits"), "controlled/lifetime"), "");
+  EXPECT_EQ(accusation(spec_of<ComesBack>("comes_back"), "controlled/lifetime"), "AB-5");
+}
+
 /// A reader's try waits for whoever upgrades, who waits for all other readers.
 template <class P, bool kBroken>
 class UpgradesAlone : public ReaderPreferringLock<P> {
