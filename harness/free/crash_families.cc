@@ -26,12 +26,11 @@ void add_crashes(Families& f) {
       "kill=0@1: lock work(2ms) unlock | lock work unlock | lock work unlock",
       "kill=0@1: lock work unlock | lock work unlock | lock work unlock",
       "kill=0@1: lock work unlock lock work unlock | lock work unlock lock work unlock",
-      "kill=0@1: lock work(50us) unlock | lock work(50us) unlock",
+      "kill=0@1: timed(20ms) work unlock | lock work(1ms) unlock | lock work unlock",
       "kill=1@1: lock work(200us) unlock | lock work unlock | lock work unlock",
       "kill=0@1 kill=1@3: lock work unlock | lock work unlock | lock work unlock",
       "kill=0@1: lock work unlock | try work unlock | lock work unlock",
-      "kill=0@1: lock work unlock | timed(20ms) work unlock | lock work unlock",
-      "kill=0@1: timed(20ms) work unlock | lock work(1ms) unlock | lock work unlock"};
+      "kill=0@1: lock work unlock | timed(20ms) work unlock | lock work unlock"};
   if (f.lock().claims.reentrant) {
     texts.push_back("kill=0@1: lock lock work unlock unlock | lock work unlock");
     texts.push_back("kill=0@1: lock lock work unlock unlock | lock lock work unlock unlock");
