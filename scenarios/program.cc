@@ -1,5 +1,6 @@
 #include "scenarios/program.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -276,6 +277,25 @@ ParseResult parse_program(std::string_view text) {
     result.error = "a program has at most 64 workers";
   }
   return result;
+}
+
+std::uint64_t deepest_nesting(const Program& program) {
+  std::uint64_t deepest = 0;
+  for (const auto& steps : program.workers) {
+    std::vector<std::uint64_t> open;  // Acquiring steps: how many acquires each made.
+    std::uint64_t depth = 0;
+    for (const Step& step : steps) {
+      if (step.verb == Verb::kAcquire || step.verb == Verb::kTry || step.verb == Verb::kTimed) {
+        const bool many = step.verb == Verb::kAcquire && step.amount > 1;
+        open.push_back(many ? static_cast<std::uint64_t>(step.amount) : 1);
+        deepest = std::max(deepest, depth += open.back());
+      } else if (step.verb == Verb::kRelease && !open.empty()) {
+        depth -= open.back();
+        open.pop_back();
+      }
+    }
+  }
+  return deepest;
 }
 
 std::size_t size_of(const Program& program) {

@@ -109,6 +109,9 @@ struct ParseResult {
 };
 ParseResult parse_program(std::string_view text);
 
+/// The most acquires that one worker nests, if all succeed.
+std::uint64_t deepest_nesting(const Program& program);
+
 /// Total steps, for comparing sizes when shrinking.
 std::size_t size_of(const Program& program);
 

@@ -5,6 +5,14 @@
 namespace hobbs {
 namespace {
 
+TEST(Program, SaysHowDeepItNests) {
+  EXPECT_EQ(deepest_nesting(parse_program("lock unlock lock unlock | try unlock").program), 1u);
+  EXPECT_EQ(deepest_nesting(parse_program("lock lock unlock try unlock unlock").program), 2u);
+  EXPECT_EQ(deepest_nesting(parse_program("lock lock(300) unlock unlock | lock unlock").program),
+            301u);
+  EXPECT_EQ(deepest_nesting(parse_program("post | lock work").program), 1u);
+}
+
 TEST(ProgramText, ReadsBackWhatItPrints) {
   for (const char* text :
        {"lock work unlock | try unlock | timed(2ms) work(20us) unlock",

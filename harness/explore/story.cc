@@ -72,14 +72,27 @@ std::string file_call_text(const Event& event) {
   return text + "fails: " + std::strerror(static_cast<int>(-result));
 }
 
+std::string futex_return_text(const Event& event) {
+  const std::string back = "comes back from the futex wait: ";
+  switch (static_cast<controlled::WaitResult>(event.after)) {
+    case controlled::WaitResult::kWoken: return back + "woken";
+    case controlled::WaitResult::kMismatch: return back + "another value";
+    case controlled::WaitResult::kTimedOut: return back + "its time is over";
+    case controlled::WaitResult::kInterrupted: return back + "interrupted";
+  }
+  return back + "?";
+}
+
 std::string text_of(const Event& event, const Explorer& explorer) {
   const std::string word =
       event.word < 0 ? "memory" : "word+" + std::to_string(explorer.offset_of(event.word));
   switch (event.kind) {
     case Event::Kind::kFence: return "fence (" + std::string(order_name(event.order)) + ")";
-    case Event::Kind::kFutexReturn: return "comes back from the futex wait";
+    case Event::Kind::kFutexReturn: return futex_return_text(event);
     case Event::Kind::kPause: return "pauses: nothing has changed";
-    case Event::Kind::kAsk: return "asks whether a worker is alive";
+    case Event::Kind::kAsk:
+      return "asks whether " + std::to_string(event.before) +
+             " is alive: " + (event.after != 0 ? "yes" : "no");
     case Event::Kind::kFileCall: return file_call_text(event);
     case Event::Kind::kCall: return "calls " + step_name(event.step);
     case Event::Kind::kReturn:

@@ -48,13 +48,13 @@ bool fits(const LockSpec& lock, const Program& program) {
     return false;
   }
   if (forks_of(program) > 0 && program.repeat > 1) return false;
+  if (deepest_nesting(program) > lock.claims.max_depth) return false;
   for (const Fault& fault : program.faults) {
     if (fault.worker >= program.workers.size() || program.first_id != 1) return false;
   }
   for (const auto& steps : program.workers) {
     for (const Step& step : steps) {
       if (!offered(lock.real, step)) return false;
-      if (step.verb == Verb::kAcquire && step.amount > lock.claims.max_depth) return false;
     }
   }
   return meetings_are_met(program);

@@ -46,10 +46,10 @@ class Collection {
  private:
   bool fits(const Program& program) const {
     if (last_platform_id(program) > lock_.claims.max_workers) return false;
+    if (deepest_nesting(program) > lock_.claims.max_depth) return false;
     for (const auto& steps : program.workers) {
       for (const Step& step : steps) {
         if (!offered(step)) return false;
-        if (step.verb == Verb::kAcquire && step.amount > lock_.claims.max_depth) return false;
       }
     }
     return true;
