@@ -70,6 +70,10 @@ template <class L>
 concept HasSharedTryUntil = requires(L& l, SteadyTime t) {
   l.try_lock_shared_until(t);
 };
+template <class L>
+concept HasSharedTryFor = requires(L& l, std::chrono::nanoseconds d) {
+  l.try_lock_shared_for(d);
+};
 
 template <class L>
 void fill_exclusive(LockOps& ops) {
@@ -127,6 +131,12 @@ void fill_shared(LockOps& ops) {
     ops.acquire_shared_until = [](void* at, std::int64_t deadline_ns) {
       return outcome_of(Outcome::kAcquired, Outcome::kTimedOut, [at, deadline_ns] {
         return static_cast<L*>(at)->try_lock_shared_until(to_time(deadline_ns));
+      });
+    };
+  } else if constexpr (HasSharedTryFor<L>) {
+    ops.acquire_shared_until = [](void* at, std::int64_t deadline_ns) {
+      return outcome_of(Outcome::kAcquired, Outcome::kTimedOut, [at, deadline_ns] {
+        return static_cast<L*>(at)->try_lock_shared_for(to_time(deadline_ns) - RealPlatform::now());
       });
     };
   }

@@ -44,6 +44,37 @@ TEST(SpecOf, ReadsTheOperationsOfTheStandardLocks) {
   EXPECT_TRUE(shared.has_shared() && shared.try_acquire_shared && shared.acquire_shared_until);
 }
 
+/// Offers timed calls by how long alone.
+struct ForSomeTime {
+  std::chrono::nanoseconds asked{0};
+  void lock() {}
+  void unlock() {}
+  bool try_lock_for(std::chrono::nanoseconds time) {
+    asked = time;
+    return false;
+  }
+  void lock_shared() {}
+  void unlock_shared() {}
+  bool try_lock_shared_for(std::chrono::nanoseconds time) {
+    asked = time;
+    return true;
+  }
+};
+
+TEST(SpecOf, TimesMayBeGivenFromNow) {
+  const LockOps ops = spec_of<ForSomeTime>("for").real;
+  ASSERT_TRUE(ops.acquire_until && ops.acquire_shared_until);
+  ForSomeTime lock;
+  constexpr std::chrono::hours kTime{1};
+  const std::int64_t deadline_ns =
+      std::chrono::nanoseconds((RealPlatform::now() + kTime).time_since_epoch()).count();
+  EXPECT_EQ(ops.acquire_until(&lock, deadline_ns), Outcome::kTimedOut);
+  EXPECT_TRUE(lock.asked > kTime / 2 && lock.asked <= kTime);
+  lock.asked = {};
+  EXPECT_EQ(ops.acquire_shared_until(&lock, deadline_ns), Outcome::kAcquired);
+  EXPECT_TRUE(lock.asked > kTime / 2 && lock.asked <= kTime);
+}
+
 TEST(SpecOf, ATemplateIsAvailableOnAllPlatforms) {
   const LockSpec spec = spec_of<TestAndSet>("tas");
   EXPECT_TRUE(spec.real.available() && spec.hooked.available() && spec.controlled.available());
