@@ -144,6 +144,10 @@ class ControlledPlatform::atomic {
   static constexpr std::uint8_t kSize = sizeof(T);
 
  public:
+  using value_type = T;
+  static constexpr bool is_always_lock_free = true;
+  bool is_lock_free() const { return true; }
+
   constexpr atomic() noexcept : value_() {}
   constexpr atomic(T value) noexcept : value_(value) {}
   atomic(const atomic&) = delete;
@@ -198,6 +202,26 @@ class ControlledPlatform::atomic {
   T operator--() { return static_cast<T>(fetch_sub(1) - 1); }
   T operator++(int) { return fetch_add(1); }
   T operator--(int) { return fetch_sub(1); }
+  T operator+=(T delta) { return static_cast<T>(fetch_add(delta) + delta); }
+  T operator-=(T delta) { return static_cast<T>(fetch_sub(delta) - delta); }
+  T operator|=(T bits) { return static_cast<T>(fetch_or(bits) | bits); }
+  T operator&=(T bits) { return static_cast<T>(fetch_and(bits) & bits); }
+  T operator^=(T bits) { return static_cast<T>(fetch_xor(bits) ^ bits); }
+
+  /// As libstdc++'s, a futex of this process alone; of other sizes than 4 bytes, a look after each
+  /// change, notified or not.
+  void wait(T old, order o = kSeqCst, Site site = Site::current()) {
+    while (widen(load(o, site)) == widen(old)) {
+      if constexpr (kSize == 4) {
+        controlled::machine_or_refuse().futex_wait(&value_, static_cast<std::uint32_t>(widen(old)),
+                                                   controlled::kNever, true, site);
+      } else {
+        ControlledPlatform::pause(site);
+      }
+    }
+  }
+  void notify_one(Site site = Site::current()) { notify(1, site); }
+  void notify_all(Site site = Site::current()) { notify(INT32_MAX, site); }
 
   /// The address that the model knows the word by.
   void* cell() { return &value_; }
@@ -217,6 +241,9 @@ class ControlledPlatform::atomic {
     return o == std::memory_order_acq_rel   ? std::memory_order_acquire
            : o == std::memory_order_release ? std::memory_order_relaxed
                                             : o;
+  }
+  void notify(int n, Site site) {
+    if constexpr (kSize == 4) controlled::machine_or_refuse().futex_wake(&value_, n, true, site);
   }
   /// The machine, when others have gone first as it wants them to.
   [[gnu::always_inline]] controlled::Machine& announced(Access access) const {

@@ -10,7 +10,14 @@ namespace hobbs {
 
 /// What the lock is about to do, or has just done, at a hook point.
 enum class HookPoint : std::uint8_t {
-  kLoad, kStore, kReadModifyWrite, kFutexWait, kFutexWake, kPause, kYield, kFile,
+  kLoad,
+  kStore,
+  kReadModifyWrite,
+  kFutexWait,
+  kFutexWake,
+  kPause,
+  kYield,
+  kFile,
   kFileWait,  // A system call that waits for a file or a semaphore.
 };
 
@@ -41,7 +48,9 @@ struct HookedPlatform {
   }
 
   /// Few: each look is a point at which the free driver may strike.
-  static constexpr std::uint32_t spin_limit(std::uint32_t wanted) { return wanted < 2 ? wanted : 2; }
+  static constexpr std::uint32_t spin_limit(std::uint32_t wanted) {
+    return wanted < 2 ? wanted : 2;
+  }
   static std::uint32_t self() { return RealPlatform::self(); }
   static std::uint32_t pid() { return RealPlatform::pid(); }
   static bool alive(std::uint32_t id) { return RealPlatform::alive(id); }
@@ -66,9 +75,8 @@ struct HookedPlatform {
   template <class Word>
   static wait_result futex_wait_private(Word& word, std::uint32_t expected,
                                         std::optional<time_point> deadline = std::nullopt) {
-    return around(HookPoint::kFutexWait, [&] {
-      return RealPlatform::futex_wait_private(word.raw(), expected, deadline);
-    });
+    return around(HookPoint::kFutexWait,
+                  [&] { return RealPlatform::futex_wait_private(word.raw(), expected, deadline); });
   }
   template <class Word>
   static int futex_wake(Word& word, int n) {
@@ -89,6 +97,10 @@ class HookedPlatform::atomic {
   constexpr atomic(T value) noexcept : value_(value) {}
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
+
+  using value_type = T;
+  static constexpr bool is_always_lock_free = std::atomic<T>::is_always_lock_free;
+  bool is_lock_free() const { return value_.is_lock_free(); }
 
   using order = std::memory_order;
   static constexpr order kSeqCst = std::memory_order_seq_cst;
@@ -146,6 +158,21 @@ class HookedPlatform::atomic {
   T operator--() { return fetch_sub(1) - 1; }
   T operator++(int) { return fetch_add(1); }
   T operator--(int) { return fetch_sub(1); }
+  T operator+=(T delta) { return static_cast<T>(fetch_add(delta) + delta); }
+  T operator-=(T delta) { return static_cast<T>(fetch_sub(delta) - delta); }
+  T operator|=(T bits) { return static_cast<T>(fetch_or(bits) | bits); }
+  T operator&=(T bits) { return static_cast<T>(fetch_and(bits) & bits); }
+  T operator^=(T bits) { return static_cast<T>(fetch_xor(bits) ^ bits); }
+
+  void wait(T old, order o = kSeqCst) const {
+    around(HookPoint::kFutexWait, [&] { value_.wait(old, o); });
+  }
+  void notify_one() {
+    around(HookPoint::kFutexWake, [&] { value_.notify_one(); });
+  }
+  void notify_all() {
+    around(HookPoint::kFutexWake, [&] { value_.notify_all(); });
+  }
 
   /// The word itself, for the futex calls.
   std::atomic<T>& raw() { return value_; }

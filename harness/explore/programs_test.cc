@@ -306,6 +306,40 @@ TEST(Programs, RunADestructorThatWaits) {
   EXPECT_EQ(accusation(spec_of<ComesBack>("comes_back"), "controlled/lifetime"), "AB-5");
 }
 
+/// Made of what std::atomic has besides loads and stores; the broken one forgets to notify.
+template <class P, bool kForgets>
+class WaitsOnItsAtomic {
+ public:
+  static constexpr Claims claims{.process_shared = false};
+  void lock() {
+    for (std::uint32_t free = 0; !word_.compare_exchange_strong(free, kTaken); free = 0) {
+      sleepers_ += 1;
+      word_.wait(kTaken);
+      sleepers_ -= 1;
+    }
+  }
+  void unlock() {
+    word_ &= ~kTaken;
+    if (!kForgets || sleepers_ == 0) word_.notify_one();
+  }
+
+ private:
+  static constexpr std::uint32_t kTaken = 1;
+  static_assert(std::is_same_v<typename P::template atomic<int>::value_type, int> &&
+                P::template atomic<int>::is_always_lock_free);
+  typename P::template atomic<std::uint32_t> word_{};
+  typename P::template atomic<std::uint8_t> sleepers_{};
+};
+template <class P>
+class Notifies : public WaitsOnItsAtomic<P, false> {};
+template <class P>
+class ForgetsToNotify : public WaitsOnItsAtomic<P, true> {};
+
+TEST(Programs, WaitOnAtomics) {
+  EXPECT_EQ(accusation(spec_of<Notifies>("notifies"), "controlled/exclusion"), "");
+  EXPECT_EQ(accusation(spec_of<ForgetsToNotify>("forgets"), "controlled/exclusion"), "LV-1");
+}
+
 /// A reader's try waits for whoever upgrades, who waits for all other readers.
 template <class P, bool kBroken>
 class UpgradesAlone : public ReaderPreferringLock<P> {
