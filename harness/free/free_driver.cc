@@ -142,6 +142,12 @@ Finding finding_of(const gang::Confirmed& confirmed) {
   finding.program = to_text(confirmed.job.program);
   finding.history = confirmed.breach.history;
   finding.evidence = confirmed.breach.evidence;
+  const LockSpec& lock = *confirmed.job.lock;
+  if (confirmed.job.topology != Topology::kThreads && lock.home == Home::kMemory &&
+      !lock.hooked.available()) {
+    finding.evidence.push_back(
+        "its workers were processes; a lock for threads alone is to claim process_shared = false");
+  }
   finding.failed = confirmed.failed;
   finding.of = confirmed.of;
   return finding;
