@@ -127,7 +127,8 @@ Result coverage_result(const LockSpec& lock, const Covered& covered) {
     result.reason = !in_vain                   ? "its nemesis never struck: " + result.reason
                     : covered.uncaught.empty() ? family.unstruck
                                                : covered.uncaught;
-  } else if (stats.rounds == 0 && (covered.cut || (stats.refused == 0 && !family.kills))) {
+  } else if (stats.rounds == 0 &&
+             (covered.cut || (stats.refused + stats.judged == 0 && !family.kills))) {
     result.verdict = Verdict::kInconclusive;
     result.reason = "no round came to its end in time: " + result.reason;
   } else if (family.kills) {
