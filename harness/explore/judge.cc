@@ -173,7 +173,7 @@ bool Judge::ends_without(int w, Outcome outcome, std::int64_t now_ns) {
   if (!check_failure(w, outcome, now_ns)) return false;
   if (step.verb != Verb::kTry) return true;
   window.try_only = false;
-  return settle_owed(w, workers_[w].excused);
+  return settle_owed(w, false);
 }
 
 /// Of a release that was refused or should have been, and of a downgrade.
@@ -273,26 +273,26 @@ bool Judge::check_failure(int w, Outcome outcome, std::int64_t now_ns) {
              : fail("TO-5", failed + "although the lock was free throughout the call");
 }
 
-/// The try of `decided` has ended. Failures that only it could explain are explained, or not: by
-/// its hold, or as it was under way because somebody else held the lock, which is then not left
-/// alone.
-bool Judge::settle_owed(int decided, bool explains) {
+/// The try of `decided` has ended. Failures that only it could explain are explained, or not.
+bool Judge::settle_owed(int decided, bool took) {
   const std::uint32_t bit = 1u << decided;
   for (int u = 0; u < n_; ++u) {
     Watched& other = workers_[u];
     if (other.calling && (other.overlapped & bit) != 0) {
-      if (explains) {
+      if (took) {
         other.excused = true;
       } else {
         other.overlapped &= ~bit;
       }
     }
     if ((other.owed & bit) == 0) continue;
-    if (explains) {
+    if (took) {
       other.owed = 0;
     } else if ((other.owed &= ~bit) == 0) {
-      return fail("TR-2", "tries of " + name(u) + " and " + name(decided) +
-                              " failed against each other: nobody held the lock");
+      return fail("TR-2", "the try of " + name(u) +
+                              " failed although nobody held the lock during it: " + name(decided) +
+                              " only tried, too, and failed (where tries may do that, the lock is "
+                              "to claim spurious_try_failure)");
     }
   }
   return true;

@@ -87,7 +87,7 @@ class Judge {
     bool excused = false;  // Somebody else may have held it during this call.
     bool expired_at_start = false;
     std::uint32_t overlapped = 0;  // Tries of others during this call that are not decided yet.
-    std::uint32_t owed = 0;        // A try of ours failed: one of these must explain it.
+    std::uint32_t owed = 0;        // A try of ours failed: one of these must turn out a hold.
     std::int64_t deadline_ns = INT64_MAX;
   };
   struct Window {            // From the call of the outermost acquire to its release's return.
@@ -112,7 +112,7 @@ class Judge {
   void begins_to_seek(int w, std::int64_t now_ns, std::int64_t deadline_ns);
   void look_for_excuse(int w);
   void let_others_look_for_excuses(int w);
-  bool settle_owed(int decided, bool explains);
+  bool settle_owed(int decided, bool took);
   std::string name(int w) const;
   std::string holders(int lock) const;
 

@@ -199,16 +199,6 @@ std::optional<Suspicion> GraphJudge::find_crowd(const Graph& graph, std::size_t 
   return std::nullopt;
 }
 
-/// Whether a failed try may itself have failed for somebody's hold: then it may disturb others.
-bool GraphJudge::may_have_reason(const Graph& graph, const Window& failed) const {
-  return std::any_of(windows_.begin(), windows_.end(), [&](const Window& w) {
-    if (w.thread == failed.thread || w.failed_try) return false;
-    if (w.mode == Mode::kShared && failed.mode == Mode::kShared) return false;
-    return (w.last == kNone || !ordered(graph, w.last, failed.first)) &&
-           !ordered(graph, failed.last, w.at_once ? w.before : w.first);
-  });
-}
-
 /// A failure during which, in some order, nobody else held or wanted the lock.
 std::optional<Suspicion> GraphJudge::find_groundless(const Graph& graph) const {
   if (model_ != Model::kSc || lock_.claims.spurious_try_failure) return std::nullopt;
@@ -217,8 +207,7 @@ std::optional<Suspicion> GraphJudge::find_groundless(const Graph& graph) const {
     if (failure.first == kNone) continue;
     std::vector<const Window*> before, after;
     for (const Window& w : windows_) {
-      if (w.thread == failure.thread) continue;
-      if (w.failed_try && !may_have_reason(graph, w)) continue;
+      if (w.thread == failure.thread || w.failed_try) continue;
       if (w.mode == Mode::kShared && failure.mode == Mode::kShared) continue;
       // An acquire that nothing precedes has begun before everything.
       const Index begins = w.at_once ? w.before : w.first;

@@ -74,7 +74,6 @@ class GraphJudge {
   bool can_overlap(const Graph& graph, const Hold& a, const Hold& b) const;
   bool is_possible(const Graph& graph, const Suspicion& suspicion) const;
   std::optional<Suspicion> find_crowd(const Graph& graph, std::size_t from);
-  bool may_have_reason(const Graph& graph, const Window& failed) const;
   std::optional<Suspicion> find_groundless(const Graph& graph) const;
   bool sleeps_for_good(const Graph& graph);
 
